@@ -1,0 +1,197 @@
+"""Agents: the declaration of a name, a model, instructions, tools, a policy and limits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mainspring.errors import DeclarationError
+from mainspring.messages import Message, Part
+from mainspring.model import EFFORTS, Effort, Model, model_name
+from mainspring.tool import Tool, as_tool
+
+if TYPE_CHECKING:
+    from mainspring.guard import Policy
+    from mainspring.runtime.run import Run, RunEvent
+
+Task: TypeAlias = "str | Message | Sequence[str | Part]"
+
+#: Agents declared in this process by name, so that `Run.load(id).resume_sync()` finds its declaration again.
+declared: dict[str, Agent] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may spend. None means no limit.
+
+    Args:
+        steps: model calls.
+        tokens: input and output tokens together, as the providers count them.
+        usd: US dollars. A call whose price is unknown counts as 0 and is reported as such.
+        seconds: time spent executing; waiting for a person does not count.
+        tool_failures: failed tool calls in a row, before the run ends.
+        repeats: identical calls with identical answers in a row, before the run ends.
+    """
+
+    steps: int | None = 200
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
+    tool_failures: int | None = 20
+    repeats: int | None = 6
+
+    @classmethod
+    def of(cls, value: Limits | Mapping[str, float | None] | None) -> Limits:
+        """Limits from a mapping such as ``{"usd": 2, "steps": 200}``; raises DeclarationError."""
+        if value is None:
+            return cls()
+        if isinstance(value, Limits):
+            return value
+        known = {f.name for f in fields(cls)}
+        for key, number in value.items():
+            if key not in known:
+                raise DeclarationError(f"limit {key!r} is unknown; known are {sorted(known)}")
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int | float) or number <= 0):
+                raise DeclarationError(f"limit {key!r} must be a positive number or None, not {number!r}")
+        return cls(**value)  # type: ignore[arg-type]
+
+
+class Agent:
+    """Who does the work: a name, a model, instructions, tools, a policy and limits.
+
+    Args:
+        name: what people and the journal call it; 1 to 100 characters.
+        model: ``"openai:gpt-..."``, ``"anthropic:..."``, ``"local"``, ``"local:1.5b"``, a URL, any object with
+            `respond`, or a list of these, tried in order when one fails.
+        instructions: its standing orders (the system message).
+        tools: functions, `@tool` functions or LangChain tools.
+        policy: what is allowed, asked or denied; the default asks before irreversible calls.
+        limits: what a run may spend, see :class:`Limits`.
+        output_type: a type that the final answer must satisfy (pydantic model, dataclass, ``list[int]`` ...).
+        effort: how much thinking to spend; ``"auto"`` starts low and rises on failed checks and retries.
+        workspace: the folder that its tools may touch.
+        max_output_tokens, temperature, seed, model_timeout_s: settings of each model call.
+        model_retries: attempts per model call before the next model of the list is tried.
+        check: ``check(output, run) -> str | None``, sync or async: a complaint sends the agent back to work.
+        settings: settings that only one provider knows, passed through to it.
+
+    Raises:
+        DeclarationError: something does not fit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        model: str | Model | Sequence[str | Model],
+        instructions: str = "",
+        tools: Iterable[object] = (),
+        policy: Policy | None = None,
+        limits: Limits | Mapping[str, float | None] | None = None,
+        output_type: Any = None,
+        effort: Effort = "auto",
+        workspace: str | Path | None = None,
+        max_output_tokens: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        model_timeout_s: float = 600.0,
+        model_retries: int = 3,
+        check: Any = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(name, str) or not 0 < len(name) <= 100:
+            raise DeclarationError(f"an agent's name is a text of 1 to 100 characters, not {name!r}")
+        if not isinstance(instructions, str):
+            raise DeclarationError(
+                f"agent {name!r}: instructions must be text, not {type(instructions).__name__}"
+            )
+        if effort not in EFFORTS:
+            raise DeclarationError(f"agent {name!r}: effort {effort!r} is unknown; use one of {EFFORTS}")
+        self.name = name
+        self.models: tuple[str | Model, ...] = _models(name, model)
+        self.instructions = instructions
+        self.tools: dict[str, Tool] = {}
+        for item in tools:
+            made = as_tool(item)
+            if made.name in self.tools:
+                raise DeclarationError(f"agent {name!r}: two tools are called {made.name!r}; rename one")
+            self.tools[made.name] = made
+        self.policy = policy
+        self.limits = Limits.of(limits)
+        self.output_type = output_type
+        self.effort: Effort = effort
+        self.workspace = Path(workspace).expanduser().resolve() if workspace is not None else None
+        self.max_output_tokens = max_output_tokens
+        self.temperature = temperature
+        self.seed = seed
+        self.model_timeout_s = model_timeout_s
+        self.model_retries = model_retries
+        self.check = check
+        self.settings = dict(settings or {})
+        declared[name] = self
+
+    def __repr__(self) -> str:
+        return f"<Agent {self.name!r} model={self.model_names()} tools={list(self.tools)}>"
+
+    def model_names(self) -> list[str]:
+        """Names of the models in the order they are tried."""
+        return [m if isinstance(m, str) else model_name(m) for m in self.models]
+
+    def describe(self) -> dict[str, Any]:
+        """The declaration as JSON-ready dict, journaled when a run starts."""
+        return {
+            "name": self.name,
+            "models": self.model_names(),
+            "instructions": self.instructions,
+            "tools": {
+                t.name: {"effect": t.effect, "settlement": t.settlement, "description": t.description}
+                for t in self.tools.values()
+            },
+            "effort": self.effort,
+        }
+
+    def digest(self) -> str:
+        """SHA-256 of the declaration (hex)."""
+        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
+
+    async def run(self, task: Task, **options: Any) -> Run:
+        """Execute the agent on a task and return when the run is done, waiting or has failed.
+
+        Options: `workspace`, `limits`, `run_id`, `home`, `on_event`, as described in
+        :func:`mainspring.runtime.start`.
+        """
+        from mainspring.runtime import start
+
+        return await start(self, task, **options)
+
+    def run_sync(self, task: Task, **options: Any) -> Run:
+        """:meth:`run` for programs without an event loop."""
+        from mainspring.runtime import start_sync
+
+        return start_sync(self, task, **options)
+
+    def stream(self, task: Task, **options: Any) -> AsyncIterator[RunEvent]:
+        """Execute the agent and yield journal events and text deltas as they happen; the last one ends the run."""
+        from mainspring.runtime import stream
+
+        return stream(self, task, **options)
+
+
+def _models(name: str, model: object) -> tuple[str | Model, ...]:
+    items: Sequence[Any]
+    items = model if isinstance(model, list | tuple) else (model,)
+    if not items:
+        raise DeclarationError(f"agent {name!r}: the list of models is empty")
+    for item in items:
+        if not isinstance(item, str) and not hasattr(item, "respond"):
+            raise DeclarationError(
+                f"agent {name!r}: {item!r} is no model: pass a name such as 'local' or 'openai:...', "
+                "or an object with an async method respond(messages, tools, settings)"
+            )
+        if isinstance(item, str) and not item.strip():
+            raise DeclarationError(f"agent {name!r}: the model's name is empty")
+    return tuple(items)

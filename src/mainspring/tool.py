@@ -1,0 +1,483 @@
+"""Tools: plain functions that an agent may call, with what each may do declared beside it.
+
+What is not said fails closed: the effect is irreversible, every argument is authority.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import inspect
+import json
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+from mainspring.errors import DeclarationError, ToolError
+from mainspring.label import Label, tool_label
+from mainspring.messages import FilePart, ImagePart, TextPart
+from mainspring.model import ToolSpec
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Effect: TypeAlias = Literal["read", "write", "irreversible"]
+Settlement: TypeAlias = Literal["read", "keyed", "reconcile", "opaque"]
+Content: TypeAlias = tuple[TextPart | ImagePart | FilePart, ...]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may know of the call; a parameter annotated with this class receives it.
+
+    Args:
+        run_id: the run that calls.
+        key: the idempotency key of this effect: the same at every attempt, new for every other effect.
+        workspace: the folder that the run may touch, or None.
+        home: Mainspring's own folder, for caches and undo copies; never inside the workspace.
+        prepared: what the tool's `prepare` returned before the intent was committed, or None.
+        report: shows a line of progress to the person who watches.
+    """
+
+    run_id: str = ""
+    key: str = ""
+    workspace: Path | None = None
+    home: Path | None = None
+    prepared: Mapping[str, Any] | None = None
+    report: Callable[[str], None] = field(default=lambda line: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """A `reconcile` answer: the effect took place, and this is what it returned."""
+
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class DidNotHappen:
+    """A `reconcile` answer: the effect certainly did not take place; it may be run now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A `reconcile` answer: nobody can tell; a person has to settle it."""
+
+    reason: str = ""
+
+
+Settled: TypeAlias = Happened | DidNotHappen | Unknown
+
+
+class Tool:
+    """A callable with its declaration. Made by :func:`tool`, or by :meth:`from_schema` for foreign tools.
+
+    Attributes:
+        name, description: what the model sees.
+        effect: ``"read"``, ``"write"`` (can be undone or redone) or ``"irreversible"``.
+        authority: arguments that decide who is paid, told or deleted. None declared means all of them.
+        key_argument: the parameter that receives the idempotency key, or None.
+        undoable: True for a write that stays inside the workspace and that Mainspring can undo or that stays
+            in a sandbox; the plain guard lets these pass.
+        parallel: True when calls of this tool may run beside others.
+        timeout_s: seconds after which a call is given up, or None.
+        label: the label of its results.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        effect: Effect = "irreversible",
+        authority: typing.Sequence[str] | None = None,
+        idempotency: str | None = None,
+        reconcile: Callable[..., Any] | None = None,
+        prepare: Callable[..., Any] | None = None,
+        undoable: bool = False,
+        parallel: bool | None = None,
+        timeout_s: float | None = None,
+        label: Label | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.function = function
+        self.name = name if name is not None else getattr(function, "__name__", "")
+        if not isinstance(self.name, str) or not _NAME.match(self.name):
+            raise DeclarationError(
+                f"tool name {self.name!r} is not usable: 1 to 64 letters, digits, '_' or '-', "
+                "starting with a letter or '_'; pass name=..."
+            )
+        if effect not in ("read", "write", "irreversible"):
+            raise DeclarationError(
+                f"tool {self.name!r}: effect {effect!r} is unknown; use 'read', 'write' or 'irreversible'"
+            )
+        self.effect: Effect = effect
+        doc = inspect.getdoc(function) or ""
+        self.description = description if description is not None else _summary(doc)
+        self.reconcile = reconcile
+        self.prepare = prepare
+        self.undoable = undoable
+        self.parallel = parallel if parallel is not None else effect == "read"
+        self.timeout_s = timeout_s
+        self.label = label if label is not None else tool_label(self.name)
+        self.key_argument = idempotency
+        self._given_schema = schema
+        self._doc = doc
+        self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004  an object whose __call__ is async
+        )
+        self._parameters = inspect.signature(function).parameters
+        if idempotency is not None and schema is None and idempotency not in self._parameters:
+            raise DeclarationError(
+                f"tool {self.name!r}: idempotency={idempotency!r} names no parameter; "
+                f"it has {sorted(self._parameters)}"
+            )
+        self._declared_authority = None if authority is None else tuple(authority)
+        if authority is not None and schema is None:
+            unknown = [a for a in authority if a not in self._parameters]
+            if unknown:
+                raise DeclarationError(
+                    f"tool {self.name!r}: authority {unknown} names no parameter; "
+                    f"it has {sorted(self._parameters)}"
+                )
+        functools.update_wrapper(self, function, updated=())
+
+    @classmethod
+    def from_schema(
+        cls,
+        function: Callable[..., Any],
+        *,
+        name: str,
+        description: str,
+        schema: Mapping[str, Any],
+        effect: Effect = "irreversible",
+        **declared: Any,
+    ) -> Tool:
+        """A tool whose arguments are described by a JSON schema instead of type hints.
+
+        `function` receives the arguments as keywords, checked by the schema's owner and not by us.
+        """
+        return cls(function, name=name, description=description, schema=schema, effect=effect, **declared)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the wrapped function directly, as plain Python."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Tool {self.name} effect={self.effect} settlement={self.settlement}>"
+
+    @property
+    def settlement(self) -> Settlement:
+        """How an intent without an outcome is settled after a crash (the effect protocol's class)."""
+        if self.effect == "read":
+            return "read"
+        if self.key_argument is not None:
+            return "keyed"
+        return "reconcile" if self.reconcile is not None else "opaque"
+
+    @property
+    def authority(self) -> tuple[str, ...]:
+        """Arguments that carry authority; every argument when nothing was declared."""
+        if self._declared_authority is not None:
+            return self._declared_authority
+        return tuple(self.schema.get("properties", {}))
+
+    @functools.cached_property
+    def _context_arguments(self) -> tuple[str, ...]:
+        if self._given_schema is not None:
+            return ()
+        hints = _hints(self.function)
+        return tuple(n for n in self._parameters if hints.get(n) is ToolContext)
+
+    @functools.cached_property
+    def arguments_model(self) -> type[BaseModel]:
+        """The pydantic model that checks what a model sends (made on first use)."""
+        from pydantic import ConfigDict, Field, create_model
+
+        hints = _hints(self.function)
+        described = _argument_docs(self._doc)
+        fields: dict[str, Any] = {}
+        for name, parameter in self._parameters.items():
+            if name == self.key_argument or name in self._context_arguments:
+                continue
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                raise DeclarationError(
+                    f"tool {self.name!r}: *args and **kwargs cannot be described to a model; name them"
+                )
+            default = ... if parameter.default is parameter.empty else parameter.default
+            annotation = hints.get(name, Any)
+            # The alias lets a parameter be called `schema` or `copy` without meeting BaseModel's own names.
+            fields[f"arg_{name}"] = (
+                annotation,
+                Field(default, alias=name, description=described.get(name)),
+            )
+        try:
+            return create_model(
+                f"{self.name}_arguments", __config__=ConfigDict(extra="forbid"), **fields
+            )
+        except Exception as error:
+            raise DeclarationError(
+                f"tool {self.name!r}: its type hints cannot become a schema: {error}"
+            ) from error
+
+    @functools.cached_property
+    def schema(self) -> Mapping[str, Any]:
+        """JSON schema of the arguments, as the model sees it."""
+        if self._given_schema is not None:
+            return self._given_schema
+        schema = self.arguments_model.model_json_schema(by_alias=True)
+        _drop_titles(schema)
+        schema.pop("title", None)
+        schema.setdefault("properties", {})
+        return schema
+
+    @functools.cached_property
+    def spec(self) -> ToolSpec:
+        """What a model is told of this tool."""
+        return ToolSpec(self.name, self.description, self.schema)
+
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Check what a model sent and return typed values by parameter name.
+
+        Raises:
+            ToolError: with a message meant for the model: which argument, what was wrong, what is expected.
+        """
+        if self._given_schema is not None:
+            return dict(arguments)
+        from pydantic import ValidationError
+
+        try:
+            checked = self.arguments_model.model_validate(dict(arguments))
+        except ValidationError as error:
+            lines = [
+                f"- {'.'.join(str(x) for x in e['loc']) or 'arguments'}: {e['msg']}"
+                + ("" if e["type"] == "missing" else f" (got {_short(e['input'])})")
+                for e in error.errors(include_url=False)[:8]
+            ]
+            wanted = ", ".join(
+                f"{k}{'' if k in self.schema.get('required', ()) else '?'}"
+                for k in self.schema["properties"]
+            )
+            raise ToolError(
+                f"wrong arguments for {self.name}({wanted}):\n" + "\n".join(lines)
+            ) from None
+        return {name[4:]: value for name, value in checked}
+
+    async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> Any:
+        """Run the function with checked arguments; a sync function runs in a thread.
+
+        Whatever the function raises comes out unchanged.
+        """
+        return await self._invoke(self.function, arguments, context)
+
+    async def run_prepare(self, arguments: Mapping[str, Any], context: ToolContext) -> Mapping[str, Any] | None:
+        """Call the tool's `prepare(**arguments, context=...)`, whose JSON answer is journaled in the intent."""
+        if self.prepare is None:
+            return None
+        value = await _in_thread_or_loop(self.prepare, dict(arguments) | {"context": context})
+        if value is not None and not isinstance(value, Mapping):
+            raise ToolError(f"tool {self.name!r}: prepare must return a dict or None, not {type(value).__name__}")
+        return value
+
+    async def run_reconcile(self, arguments: Mapping[str, Any], context: ToolContext) -> Settled:
+        """Ask the tool's `reconcile(**arguments, context=...)` whether the effect took place."""
+        if self.reconcile is None:
+            return Unknown("the tool has no reconcile")
+        settled = await _in_thread_or_loop(self.reconcile, dict(arguments) | {"context": context})
+        if isinstance(settled, Happened | DidNotHappen | Unknown):
+            return settled
+        return Unknown(f"reconcile returned {settled!r} instead of Happened, DidNotHappen or Unknown")
+
+    async def _invoke(self, function: Callable[..., Any], arguments: Mapping[str, Any], context: ToolContext) -> Any:
+        kwargs = dict(arguments)
+        if self.key_argument is not None:
+            kwargs[self.key_argument] = context.key
+        for name in self._context_arguments:
+            kwargs[name] = context
+        if self._is_async:
+            return await function(**kwargs)
+        value = await asyncio.to_thread(functools.partial(function, **kwargs))
+        return await value if inspect.isawaitable(value) else value
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+@overload
+def tool(
+    *,
+    effect: Effect = ...,
+    authority: typing.Sequence[str] | None = ...,
+    idempotency: str | None = ...,
+    reconcile: Callable[..., Any] | None = ...,
+    prepare: Callable[..., Any] | None = ...,
+    name: str | None = ...,
+    description: str | None = ...,
+    undoable: bool = ...,
+    parallel: bool | None = ...,
+    timeout_s: float | None = ...,
+    label: Label | None = ...,
+) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(function: Callable[..., Any] | None = None, /, **declared: Any) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Make a tool of a plain sync or async function with type hints.
+
+    Args:
+        effect: ``"read"``, ``"write"`` (can be undone or redone) or ``"irreversible"`` (the default).
+        authority: names of the arguments that decide who is paid, told or deleted.
+        idempotency: name of the parameter that receives a key which the target honours: a call repeated
+            under the same key acts once. The model never sees this parameter.
+        reconcile: ``reconcile(**arguments, context) -> Happened(value) | DidNotHappen() | Unknown()`` asks the
+            service after a crash whether the effect took place (``context.key`` is the effect's key).
+        prepare: ``prepare(**arguments, context) -> dict | None`` runs before the intent is committed; its answer is
+            journaled with the intent and handed back as ``context.prepared``.
+        name, description: instead of the function's own.
+        undoable: a write that stays in the workspace and can be undone.
+        parallel: may run beside other calls (default: only reads).
+        timeout_s: seconds until a call is given up.
+        label: label of the results (default: ``tool:NAME``).
+
+    Raises:
+        DeclarationError: something declared does not fit the function.
+    """
+    if function is not None:
+        return Tool(function)
+    return lambda f: Tool(f, **declared)
+
+
+def as_tool(value: object) -> Tool:
+    """Accept a Tool, a plain function, or a LangChain tool (anything with `name`, `args_schema` and `invoke`).
+
+    A LangChain tool declares no effect, so it is irreversible until it is wrapped with a declaration.
+    """
+    if isinstance(value, Tool):
+        return value
+    if hasattr(value, "args_schema") and hasattr(value, "ainvoke") and hasattr(value, "name"):
+        return _from_langchain(value)
+    if callable(value):
+        return Tool(value)
+    raise DeclarationError(
+        f"{value!r} is no tool: pass a function, an @tool function or a LangChain tool, not {type(value).__name__}"
+    )
+
+
+def _from_langchain(value: Any) -> Tool:
+    schema_source = value.args_schema
+    schema = schema_source if isinstance(schema_source, Mapping) else value.get_input_schema().model_json_schema()
+    schema = json.loads(json.dumps(schema))
+    _drop_titles(schema)
+    schema.pop("title", None)
+    schema.setdefault("type", "object")
+    schema.setdefault("properties", {})
+
+    async def call(**arguments: Any) -> Any:
+        return await value.ainvoke(arguments)
+
+    return Tool.from_schema(call, name=value.name, description=value.description or "", schema=schema)
+
+
+def to_content(value: object) -> Content:
+    """What a tool returned, as the parts that the model will see.
+
+    Text stays text; message parts stay themselves; None becomes ``"done"``; everything else becomes JSON
+    (pydantic models, dataclasses, dates, sets and paths included).
+    """
+    if isinstance(value, str):
+        return (TextPart(_valid_text(value)),)
+    if value is None:
+        return (TextPart("done"),)
+    if isinstance(value, TextPart | ImagePart | FilePart):
+        return (value,)
+    if isinstance(value, list | tuple) and value and all(isinstance(v, TextPart | ImagePart | FilePart) for v in value):
+        return tuple(value)
+    if isinstance(value, bytes | bytearray):
+        return (TextPart(bytes(value).decode("utf-8", "replace")),)
+    return (TextPart(_valid_text(json.dumps(value, ensure_ascii=False, default=_jsonable))),)
+
+
+def _valid_text(text: str) -> str:
+    # Lone surrogates cannot be written as UTF-8; they would make the journal unwritable.
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode("utf-8")
+    return text
+
+
+def _jsonable(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "replace")
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(value)
+
+
+async def _in_thread_or_loop(function: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
+    accepted = inspect.signature(function).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        kwargs = {k: v for k, v in kwargs.items() if k in accepted}
+    if inspect.iscoroutinefunction(function):
+        return await function(**kwargs)
+    return await asyncio.to_thread(functools.partial(function, **kwargs))
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        target = function if isinstance(function, types.FunctionType | types.MethodType) else function.__call__  # type: ignore[operator]
+        return typing.get_type_hints(target, include_extras=True)
+    except (NameError, TypeError, AttributeError) as error:
+        raise DeclarationError(f"type hints of {function!r} cannot be read: {error}") from error
+
+
+def _summary(doc: str) -> str:
+    return re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields):\s*\n", doc, maxsplit=1)[0].strip()
+
+
+def _argument_docs(doc: str) -> dict[str, str]:
+    """Descriptions from a Google style ``Args:`` section."""
+    match = re.search(r"\n\s*(?:Args|Arguments|Parameters):\s*\n(.*?)(?:\n\s*\n|\n\S|\Z)", doc, re.DOTALL)
+    found: dict[str, str] = {}
+    if match is None:
+        return found
+    name = ""
+    for line in match.group(1).splitlines():
+        head = re.match(r"\s+(\w+)\s*(?:\([^)]*\))?:\s*(.*)", line)
+        if head:
+            name = head.group(1)
+            found[name] = head.group(2).strip()
+        elif name:
+            found[name] += " " + line.strip()
+    return found
+
+
+def _drop_titles(schema: Any) -> None:
+    """Titles repeat the argument names and cost prompt tokens at every call."""
+    if isinstance(schema, dict):
+        for key, value in list(schema.items()):
+            if key in ("properties", "$defs") and isinstance(value, dict):
+                for item in value.values():
+                    if isinstance(item, dict):
+                        item.pop("title", None)
+                    _drop_titles(item)
+            else:
+                _drop_titles(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            _drop_titles(item)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
