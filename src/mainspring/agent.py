@@ -55,7 +55,9 @@ class Limits:
         for key, number in value.items():
             if key not in known:
                 raise DeclarationError(f"limit {key!r} is unknown; known are {sorted(known)}")
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int | float) or number <= 0):
+            if number is not None and (
+                isinstance(number, bool) or not isinstance(number, int | float) or number <= 0
+            ):
                 raise DeclarationError(f"limit {key!r} must be a positive number or None, not {number!r}")
         return cls(**value)  # type: ignore[arg-type]
 

@@ -220,9 +220,7 @@ class Tool:
                 Field(default, alias=name, description=described.get(name)),
             )
         try:
-            return create_model(
-                f"{self.name}_arguments", __config__=ConfigDict(extra="forbid"), **fields
-            )
+            return create_model(f"{self.name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
         except Exception as error:
             raise DeclarationError(
                 f"tool {self.name!r}: its type hints cannot become a schema: {error}"
@@ -263,12 +261,9 @@ class Tool:
                 for e in error.errors(include_url=False)[:8]
             ]
             wanted = ", ".join(
-                f"{k}{'' if k in self.schema.get('required', ()) else '?'}"
-                for k in self.schema["properties"]
+                f"{k}{'' if k in self.schema.get('required', ()) else '?'}" for k in self.schema["properties"]
             )
-            raise ToolError(
-                f"wrong arguments for {self.name}({wanted}):\n" + "\n".join(lines)
-            ) from None
+            raise ToolError(f"wrong arguments for {self.name}({wanted}):\n" + "\n".join(lines)) from None
         return {name[4:]: value for name, value in checked}
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> Any:
@@ -278,13 +273,17 @@ class Tool:
         """
         return await self._invoke(self.function, arguments, context)
 
-    async def run_prepare(self, arguments: Mapping[str, Any], context: ToolContext) -> Mapping[str, Any] | None:
+    async def run_prepare(
+        self, arguments: Mapping[str, Any], context: ToolContext
+    ) -> Mapping[str, Any] | None:
         """Call the tool's `prepare(**arguments, context=...)`, whose JSON answer is journaled in the intent."""
         if self.prepare is None:
             return None
         value = await _in_thread_or_loop(self.prepare, dict(arguments) | {"context": context})
         if value is not None and not isinstance(value, Mapping):
-            raise ToolError(f"tool {self.name!r}: prepare must return a dict or None, not {type(value).__name__}")
+            raise ToolError(
+                f"tool {self.name!r}: prepare must return a dict or None, not {type(value).__name__}"
+            )
         return value
 
     async def run_reconcile(self, arguments: Mapping[str, Any], context: ToolContext) -> Settled:
@@ -296,7 +295,9 @@ class Tool:
             return settled
         return Unknown(f"reconcile returned {settled!r} instead of Happened, DidNotHappen or Unknown")
 
-    async def _invoke(self, function: Callable[..., Any], arguments: Mapping[str, Any], context: ToolContext) -> Any:
+    async def _invoke(
+        self, function: Callable[..., Any], arguments: Mapping[str, Any], context: ToolContext
+    ) -> Any:
         kwargs = dict(arguments)
         if self.key_argument is not None:
             kwargs[self.key_argument] = context.key
@@ -325,7 +326,9 @@ def tool(
     timeout_s: float | None = ...,
     label: Label | None = ...,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
-def tool(function: Callable[..., Any] | None = None, /, **declared: Any) -> Tool | Callable[[Callable[..., Any]], Tool]:
+def tool(
+    function: Callable[..., Any] | None = None, /, **declared: Any
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a plain sync or async function with type hints.
 
     Args:
@@ -369,7 +372,9 @@ def as_tool(value: object) -> Tool:
 
 def _from_langchain(value: Any) -> Tool:
     schema_source = value.args_schema
-    schema = schema_source if isinstance(schema_source, Mapping) else value.get_input_schema().model_json_schema()
+    schema = (
+        schema_source if isinstance(schema_source, Mapping) else value.get_input_schema().model_json_schema()
+    )
     schema = json.loads(json.dumps(schema))
     _drop_titles(schema)
     schema.pop("title", None)
@@ -394,7 +399,11 @@ def to_content(value: object) -> Content:
         return (TextPart("done"),)
     if isinstance(value, TextPart | ImagePart | FilePart):
         return (value,)
-    if isinstance(value, list | tuple) and value and all(isinstance(v, TextPart | ImagePart | FilePart) for v in value):
+    if (
+        isinstance(value, list | tuple)
+        and value
+        and all(isinstance(v, TextPart | ImagePart | FilePart) for v in value)
+    ):
         return tuple(value)
     if isinstance(value, bytes | bytearray):
         return (TextPart(bytes(value).decode("utf-8", "replace")),)
@@ -435,14 +444,18 @@ async def _in_thread_or_loop(function: Callable[..., Any], kwargs: dict[str, Any
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
-        target = function if isinstance(function, types.FunctionType | types.MethodType) else function.__call__  # type: ignore[operator]
+        target = (
+            function if isinstance(function, types.FunctionType | types.MethodType) else function.__call__
+        )  # type: ignore[operator]
         return typing.get_type_hints(target, include_extras=True)
     except (NameError, TypeError, AttributeError) as error:
         raise DeclarationError(f"type hints of {function!r} cannot be read: {error}") from error
 
 
 def _summary(doc: str) -> str:
-    return re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields):\s*\n", doc, maxsplit=1)[0].strip()
+    return re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields):\s*\n", doc, maxsplit=1)[
+        0
+    ].strip()
 
 
 def _argument_docs(doc: str) -> dict[str, str]:

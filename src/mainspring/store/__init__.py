@@ -1,0 +1,65 @@
+"""The journal: events, runs, approvals and inboxes, on disk before anyone acts on them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from mainspring.store.protocol import (
+    NO_CHANGES,
+    Appended,
+    ApprovalRequest,
+    ApprovalRow,
+    Changes,
+    Event,
+    InboxItem,
+    Lease,
+    NewEvent,
+    RunRow,
+    Store,
+)
+from mainspring.store.sqlite import SQLiteStore
+
+__all__ = [
+    "NO_CHANGES",
+    "Appended",
+    "ApprovalRequest",
+    "ApprovalRow",
+    "Changes",
+    "Event",
+    "InboxItem",
+    "Lease",
+    "NewEvent",
+    "RunRow",
+    "SQLiteStore",
+    "Store",
+    "default_home",
+    "open_store",
+]
+
+_open: dict[tuple[int, Path], SQLiteStore] = {}
+_open_lock = threading.Lock()
+
+
+def default_home() -> Path:
+    """`MAINSPRING_HOME`, or ``~/.mainspring``."""
+    return Path(os.environ.get("MAINSPRING_HOME") or "~/.mainspring").expanduser()
+
+
+def open_store(home: str | Path | None = None) -> SQLiteStore:
+    """The journal of a home, opened once a process; one that broke (a full disk, say) is opened anew.
+
+    Raises:
+        StoreError, JournalVersionError: it cannot be opened.
+    """
+    folder = Path(home).expanduser().absolute() if home is not None else default_home().absolute()
+    key = (os.getpid(), folder)  # a forked child must not share the parent's connection
+    with _open_lock:
+        store = _open.get(key)
+        if store is not None and store.broken is None:
+            return store
+        if store is not None:
+            store.close()
+        store = _open[key] = SQLiteStore(folder)
+        return store

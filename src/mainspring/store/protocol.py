@@ -1,0 +1,251 @@
+"""What any store must do: keep runs, their events, and what people answered.
+
+Reads are plain calls. Writes return a `concurrent.futures.Future` that is done when the data is on disk, so
+that many runs, threads and event loops can share one writer, which commits them in groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from mainspring.label import SYSTEM, Label
+
+ApprovalState: TypeAlias = Literal["pending", "approved", "denied", "expired", "used"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to be appended: what happened, as a JSON-ready dict, and the label of what it says."""
+
+    kind: str
+    payload: Mapping[str, Any]
+    label: Label = SYSTEM
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of the journal.
+
+    Args:
+        run_id, seq: its place; `seq` starts at 1 and has no gaps.
+        at: Unix time in seconds.
+        kind, version: what it is, and by which version of that kind's payload.
+        label: who may have written what it says.
+        payload: what it says.
+        hash: SHA-256 (hex) over the previous event's hash and this one, see `mainspring.store.chain`.
+    """
+
+    run_id: str
+    seq: int
+    at: float
+    kind: str
+    version: int
+    label: Label
+    payload: dict[str, Any]
+    hash: str
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to append to a run, with the head of its chain. Only its owner changes it.
+
+    `epoch` grows with every owner; an append under an older epoch is refused.
+    """
+
+    run_id: str
+    epoch: int
+    head_seq: int
+    head_hash: str
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as the store lists it. `alive` says whether a living process owns it now."""
+
+    id: str
+    agent: str
+    task: str
+    status: str
+    created_at: float
+    updated_at: float
+    epoch: int
+    head_seq: int
+    wake_at: float | None
+    parent: str | None
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """A question to a person about one call, bound to `digest`."""
+
+    id: str
+    digest: str
+    expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRow:
+    """An approval's state. `used_seq` is the intent that consumed it."""
+
+    id: str
+    run_id: str
+    digest: str
+    state: ApprovalState
+    expires_at: float | None
+    answered_by: str | None
+    used_seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """What somebody outside wants a run to know: an answer, a message, a request to stop."""
+
+    id: int
+    run_id: str
+    at: float
+    kind: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What else is changed in the same transaction as an append.
+
+    Args:
+        status: new status of the run, or None to keep it.
+        wake_at: Unix time at which a waiting run wants to be woken; only used together with `status`.
+        release: give the lease up.
+        consume: `(approval id, digest)` that must be approved, unexpired and unused; it is used up.
+        requests: approvals that begin to wait.
+        expire: approvals that nobody may answer any more.
+        taken: ids of inbox items that these events carry into the journal.
+    """
+
+    status: str | None = None
+    wake_at: float | None = None
+    release: bool = False
+    consume: tuple[str, str] | None = None
+    requests: tuple[ApprovalRequest, ...] = ()
+    expire: tuple[str, ...] = ()
+    taken: tuple[int, ...] = ()
+
+
+NO_CHANGES = Changes()
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Events that are on their way to the disk; `done` resolves when they are there."""
+
+    events: tuple[Event, ...]
+    done: Future[None] = field(repr=False)
+
+
+class Store(Protocol):
+    """The journal. One conformance suite (`tests/store/conformance.py`) holds for every implementation."""
+
+    def create(
+        self,
+        run_id: str,
+        events: Sequence[NewEvent],
+        *,
+        agent: str,
+        task: str,
+        parent: str | None = None,
+    ) -> tuple[Lease, Appended]:
+        """Begin a run with its first events and own it. `done` fails with StoreError if the id exists."""
+        ...
+
+    def acquire(self, run_id: str) -> Lease:
+        """Own a run under the next epoch.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            RunBusyError: a living process owns it.
+        """
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease up without changing anything else; harmless when it is gone already."""
+        ...
+
+    def holds(self, lease: Lease) -> bool:
+        """True while nobody can have taken the run from this lease; asked right before an effect."""
+        ...
+
+    def append(self, lease: Lease, events: Sequence[NewEvent], changes: Changes = NO_CHANGES) -> Appended:
+        """Add events in order, all or none, with `changes`.
+
+        `done` fails with LeaseLostError under an old epoch, ApprovalError when `consume` cannot be used,
+        and StoreError when the disk does not take it. After a failure the lease must be acquired again.
+        """
+        ...
+
+    def row(self, run_id: str) -> RunRow:
+        """One run; raises RunNotFoundError."""
+        ...
+
+    def rows(self, *, status: str | None = None, prefix: str = "", limit: int = 100) -> list[RunRow]:
+        """Runs, newest first."""
+        ...
+
+    def due(self, now: float) -> list[str]:
+        """Ids of waiting runs whose `wake_at` has come."""
+        ...
+
+    def events(self, run_id: str, after: int = 0) -> Iterator[Event]:
+        """The journal of a run behind `after`, in order; raises RunNotFoundError."""
+        ...
+
+    def event(self, run_id: str, seq: int) -> Event:
+        """One event; raises RunNotFoundError when there is none at `seq`."""
+        ...
+
+    def post(self, run_id: str, kind: str, payload: Mapping[str, Any]) -> None:
+        """Put something into a run's inbox; raises RunNotFoundError. On disk when it returns."""
+        ...
+
+    def inbox(self, run_id: str) -> list[InboxItem]:
+        """What the run has not taken yet, oldest first."""
+        ...
+
+    def answer(
+        self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = ""
+    ) -> None:
+        """A person's answer: settles the approval and posts ``approval.answered`` to the run's inbox.
+
+        Raises:
+            ApprovalError: unknown, expired, or answered before.
+        """
+        ...
+
+    def approval(self, approval_id: str) -> ApprovalRow:
+        """One approval; raises ApprovalError when it is unknown."""
+        ...
+
+    def approvals(self, *, run_id: str | None = None, state: str | None = None) -> list[ApprovalRow]:
+        """Approvals, oldest first."""
+        ...
+
+    def verify(self, run_id: str) -> int:
+        """Check the hash chain and return the number of events; raises StoreError at the first wrong one."""
+        ...
+
+    def restore(
+        self,
+        row: Mapping[str, Any],
+        lines: Sequence[Mapping[str, Any]],
+        approvals: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Write an exported run back, chain checked; raises StoreError if the id exists or a line is damaged."""
+        ...
+
+    def close(self) -> None:
+        """Flush and close; harmless when it is closed already."""
+        ...

@@ -1,0 +1,131 @@
+"""Tables of the SQLite journal, and opening a file safely."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from mainspring.errors import JournalVersionError, StoreError
+from mainspring.store.writer import explain
+
+#: Version of the tables. Raise it together with a migration in `MIGRATIONS`.
+FORMAT = 1
+
+_TABLES = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    agent TEXT NOT NULL,
+    task TEXT NOT NULL,
+    status TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    epoch INTEGER NOT NULL,
+    owner TEXT,
+    head_seq INTEGER NOT NULL,
+    head_hash TEXT NOT NULL,
+    wake_at REAL,
+    parent TEXT
+) WITHOUT ROWID;
+CREATE INDEX runs_by_time ON runs (created_at);
+CREATE INDEX runs_to_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
+CREATE TABLE events (
+    run_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    label TEXT NOT NULL,
+    payload TEXT,
+    blob TEXT,
+    hash TEXT NOT NULL,
+    PRIMARY KEY (run_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE blobs (digest TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE inbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id TEXT NOT NULL,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE INDEX inbox_by_run ON inbox (run_id);
+CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    run_id TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    state TEXT NOT NULL,
+    requested_at REAL NOT NULL,
+    expires_at REAL,
+    answered_by TEXT,
+    used_seq INTEGER
+) WITHOUT ROWID;
+CREATE INDEX approvals_by_run ON approvals (run_id);
+"""
+
+#: Statements that lift a file from the version that is their key to the next one.
+MIGRATIONS: dict[int, str] = {}
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in WAL mode with full flushing; raises StoreError with advice."""
+    try:
+        connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA busy_timeout=30000")
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        if mode != "wal":
+            raise StoreError(
+                f"the journal {path} cannot use write-ahead logging (got {mode!r}); "
+                "put MAINSPRING_HOME on a local disk"
+            )
+        connection.execute("PRAGMA synchronous=FULL")
+    except sqlite3.Error as error:
+        raise explain(error, str(path)) from error
+    return connection
+
+
+def prepare(path: Path) -> None:
+    """Create the tables or check their version.
+
+    Raises:
+        JournalVersionError: the file was written by a newer Mainspring.
+        StoreError: the file cannot be opened.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the folder {path.parent} cannot be made: {error}; set MAINSPRING_HOME") from error
+    connection = connect(path)
+    try:
+        version = _version(connection)
+        if version > FORMAT:
+            raise JournalVersionError(
+                f"the journal {path} has format {version}, and this Mainspring knows formats up to {FORMAT}; "
+                "update Mainspring (nothing was changed)"
+            )
+        if version == FORMAT:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        version = _version(connection)  # another process may have been faster
+        if version == 0:
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise StoreError(
+                    f"{path} is a database of another program; set MAINSPRING_HOME to another folder"
+                )
+            for statement in _TABLES.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+        else:
+            for step in range(version, FORMAT):
+                for statement in MIGRATIONS[step].split(";\n"):
+                    if statement.strip():
+                        connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={FORMAT}")
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise explain(error, str(path)) from error
+    finally:
+        connection.close()
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,518 @@
+"""The journal on SQLite: one file in WAL mode with `synchronous=FULL`, one writer thread a process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Literal
+
+from mainspring.errors import ApprovalError, LeaseLostError, RunBusyError, RunNotFoundError, StoreError
+from mainspring.label import Label
+from mainspring.store import schema
+from mainspring.store.chain import GENESIS, Stored, decode_payload, encode_payload, link
+from mainspring.store.owner import Owner
+from mainspring.store.protocol import (
+    NO_CHANGES,
+    Appended,
+    ApprovalRow,
+    Changes,
+    Event,
+    InboxItem,
+    Lease,
+    NewEvent,
+    RunRow,
+)
+from mainspring.store.writer import Writer, explain
+
+_INSERT_EVENT = "INSERT INTO events (run_id, seq, at, kind, version, label, payload, blob, hash) VALUES (?,?,?,?,?,?,?,?,?)"
+_INSERT_BLOB = "INSERT OR IGNORE INTO blobs (digest, data) VALUES (?,?)"
+_EVENT = (
+    "SELECT e.run_id, e.seq, e.at, e.kind, e.version, e.label, e.payload, b.data, e.hash, e.blob "
+    "FROM events e LEFT JOIN blobs b ON b.digest = e.blob "
+)
+_RUN = "SELECT id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, owner FROM runs "
+_APPROVAL = "SELECT id, run_id, digest, state, expires_at, answered_by, used_seq FROM approvals "
+
+
+class SQLiteStore:
+    """See :class:`mainspring.store.protocol.Store`."""
+
+    def __init__(self, home: Path) -> None:
+        """Open or create ``home/journal.db``.
+
+        Raises:
+            JournalVersionError, StoreError: with what to do.
+        """
+        self.home = home
+        self.path = home / "journal.db"
+        schema.prepare(self.path)
+        try:
+            self._owner = Owner(home / "owners")
+        except OSError as error:
+            raise StoreError(
+                f"the folder {home} cannot be written: {error}; check it or set MAINSPRING_HOME"
+            ) from error
+        self._active: set[str] = set()  # runs leased inside this process
+        self._active_lock = threading.Lock()
+        self._writer = Writer(lambda: schema.connect(self.path), str(self.path))
+        self._reader = schema.connect(self.path)
+        self._reader_lock = threading.Lock()
+
+    @property
+    def broken(self) -> StoreError | None:
+        """Why this store refuses further writes, or None; open the home again to go on."""
+        return self._writer.broken
+
+    # --- runs and leases ---
+
+    def create(
+        self, run_id: str, events: Sequence[NewEvent], *, agent: str, task: str, parent: str | None = None
+    ) -> tuple[Lease, Appended]:
+        """See the protocol."""
+        lease = Lease(run_id, 1, 0, GENESIS)
+        rows, made, blobs = self._chain(lease, events)
+        now = time.time()
+        head = (lease.head_seq, lease.head_hash)  # now: later appends move the lease on before this job runs
+
+        def job(connection: sqlite3.Connection) -> None:
+            try:
+                connection.execute(
+                    "INSERT INTO runs (id, agent, task, status, created_at, updated_at, epoch, owner, head_seq, "
+                    "head_hash, wake_at, parent) VALUES (?,?,?,'running',?,?,1,?,?,?,NULL,?)",
+                    (run_id, agent, task, now, now, self._owner.name, *head, parent),
+                )
+            except sqlite3.IntegrityError:
+                raise StoreError(f"run {run_id!r} exists already; choose another id, or resume it") from None
+            _insert(connection, rows, blobs)
+
+        with self._active_lock:
+            if run_id in self._active:
+                raise StoreError(f"run {run_id!r} exists already; choose another id, or resume it")
+            self._active.add(run_id)
+        future = self._writer.submit(job)
+        future.add_done_callback(lambda f: self._forget(lease) if f.exception() else None)
+        return lease, Appended(made, future)
+
+    def acquire(self, run_id: str) -> Lease:
+        """See the protocol."""
+        with self._active_lock:
+            if run_id in self._active:
+                raise RunBusyError(f"run {run_id} is being executed by this process; wait for it to stop")
+            self._active.add(run_id)
+
+        def job(connection: sqlite3.Connection) -> Lease:
+            found = connection.execute(
+                "SELECT owner, epoch, head_seq, head_hash FROM runs WHERE id=?", (run_id,)
+            ).fetchone()
+            if found is None:
+                raise RunNotFoundError(_no_run(run_id, self.home))
+            owner, epoch, head_seq, head_hash = found
+            if owner is not None and not (owner == self._owner.name or self._owner.is_dead(owner)):
+                raise RunBusyError(
+                    f"run {run_id} is being executed by process {owner.split('-')[0]}; "
+                    "wait for it, or stop that process first"
+                )
+            connection.execute(
+                "UPDATE runs SET owner=?, epoch=?, status='running', wake_at=NULL WHERE id=?",
+                (self._owner.name, epoch + 1, run_id),
+            )
+            return Lease(run_id, epoch + 1, head_seq, head_hash)
+
+        try:
+            lease: Lease = self._writer.submit(job).result()
+            return lease
+        except BaseException:
+            with self._active_lock:
+                self._active.discard(run_id)
+            raise
+
+    def release(self, lease: Lease) -> None:
+        """See the protocol."""
+        if lease.released:
+            return
+        self._forget(lease)
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE runs SET owner=NULL WHERE id=? AND epoch=? AND owner=?",
+                (lease.run_id, lease.epoch, self._owner.name),
+            )
+
+        if self._writer.broken is None:
+            self._writer.submit(job).result()
+
+    def holds(self, lease: Lease) -> bool:
+        """The owner's file lock cannot pass to anybody while this process lives, so no question to the disk."""
+        return not lease.released and self._owner.alive() and self._writer.broken is None
+
+    def _forget(self, lease: Lease) -> None:
+        lease.released = True
+        with self._active_lock:
+            self._active.discard(lease.run_id)
+
+    # --- events ---
+
+    def append(self, lease: Lease, events: Sequence[NewEvent], changes: Changes = NO_CHANGES) -> Appended:
+        """See the protocol."""
+        if lease.released:
+            failed: Future[None] = Future()
+            failed.set_exception(LeaseLostError(f"run {lease.run_id}: this lease was given up"))
+            return Appended((), failed)
+        before_seq, epoch = lease.head_seq, lease.epoch
+        rows, made, blobs = self._chain(lease, events)
+        after_seq, after_hash = lease.head_seq, lease.head_hash
+        owner = self._owner.name
+
+        def job(connection: sqlite3.Connection) -> None:
+            now = time.time()
+            if changes.status is None and not changes.release:
+                cursor = connection.execute(
+                    "UPDATE runs SET head_seq=?, head_hash=?, updated_at=? "
+                    "WHERE id=? AND epoch=? AND head_seq=? AND owner=?",
+                    (after_seq, after_hash, now, lease.run_id, epoch, before_seq, owner),
+                )
+            else:
+                cursor = connection.execute(
+                    "UPDATE runs SET head_seq=?, head_hash=?, updated_at=?, status=coalesce(?, status), "
+                    "wake_at=?, owner=? WHERE id=? AND epoch=? AND head_seq=? AND owner=?",
+                    (
+                        *(after_seq, after_hash, now, changes.status, changes.wake_at),
+                        *(None if changes.release else owner, lease.run_id, epoch, before_seq, owner),
+                    ),
+                )
+            if cursor.rowcount != 1:
+                raise LeaseLostError(
+                    f"run {lease.run_id}: epoch {epoch} is over, another owner has the run; nothing was written"
+                )
+            if changes is not NO_CHANGES:
+                _apply(connection, lease.run_id, changes, after_seq, now)
+            _insert(connection, rows, blobs)
+
+        future = self._writer.submit(job)
+        if changes.release:
+            self._forget(lease)
+        return Appended(made, future)
+
+    def _chain(
+        self, lease: Lease, events: Sequence[NewEvent]
+    ) -> tuple[list[tuple[Any, ...]], tuple[Event, ...], list[tuple[str, bytes]]]:
+        """Give events their place and hash; the lease's head moves on only when all of them can be encoded."""
+        at = round(time.time(), 6)
+        seq, head = lease.head_seq, lease.head_hash
+        rows: list[tuple[Any, ...]] = []
+        made: list[Event] = []
+        blobs: list[tuple[str, bytes]] = []
+        for event in events:
+            seq += 1
+            stored = encode_payload(event.payload)
+            label = event.label.encode()
+            head = link(head, lease.run_id, seq, at, event.kind, event.version, label, stored)
+            rows.append(
+                (lease.run_id, seq, at, event.kind, event.version, label, stored.inline, stored.digest, head)
+            )
+            if stored.data is not None and stored.digest is not None:
+                blobs.append((stored.digest, stored.data))
+            made.append(
+                Event(
+                    lease.run_id, seq, at, event.kind, event.version, event.label, dict(event.payload), head
+                )
+            )
+        lease.head_seq, lease.head_hash = seq, head
+        return rows, tuple(made), blobs
+
+    def events(self, run_id: str, after: int = 0) -> Iterator[Event]:
+        """See the protocol."""
+        self.row(run_id)
+        while True:
+            # Pages keep memory bounded and the reader free for others between them.
+            page = self._read(
+                _EVENT + "WHERE e.run_id=? AND e.seq>? ORDER BY e.seq LIMIT 500", (run_id, after)
+            )
+            for row in page:
+                yield _event(row)
+            if len(page) < 500:
+                return
+            after = page[-1][1]
+
+    def event(self, run_id: str, seq: int) -> Event:
+        """See the protocol."""
+        found = self._read(_EVENT + "WHERE e.run_id=? AND e.seq=?", (run_id, seq))
+        if not found:
+            raise RunNotFoundError(f"run {run_id} has no event {seq} in {self.home}")
+        return _event(found[0])
+
+    def verify(self, run_id: str) -> int:
+        """See the protocol."""
+        head = self._read("SELECT head_seq, head_hash FROM runs WHERE id=?", (run_id,))
+        if not head:
+            raise RunNotFoundError(_no_run(run_id, self.home))
+        previous, count, after = GENESIS, 0, 0
+        while True:
+            page = self._read(
+                _EVENT + "WHERE e.run_id=? AND e.seq>? ORDER BY e.seq LIMIT 500", (run_id, after)
+            )
+            for row in page:
+                _, seq, at, kind, version, label, payload, data, found, digest = row
+                count += 1
+                where = f"run {run_id}, event {seq}"
+                if seq != count:
+                    raise StoreError(f"{where}: event {count} is missing; the journal was changed")
+                if digest is not None and (data is None or hashlib.sha256(data).hexdigest() != digest):
+                    raise StoreError(f"{where}: its blob {digest} is missing or was changed")
+                stored = Stored(payload, digest, None)
+                previous = link(previous, run_id, seq, at, kind, version, label, stored)
+                if previous != found:
+                    raise StoreError(
+                        f"{where}: the hash does not fit; this line or one before it was changed"
+                    )
+            if len(page) < 500:
+                break
+            after = page[-1][1]
+        if (count, previous) != tuple(head[0]):
+            raise StoreError(
+                f"run {run_id}: the journal ends at event {count}, but {head[0][0]} were written"
+            )
+        return count
+
+    # --- lists ---
+
+    def row(self, run_id: str) -> RunRow:
+        """See the protocol."""
+        found = self._read(_RUN + "WHERE id=?", (run_id,))
+        if not found:
+            raise RunNotFoundError(_no_run(run_id, self.home))
+        return self._run_row(found[0])
+
+    def rows(self, *, status: str | None = None, prefix: str = "", limit: int = 100) -> list[RunRow]:
+        """See the protocol."""
+        found = self._read(
+            _RUN
+            + "WHERE (? IS NULL OR status=?) AND substr(id, 1, ?)=? ORDER BY created_at DESC, id LIMIT ?",
+            (status, status, len(prefix), prefix, limit),
+        )
+        return [self._run_row(r) for r in found]
+
+    def due(self, now: float) -> list[str]:
+        """See the protocol."""
+        found = self._read(
+            "SELECT id FROM runs WHERE wake_at IS NOT NULL AND wake_at<=? AND status='waiting' ORDER BY wake_at",
+            (now,),
+        )
+        return [r[0] for r in found]
+
+    def _run_row(self, row: tuple[Any, ...]) -> RunRow:
+        owner = row[10]
+        alive = owner is not None and not (
+            self._owner.is_dead(owner) if owner != self._owner.name else row[0] not in self._active
+        )
+        return RunRow(*row[:10], alive)
+
+    # --- inbox and approvals ---
+
+    def post(self, run_id: str, kind: str, payload: Mapping[str, Any]) -> None:
+        """See the protocol."""
+        text = encode_payload({"value": dict(payload)})
+        body = text.inline if text.inline is not None else (text.data or b"").decode("utf-8")
+
+        def job(connection: sqlite3.Connection) -> None:
+            if connection.execute("SELECT 1 FROM runs WHERE id=?", (run_id,)).fetchone() is None:
+                raise RunNotFoundError(_no_run(run_id, self.home))
+            connection.execute(
+                "INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,?,?)",
+                (run_id, time.time(), kind, body),
+            )
+
+        self._writer.submit(job).result()
+
+    def inbox(self, run_id: str) -> list[InboxItem]:
+        """See the protocol."""
+        found = self._read(
+            "SELECT id, run_id, at, kind, payload FROM inbox WHERE run_id=? ORDER BY id", (run_id,)
+        )
+        return [
+            InboxItem(r[0], r[1], r[2], r[3], decode_payload(r[4], f"inbox item {r[0]}")["value"])
+            for r in found
+        ]
+
+    def answer(
+        self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = ""
+    ) -> None:
+        """See the protocol."""
+        body = json.dumps({"value": {"id": approval_id, "answer": state, "by": by, "reason": reason}})
+
+        def job(connection: sqlite3.Connection) -> None:
+            now = time.time()
+            found = connection.execute(_APPROVAL + "WHERE id=?", (approval_id,)).fetchone()
+            if found is None:
+                raise ApprovalError(
+                    f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`"
+                )
+            row = ApprovalRow(*found)
+            if row.state != "pending":
+                by_whom = f" by {row.answered_by}" if row.answered_by else ""
+                raise ApprovalError(f"approval {approval_id} was already settled: {row.state}{by_whom}")
+            if row.expires_at is not None and row.expires_at <= now:
+                raise ApprovalError(f"approval {approval_id} has expired; resume the run, and it asks again")
+            connection.execute(
+                "UPDATE approvals SET state=?, answered_by=? WHERE id=?", (state, by, approval_id)
+            )
+            connection.execute(
+                "INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,'approval.answered',?)",
+                (row.run_id, now, body),
+            )
+
+        self._writer.submit(job).result()
+
+    def approval(self, approval_id: str) -> ApprovalRow:
+        """See the protocol."""
+        found = self._read(_APPROVAL + "WHERE id=?", (approval_id,))
+        if not found:
+            raise ApprovalError(
+                f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`"
+            )
+        return ApprovalRow(*found[0])
+
+    def approvals(self, *, run_id: str | None = None, state: str | None = None) -> list[ApprovalRow]:
+        """See the protocol."""
+        found = self._read(
+            _APPROVAL + "WHERE (? IS NULL OR run_id=?) AND (? IS NULL OR state=?) ORDER BY requested_at, id",
+            (run_id, run_id, state, state),
+        )
+        return [ApprovalRow(*r) for r in found]
+
+    # --- transfer ---
+
+    def restore(
+        self,
+        row: Mapping[str, Any],
+        lines: Sequence[Mapping[str, Any]],
+        approvals: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """See the protocol."""
+        run_id = str(row["id"])
+        previous = GENESIS
+        rows: list[tuple[Any, ...]] = []
+        blobs: list[tuple[str, bytes]] = []
+        for count, line in enumerate(lines, 1):
+            where = f"run {run_id}, event {line.get('seq')}"
+            try:
+                stored = encode_payload(line["payload"])
+                label = Label.decode(line["label"]).encode()
+                seq, at, kind, version = line["seq"], line["at"], line["kind"], line["version"]
+                previous = link(previous, run_id, seq, at, kind, version, label, stored)
+                found = line["hash"]
+            except (KeyError, TypeError) as error:
+                raise StoreError(f"{where}: the line is damaged ({error!r}); nothing was imported") from None
+            if seq != count or previous != found:
+                raise StoreError(f"{where}: the hash chain does not fit; nothing was imported")
+            rows.append((run_id, seq, at, kind, version, label, stored.inline, stored.digest, previous))
+            if stored.data is not None and stored.digest is not None:
+                blobs.append((stored.digest, stored.data))
+        if len(rows) != row["head_seq"]:
+            raise StoreError(
+                f"run {run_id}: {len(rows)} of {row['head_seq']} events are there; nothing was imported"
+            )
+
+        def job(connection: sqlite3.Connection) -> None:
+            try:
+                connection.execute(
+                    "INSERT INTO runs (id, agent, task, status, created_at, updated_at, epoch, owner, head_seq, "
+                    "head_hash, wake_at, parent) VALUES (?,?,?,?,?,?,?,NULL,?,?,?,?)",
+                    (
+                        *(
+                            run_id,
+                            row["agent"],
+                            row["task"],
+                            row["status"],
+                            row["created_at"],
+                            row["updated_at"],
+                        ),
+                        *(row["epoch"], len(rows), previous, row["wake_at"], row["parent"]),
+                    ),
+                )
+            except sqlite3.IntegrityError:
+                raise StoreError(f"run {run_id} is in this home already; nothing was imported") from None
+            _insert(connection, rows, blobs)
+            connection.executemany(
+                "INSERT INTO approvals (id, run_id, digest, state, requested_at, expires_at, answered_by, used_seq) "
+                "VALUES (?,?,?,?,?,?,?,?)",
+                [
+                    (
+                        *(a["id"], run_id, a["digest"], a["state"], row["updated_at"]),
+                        *(a["expires_at"], a["answered_by"], a["used_seq"]),
+                    )
+                    for a in approvals
+                ],
+            )
+
+        self._writer.submit(job).result()
+
+    def close(self) -> None:
+        """See the protocol."""
+        self._writer.close()
+        with self._reader_lock:
+            self._reader.close()
+        self._owner.close()
+
+    def _read(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            with self._reader_lock:
+                return self._reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, str(self.path)) from error
+
+
+def _insert(
+    connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], blobs: Sequence[tuple[str, bytes]]
+) -> None:
+    if blobs:
+        connection.executemany(_INSERT_BLOB, blobs)
+    connection.executemany(_INSERT_EVENT, rows)
+
+
+def _apply(connection: sqlite3.Connection, run_id: str, changes: Changes, seq: int, now: float) -> None:
+    if changes.consume is not None:
+        approval_id, digest = changes.consume
+        used = connection.execute(
+            "UPDATE approvals SET state='used', used_seq=? WHERE id=? AND run_id=? AND digest=? "
+            "AND state='approved' AND (expires_at IS NULL OR expires_at>?)",
+            (seq, approval_id, run_id, digest, now),
+        )
+        if used.rowcount != 1:
+            raise ApprovalError(
+                f"approval {approval_id} cannot be used for this call: it is unknown, expired, used, "
+                "or was given for another one"
+            )
+    for request in changes.requests:
+        connection.execute(
+            "INSERT INTO approvals (id, run_id, digest, state, requested_at, expires_at) VALUES (?,?,?,'pending',?,?)",
+            (request.id, run_id, request.digest, now, request.expires_at),
+        )
+    for approval_id in changes.expire:
+        connection.execute(
+            "UPDATE approvals SET state='expired' WHERE id=? AND run_id=? AND state IN ('pending', 'approved')",
+            (approval_id, run_id),
+        )
+    for item in changes.taken:
+        connection.execute("DELETE FROM inbox WHERE id=? AND run_id=?", (item, run_id))
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    run_id, seq, at, kind, version, label, payload, data, digest_hash, blob = row
+    where = f"run {run_id}, event {seq}"
+    if blob is not None and data is None:
+        raise StoreError(f"{where}: its blob {blob} is missing; the journal is damaged")
+    text = payload if payload is not None else data
+    return Event(
+        run_id, seq, at, kind, version, Label.decode(label), decode_payload(text, where), digest_hash
+    )
+
+
+def _no_run(run_id: str, home: Path) -> str:
+    return f"no run {run_id!r} in {home}; `mainspring runs list` shows what is there"

@@ -1,0 +1,168 @@
+"""One thread that writes: jobs that arrive together are committed together, with one flush."""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeAlias
+
+from mainspring import points
+from mainspring.errors import MainspringError, StoreError
+
+Job: TypeAlias = Callable[[sqlite3.Connection], Any]
+
+_GROUP = 256
+
+
+class Writer:
+    """Runs jobs against one connection. A job that raises is rolled back alone; the others stand.
+
+    After a failed commit the state of the file is unknown to this connection, so the writer refuses all
+    further work; opening the journal anew reads what really is on disk.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], name: str) -> None:
+        self._queue: queue.SimpleQueue[tuple[Job, Future[Any]] | None] = queue.SimpleQueue()
+        self._connect = connect
+        self._name = name
+        self._broken: StoreError | None = None
+        self._closed = False
+        self._ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._main, name="mainspring-writer", daemon=True)
+        self._thread.start()
+        self._ready.result()
+
+    @property
+    def broken(self) -> StoreError | None:
+        """Why nothing more is written, or None."""
+        return self._broken
+
+    def submit(self, job: Job) -> Future[Any]:
+        """Queue a job; the future is done when its effect is on disk."""
+        future: Future[Any] = Future()
+        if self._closed:
+            future.set_exception(StoreError(f"the journal {self._name} is closed"))
+        else:
+            self._queue.put((job, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what is queued and stop."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join(timeout=30)
+
+    def _main(self) -> None:
+        try:
+            connection = self._connect()
+        except BaseException as error:
+            self._ready.set_exception(error)
+            return
+        self._ready.set_result(None)
+        stop = False
+        while not stop:
+            batch: list[tuple[Job, Future[Any]]] = []
+            item = self._queue.get()
+            while True:
+                if item is None:
+                    stop = True
+                    break
+                batch.append(item)
+                if len(batch) >= _GROUP:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if batch:
+                self._commit(connection, batch)
+        connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[tuple[Job, Future[Any]]]) -> None:
+        if self._broken is not None:
+            for _, future in batch:
+                future.set_exception(self._broken)
+            return
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            # Nothing was begun (the file is locked, say): these jobs fail, the writer is as good as before.
+            failure = explain(error, self._name)
+            for _, future in batch:
+                future.set_exception(failure)
+            return
+        results: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            for job, future in batch:
+                # A savepoint costs a little; a lone job does not need it, because a failure rolls everything back.
+                alone = len(batch) == 1
+                if not alone:
+                    connection.execute("SAVEPOINT job")
+                try:
+                    value = job(connection)
+                except MainspringError as error:
+                    connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
+                    results.append((future, None, error))
+                    if alone:
+                        break
+                else:
+                    results.append((future, value, None))
+                if not alone:
+                    connection.execute("RELEASE job")
+            if connection.in_transaction:
+                points.reach("store.before_commit")
+                connection.execute("COMMIT")
+                points.reach("store.committed")
+        except BaseException as error:
+            self._fail(connection, batch, error)
+            return
+        for future, value, failure in results:
+            if failure is not None:
+                future.set_exception(failure)
+            else:
+                future.set_result(value)
+
+    def _fail(
+        self, connection: sqlite3.Connection, batch: list[tuple[Job, Future[Any]]], error: BaseException
+    ) -> None:
+        if isinstance(error, sqlite3.Error):
+            failure = explain(error, self._name)
+        else:
+            failure = StoreError(f"writing to the journal {self._name} failed: {error!r}")
+            failure.__cause__ = error
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as second:
+            failure.add_note(f"and rolling back failed: {second}")
+        self._broken = failure
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(failure)
+
+
+def explain(error: sqlite3.Error, name: str) -> StoreError:
+    """A database error in words that say what to do."""
+    text = str(error)
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code.startswith("SQLITE_FULL") or "disk is full" in text:
+        advice = "the disk is full; free some space and resume the run"
+    elif code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        advice = "the folder or the file cannot be written; check its permissions and whether it is mounted read-only"
+    elif code.startswith("SQLITE_IOERR"):
+        advice = "the disk reported an error; check it, then resume the run: what was acknowledged is in the journal"
+    elif code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        advice = "the file is damaged or no journal; restore it from a backup or an export, or move it away"
+    elif code.startswith("SQLITE_BUSY"):
+        advice = "another process kept it locked for too long; try again"
+    else:
+        advice = "see the message above"
+    result = StoreError(
+        f"the journal {name} cannot be used: {text} ({code or type(error).__name__}); {advice}"
+    )
+    result.__cause__ = error
+    return result
