@@ -66,23 +66,25 @@ def audit(plans: dict[str, Plan], home: Path, witness: Witness, acks: Path) -> d
 
 
 class _RunAudit:
-    def __init__(
-        self, run_id: str, plan: Plan, status: str, events: list[Event], facts: Facts, report: Report
-    ) -> None:
+    def __init__(self, run_id: str, plan: Plan, status: str, events: list[Event], facts: Facts, report: Report) -> None:
         self.run_id, self.plan, self.status = run_id, plan, status
         self.facts, self.report, self.events = facts, report, events
         self.kinds: defaultdict[str, list[Event]] = defaultdict(list)
         for event in events:
             self.kinds[event.kind].append(event)
         self.intents = {e.seq: e for e in self.kinds["effect.intended"]}
-        self.outcomes = {e.payload["intent"]: e for e in self.kinds["effect.done"]}
         self.by_call: defaultdict[int, list[Event]] = defaultdict(list)
         for event in self.intents.values():
             self.by_call[int(event.payload["arguments"]["n"])].append(event)
+        # An intent ends by its outcome or by a person's word; "did_not" sends it back to work.
+        self.ends: defaultdict[int, list[Event]] = defaultdict(list)
+        for event in self.kinds["effect.done"] + self.kinds["doubt.answered"]:
+            if event.payload.get("answer") != "did_not":
+                self.ends[event.payload["intent"]].append(event)
         self.aborted = {
-            int(self.intents[e.payload["intent"]].payload["arguments"]["n"])
-            for e in self.kinds["doubt.answered"]
-            if e.payload["answer"] == "abort"
+            n
+            for n, intents in self.by_call.items()
+            if any(e.payload.get("answer") == "abort" for i in intents for e in self.ends[i.seq])
         }
 
     def check(self, told: list[list[str]]) -> None:
@@ -101,8 +103,16 @@ class _RunAudit:
     def _acknowledged(self, told: list[list[str]]) -> None:
         """Everything that a watcher or a model was told is in the journal."""
         there = {(e.seq, e.kind, payload_digest(e.payload)) for e in self.events}
-        answered = {
-            e.payload["call_id"] for kind in ("effect.done", "call.refused") for e in self.kinds[kind]
+        answered = {e.payload["call_id"] for kind in ("effect.done", "call.refused") for e in self.kinds[kind]} | {
+            self.intents[i].payload["call_id"] for i, ends in self.ends.items() if ends
+        }
+        answered |= {
+            a.payload["call_id"]
+            for a in self.kinds["approval.requested"]
+            if any(
+                e.payload["id"] == a.payload["id"] and e.payload["answer"] == "denied"
+                for e in self.kinds["approval.answered"]
+            )
         }
         for line in told:
             if line[0] == "event":
@@ -116,30 +126,31 @@ class _RunAudit:
         key = (self.run_id, n)
         seen = self.facts.reads[key] if settlement == "read" else self.facts.acts[key]
         intents = self.by_call[n]
-        done = [self.outcomes[e.seq] for e in intents if e.seq in self.outcomes]
+        ends = [end for intent in intents for end in self.ends[intent.seq]]
         counts = self.report.per_class[settlement]
         counts["calls"] += 1
         counts["acts"] += seen
         tried = self.facts.attempts[key] if settlement == "keyed" else seen
         counts["repeated"] += max(0, tried - 1) if settlement in ("read", "keyed") else 0
-        counts["adopted"] += sum(1 for e in done if e.payload["settled"] == "adopted")
+        counts["adopted"] += sum(1 for e in ends if e.payload.get("settled") == "adopted")
         where = f"{tool} {n}"
         if settlement != "read" and seen > 1:
             self._find("duplicates", f"{where} acted {seen} times, keys {self.facts.keys[key]}", settlement)
         if seen and not intents:
             self._find("lost", f"{where} acted without an intent in the journal", settlement)
-        if len(done) > 1:
-            self._find("duplicates", f"{where} has {len(done)} outcomes", settlement)
-        for event in done:
-            if not seen and not event.payload["is_error"]:
+        if len(intents) > 1 or len(ends) > 1:
+            text = f"{where} has {len(intents)} intents and {len(ends)} outcomes"
+            self._find("duplicates", text, settlement)
+        for event in ends:
+            error = event.payload.get("is_error", False)
+            if not seen and not error and n not in self.aborted:
                 self._find("lost", f"{where} has an outcome, and the witness saw nothing", settlement)
-            if event.payload["is_error"] and n not in self.aborted:
+            if error:
                 self._find("errors", f"{where} answered {event.payload['content']}", settlement)
         owed = not self.plan.denied(n) or settlement == "read"
-        if self.status == "done" and owed and n not in self.aborted and not (seen and done):
-            self._find(
-                "lost", f"the run is done without {where}: {seen} acts, {len(done)} outcomes", settlement
-            )
+        if self.status == "done" and owed and n not in self.aborted and not (seen and ends):
+            text = f"the run is done without {where}: {seen} acts, {len(ends)} outcomes"
+            self._find("lost", text, settlement)
 
     def _approvals(self) -> None:
         asked = {e.payload["id"]: e.payload for e in self.kinds["approval.requested"]}
@@ -156,31 +167,27 @@ class _RunAudit:
                 self._find("approvals_used_twice", f"{approval} let {acts} acts of calls {numbers} through")
         if self.plan.agent == "crash-asks":
             for n, tool in self.plan.calls.items():
-                approved = any(
-                    answers.get(i) == "approved" and int(a["arguments"]["n"]) == n for i, a in asked.items()
-                )
+                approved = any(answers.get(i) == "approved" and int(a["arguments"]["n"]) == n for i, a in asked.items())
                 if self.facts.acts[self.run_id, n] and not approved:
                     self._find("acted_without_approval", f"{tool} {n}", TOOLS[tool][0])
 
     def _doubts(self) -> None:
-        seen: Counter[int] = Counter()
+        parked_at: dict[int, int] = {}
         for event in self.kinds["effect.parked"]:
             intent = self.intents.get(event.payload["intent"])
             if intent is None or intent.seq > event.seq:
                 self._find("parked_without_intent", f"event {event.seq}: {event.payload}")
                 continue
             settlement = intent.payload["settlement"]
+            where = f"{intent.payload['tool']}, intent {intent.seq}"
             self.report.total["parked"] += 1
             self.report.per_class[settlement]["parked"] += 1
-            seen[intent.seq] += 1
-            known = self.outcomes.get(intent.seq)
-            if intent.payload["tool"] not in MAY_PARK or (known is not None and known.seq < event.seq):
-                self._find(
-                    "parked_needlessly", f"{intent.payload['tool']}: {event.payload['reason']}", settlement
-                )
-            if seen[intent.seq] > 1:
-                self._find(
-                    "parked_needlessly",
-                    f"asked {seen[intent.seq]} times about event {intent.seq}",
-                    settlement,
-                )
+            if intent.payload["tool"] not in MAY_PARK:
+                self._find("parked_needlessly", f"{where}: {event.payload['reason']}", settlement)
+            if any(end.seq < event.seq for end in self.ends[intent.seq]):
+                self._find("parked_needlessly", f"{where}: its outcome was known", settlement)
+            before = parked_at.get(intent.seq)
+            retried = [e for e in self.kinds["effect.retried"] if e.payload["intent"] == intent.seq]
+            if before is not None and not any(before < e.seq < event.seq for e in retried):
+                self._find("parked_needlessly", f"{where}: asked again, nothing having been tried", settlement)
+            parked_at[intent.seq] = event.seq

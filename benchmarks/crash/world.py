@@ -41,9 +41,7 @@ class PlanModel:
     context_window = 1_000_000
     takes: frozenset[str] = frozenset()
 
-    async def respond(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings
-    ) -> Message:
+    async def respond(self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings) -> Message:
         """The calls of the next step, or a closing sentence."""
         for message in messages:
             for part in message.parts:
