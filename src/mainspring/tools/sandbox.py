@@ -1,0 +1,242 @@
+"""Runs commands under bubblewrap: no network, only the workspace writable, nothing outlives the call.
+
+The processes: this one starts `bwrap`, which starts the first process of new namespaces, which starts a small
+shell that waits for a go, sets the limits and becomes the command. Each of them dies with the one before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from mainspring.errors import SandboxError
+from mainspring.tools.mounts import (
+    Mount,
+    check_workspace,
+    contains,
+    default_python,
+    git_entries,
+    python_mounts,
+    system_mounts,
+)
+from mainspring.tools.supervise import ALLOW_NAMESPACES, CommandResult, SandboxLimits, Supervisor
+
+__all__ = ["CommandResult", "Sandbox", "SandboxLimits", "bwrap_version", "check"]
+
+HOME_INSIDE = "/home/agent"
+# `read` gives EOF when Mainspring died before it said go, so a command never starts without its owner.
+_LAUNCHER = r"""printf '\006'; read -r go || exit 125
+echo 1000 > /proc/self/oom_score_adj
+ulimit -c 0; ulimit -t {cpu} && ulimit -f {file} && ulimit -v {memory} || exit 125
+ulimit -u {processes} 2> /dev/null || ulimit -p {processes} || exit 125
+exec "$@" < /dev/null"""
+_ETC = {
+    "/etc/passwd": "agent:x:1000:1000:agent:/home/agent:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "/etc/group": "agent:x:1000:\nnogroup:x:65534:\n",
+    "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+}
+INSTALL = "install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu) or dnf install bubblewrap (Fedora)"
+
+
+class Sandbox:
+    """A place to run commands over one workspace.
+
+    Args:
+        workspace: the folder that commands may write; everything else is read-only or not there.
+        home: Mainspring's folder, hidden when it lies inside the workspace.
+        limits: what one command may use.
+        python: the interpreter that ``python`` means; default the workspace's ``.venv``, else our own.
+        read_only: further folders that commands may read, at the same path.
+
+    Raises:
+        SandboxError: the workspace is unfit, or bubblewrap is not installed.
+    """
+
+    def __init__(
+        self,
+        workspace: str | Path,
+        *,
+        home: str | Path | None = None,
+        limits: SandboxLimits | None = None,
+        python: str | Path | None = None,
+        read_only: Sequence[str | Path] = (),
+    ) -> None:
+        self.workspace = check_workspace(Path(workspace))
+        self.home = None if home is None else Path(os.path.realpath(home))
+        self.limits = limits or SandboxLimits()
+        self.python = Path(os.path.abspath(python)) if python is not None else default_python(self.workspace)
+        self.read_only = tuple(Path(os.path.abspath(p)) for p in read_only)
+        self._bwrap = _find_bwrap()
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float = 60.0,
+        cwd: str = ".",
+        env: Mapping[str, str] | None = None,
+        scratch: Path | None = None,
+        stop: threading.Event | None = None,
+    ) -> CommandResult:
+        """Run a command and return when it and everything it started are gone.
+
+        Args:
+            command: program and arguments; no shell is added.
+            timeout_s: seconds after which it is killed.
+            cwd: folder inside the workspace.
+            env: variables besides the few that are always set; nothing is inherited.
+            scratch: a folder of the host that the command sees, writable, as ``/run/scratch``.
+            stop: set it from another thread to end the command.
+
+        Raises:
+            SandboxError: the sandbox could not be set up; the command has not run.
+        """
+        folder = Path(os.path.normpath(self.workspace / cwd))
+        if not contains(self.workspace, folder):
+            raise SandboxError(f"folder {cwd!r} is outside the workspace; name one inside it")
+        before = git_entries(self.workspace)
+        with contextlib.ExitStack() as stack:
+            arguments = self._arguments(folder, before, scratch)
+            passed = {_memory_file(stack, text): path for path, text in _ETC.items()}
+            info_read, info_write = os.pipe()
+            stack.callback(os.close, info_read)
+            with contextlib.ExitStack() as writer:
+                writer.callback(os.close, info_write)
+                for fd, path in passed.items():
+                    arguments += ["--ro-bind-data", str(fd), path]
+                limits = self.limits
+                launcher = _LAUNCHER.format(
+                    cpu=limits.cpu_s,
+                    file=limits.file_bytes // 512,
+                    memory=limits.memory_bytes // 1024,
+                    processes=limits.processes,
+                )
+                arguments += ["--info-fd", str(info_write), "--remount-ro", "/", "--"]
+                arguments += ["/bin/sh", "-c", launcher, "sh"]
+                process = subprocess.Popen(
+                    [self._bwrap, *arguments, *command],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env=self._environment(env),  # bwrap's own too: a command can read /proc/1/environ
+                    cwd="/",
+                    pass_fds=[*passed, info_write],
+                    start_new_session=True,
+                )
+            result = Supervisor(process, limits).run(info_read, timeout_s, stop)
+        return replace(result, notes=_set_aside(self.workspace, before))
+
+    def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
+        folder = str(self.python.parent)
+        path = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+        env = {
+            "PATH": path if folder in path.split(":") else f"{folder}:{path}",
+            "HOME": HOME_INSIDE,
+            "USER": "agent",
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            "NO_COLOR": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if (self.python.parent.parent / "pyvenv.cfg").exists():
+            env["VIRTUAL_ENV"] = str(self.python.parent.parent)
+        return env | dict(extra or {})
+
+    def _arguments(self, cwd: Path, git: Mapping[str, int], scratch: Path | None) -> list[str]:
+        new = bwrap_version() >= (0, 8)
+        size = f"--size {self.limits.tmp_bytes} " if new else ""
+        arguments = (
+            "--unshare-all --unshare-user --uid 1000 --gid 1000 --hostname sandbox --cap-drop ALL "
+            "--die-with-parent --new-session --proc /proc --dev /dev "
+            + ("--disable-userns " if new else "")
+            + "".join(f"{size}--tmpfs {path} " for path in ("/dev/shm", "/tmp", "/var/tmp", HOME_INSIDE))
+            + "--remount-ro /dev"
+        ).split()
+        for mount in self._mounts(git):
+            arguments += mount.arguments()
+        if scratch is not None:
+            arguments += Mount("rw", "/run/scratch", str(scratch)).arguments()
+        return [*arguments, "--chdir", str(cwd)]
+
+    def _mounts(self, git: Mapping[str, int]) -> list[Mount]:
+        """Everything shown, in the order in which it is mounted."""
+        outside = [*python_mounts(Path(sys.executable)), *python_mounts(self.python)]
+        outside += [Mount("ro", str(p)) for p in self.read_only]
+        mounts = system_mounts()
+        for mount in dict.fromkeys(outside):
+            if not contains(self.workspace, Path(os.path.realpath(mount.path))):
+                mounts.append(mount)
+        mounts.append(Mount("rw", str(self.workspace)))
+        # These run later, outside the sandbox: git's hooks and settings, and the interpreter that runs us.
+        mounts += [Mount("ro", path) for path in git]
+        prefix = Path(os.path.realpath(sys.prefix))
+        if contains(self.workspace, prefix):
+            mounts.append(Mount("ro", str(prefix)))
+        shown = [Path(m.path) for m in mounts if m.kind in ("ro", "rw")]
+        if self.home is not None and self.home.is_dir() and any(contains(s, self.home) for s in shown):
+            mounts.append(Mount("hide", str(self.home)))
+        return mounts
+
+
+def check() -> tuple[bool, str, str]:
+    """Whether commands can be run here: (it works, what was found, what to do when it does not)."""
+    with tempfile.TemporaryDirectory(prefix="mainspring-check-") as folder:
+        try:
+            result = Sandbox(folder).run(["true"], timeout_s=20)
+        except SandboxError as error:
+            what, _, fix = str(error).partition("; ")
+            return False, what, fix
+    version = ".".join(map(str, bwrap_version()))
+    if result.exit_code != 0:
+        return False, f"bubblewrap {version} runs no command: {result.output.strip()[:300]}", ALLOW_NAMESPACES
+    return True, f"bubblewrap {version}", ""
+
+
+@lru_cache(maxsize=1)
+def bwrap_version() -> tuple[int, ...]:
+    """The version of bubblewrap, such as ``(0, 8, 0)``. Raises SandboxError when it is not installed."""
+    said = subprocess.run([_find_bwrap(), "--version"], capture_output=True, text=True, check=False).stdout
+    return tuple(int(n) for n in re.findall(r"\d+", said)[:3]) or (0,)
+
+
+def _find_bwrap() -> str:
+    found = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin:" + os.environ.get("PATH", ""))
+    if found is None:
+        raise SandboxError(f"bubblewrap is not installed, and no command runs without a sandbox; {INSTALL}")
+    return found
+
+
+def _memory_file(stack: contextlib.ExitStack, text: str) -> int:
+    fd = os.memfd_create("mainspring")
+    stack.callback(os.close, fd)
+    os.write(fd, text.encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _set_aside(workspace: Path, before: Mapping[str, int]) -> tuple[str, ...]:
+    """Rename repositories that the command made: git would run their hooks for the next person who uses it."""
+    notes = []
+    for path, inode in git_entries(workspace).items():
+        if before.get(path) == inode:
+            continue
+        aside = f"{path}-from-sandbox"
+        number = 1
+        while os.path.lexists(aside):
+            number += 1
+            aside = f"{path}-from-sandbox-{number}"
+        os.rename(path, aside)
+        name = os.path.relpath(aside, workspace)
+        notes.append(f"a git repository made by the command was renamed to {name}: review its config and hooks first")
+    return tuple(notes)

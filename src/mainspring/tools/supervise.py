@@ -1,0 +1,182 @@
+"""Watches one sandboxed command from its start to the end of the last process it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+
+from mainspring.errors import SandboxError
+from mainspring.tools.capture import HeadTail
+
+READY = b"\x06"
+_TICK_S = 0.05
+_SETUP_S = 30.0
+ALLOW_NAMESPACES = (
+    "allow unprivileged user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 (Debian), "
+    "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04 and later), or, in a container, "
+    "start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+    "--security-opt systempaths=unconfined"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """What one command may use.
+
+    Args:
+        cpu_s: CPU seconds of each process.
+        memory_bytes: address space of each process.
+        processes: processes and threads at once.
+        file_bytes: size of each file written.
+        tmp_bytes: size of ``/tmp``, of the home folder and of shared memory, each.
+        output_bytes: output that is kept, from its beginning and its end.
+    """
+
+    cpu_s: int = 900
+    memory_bytes: int = 16 << 30
+    processes: int = 512
+    file_bytes: int = 2 << 30
+    tmp_bytes: int = 1 << 30
+    output_bytes: int = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended.
+
+    Args:
+        exit_code: its exit code (128 + N when signal N ended it), or None when Mainspring ended it.
+        output: standard output and error as they came, cleaned of terminal escapes, bounded.
+        dropped_bytes: how much of the output was left out.
+        ended: ``"exit"``, ``"timeout"``, ``"processes"`` (too many of them) or ``"cancelled"``.
+        seconds: how long it ran.
+        notes: what a person should know, such as a repository that was set aside.
+    """
+
+    exit_code: int | None
+    output: str
+    dropped_bytes: int
+    ended: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+class Supervisor:
+    """Watches one bwrap process: its output, its time, the number of its processes, its end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: SandboxLimits) -> None:
+        self._process = process
+        self._limits = limits
+        self._output = HeadTail(limits.output_bytes)
+        self._first = -1  # process file descriptor of the first process in the sandbox
+        self._first_pid = 0
+
+    def run(self, info: int, timeout_s: float, stop: threading.Event | None) -> CommandResult:
+        started = time.monotonic()
+        ended = "exit"
+        try:
+            self._start(info)
+            ended = self._watch(started + timeout_s, stop)
+            seconds = time.monotonic() - started
+        finally:
+            self._end()
+        code = self._process.returncode
+        return CommandResult(
+            code if ended == "exit" else None, self._output.text(), self._output.dropped, ended, seconds
+        )
+
+    def _start(self, info: int) -> None:
+        """Wait until the launcher is ready, so that every process is tied to its parent; then let it go."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        if not select.select([output], [], [], _SETUP_S)[0]:
+            raise SandboxError(f"the sandbox was not ready after {_SETUP_S:.0f} s; no command ran")
+        said = os.read(output, 1)
+        if said != READY:
+            said += self._process.stdout.read(4000)
+            raise _setup_error(said.decode("utf-8", "replace").strip())
+        told = b""
+        while (found := re.search(rb'"child-pid": (\d+)\D', told)) is None:
+            more = os.read(info, 4096)
+            if not more:
+                raise SandboxError("the sandbox ended before it began; no command ran")
+            told += more
+        self._first_pid = int(found[1])
+        self._first = os.pidfd_open(self._first_pid)
+        os.set_blocking(output, False)
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(b"go\n")
+            self._process.stdin.close()
+
+    def _watch(self, deadline: float, stop: threading.Event | None) -> str:
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        poll = select.poll()
+        poll.register(output, select.POLLIN)
+        poll.register(self._first, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll(_TICK_S * 1000)}
+            if output in ready and not self._read(output):
+                poll.unregister(output)
+            # The first process is reaped last: once it is gone, all that the command started is gone.
+            if self._first in ready:
+                return "exit"
+            if time.monotonic() >= deadline:
+                return "timeout"
+            if stop is not None and stop.is_set():
+                return "cancelled"
+            if self._count() > self._limits.processes:
+                return "processes"
+
+    def _read(self, output: int) -> bool:
+        """Take what is there; False at the end of the output."""
+        try:
+            data = os.read(output, 1 << 18)
+        except BlockingIOError:
+            return True
+        self._output.feed(data)
+        return bool(data)
+
+    def _count(self) -> int:
+        # The kernel does not hold the superuser to a number of processes, so we count them ourselves.
+        try:
+            return sum(name.isdigit() for name in os.listdir(f"/proc/{self._first_pid}/root/proc"))
+        except OSError:
+            return 0  # not ours to read: then the kernel's limit for this user holds
+
+    def _end(self) -> None:
+        """Kill what is left and wait until it is gone."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        if self._first >= 0:
+            try:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._first, signal.SIGKILL)
+                select.select([self._first], [], [], 30)
+            finally:
+                os.close(self._first)
+        else:
+            process.kill()
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(process.stdout.fileno(), 1 << 18):
+                self._output.feed(data)
+        process.stdout.close()
+        process.wait()
+
+
+def _setup_error(said: str) -> SandboxError:
+    said = said.removeprefix("bwrap: ") or "it ended without a word"
+    if re.search(r"namespace|uid map|Operation not permitted|Permission denied", said):
+        return SandboxError(f"the sandbox cannot be set up: {said[:500]}; {ALLOW_NAMESPACES}")
+    return SandboxError(f"the sandbox cannot be set up: {said[:500]}; no command ran")
