@@ -8,11 +8,13 @@ import shutil
 import signal
 import sqlite3
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from mainspring.errors import JournalVersionError, StoreError
+from mainspring.errors import JournalVersionError, RunNotFoundError, StoreError
 from mainspring.store import NewEvent, SQLiteStore
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -129,20 +131,26 @@ def test_failed_fsync_acknowledges_nothing(tmp_path: Path) -> None:
     assert script(BEGIN + "    print(json.dumps(check(10)))", tmp_path) in (10, 11)
 
 
+def _write_journal(home: Path, checkpointed: int, more: int) -> None:
+    store = SQLiteStore(home)
+    lease, _ = store.create("r", [NewEvent("run.started", {})], agent="a", task="t")
+    for number in range(checkpointed + more):
+        payload = {"number": number, "text": "x" * (number * 1009 % 12_000)}
+        store.append(lease, [NewEvent("note", payload)]).done.result()
+        if number + 1 == checkpointed:
+            other = sqlite3.connect(home / "journal.db")
+            assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+            other.close()
+
+
 def _journal(home: Path, checkpointed: int, more: int) -> None:
     """A journal after a kill: the first events are in the main file, later ones only in the WAL."""
     pid = os.fork()
     if pid == 0:
-        store = SQLiteStore(home)
-        lease, _ = store.create("r", [NewEvent("run.started", {})], agent="a", task="t")
-        for number in range(checkpointed + more):
-            payload = {"number": number, "text": "x" * (number * 1009 % 12_000)}
-            store.append(lease, [NewEvent("note", payload)]).done.result()
-            if number + 1 == checkpointed:
-                other = sqlite3.connect(home / "journal.db")
-                assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-                # Held open: the last connection to close would write the WAL back and remove it.
-        os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            _write_journal(home, checkpointed, more)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
     assert (home / "journal.db-wal").stat().st_size > 10_000
 
@@ -328,3 +336,55 @@ def test_a_journal_of_a_newer_version_is_refused_and_not_changed(tmp_path: Path)
     with pytest.raises(JournalVersionError, match=r"format 999.*update Mainspring"):
         SQLiteStore(home)
     assert (home / "journal.db").read_bytes() == before
+
+
+def _write_until_killed(home: Path, log: Path, runs: list[str]) -> None:
+    """Append to several runs at once, noting outside the journal what was acknowledged."""
+    store = SQLiteStore(home)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def work(run_id: str) -> None:
+        try:
+            lease = store.acquire(run_id)
+        except RunNotFoundError:
+            lease, appended = store.create(run_id, [NewEvent("run.started", {})], agent="a", task="t")
+            appended.done.result()
+        while True:
+            appended = store.append(lease, [NewEvent("note", {"text": os.urandom(3000).hex()})] * 2)
+            appended.done.result()
+            os.write(descriptor, f"{run_id} {appended.events[-1].seq} {appended.events[-1].hash}\n".encode())
+
+    threads = [threading.Thread(target=work, args=(run_id,)) for run_id in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_kills_while_writing_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    home, log = tmp_path / "home", tmp_path / "log"
+    runs = [f"run{i}" for i in range(4)]
+    rng = random.Random(3)
+    for _ in range(12):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _write_until_killed(home, log, runs)
+            finally:
+                os._exit(1)
+        time.sleep(rng.uniform(0.01, 0.25))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    told = [line.split() for line in log.read_text().splitlines()]
+    assert len(told) > 20
+    store = SQLiteStore(home)
+    for run_id in runs:
+        hashes = {event.seq: event.hash for event in store.events(run_id)}
+        assert store.verify(run_id) == len(hashes)
+        assert len(hashes) % 2 == 1  # two events a transaction, all or none
+        for told_run, seq, digest in told:
+            if told_run == run_id:
+                assert hashes[int(seq)] == digest
+        assert not store.row(run_id).alive  # a dead owner holds nothing back
+        store.append(store.acquire(run_id), [NewEvent("note", {})]).done.result()
+    store.close()
