@@ -102,7 +102,7 @@ class ModelServer:
         with self._lock:
             return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
-    def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805  the handler's own self is below
+    def _handler(server) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -218,8 +218,16 @@ def _chat_stream(answer: Answer, body: dict[str, Any]) -> Iterator[str]:
         for piece in _pieces(arguments):
             yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
     yield chunk({}, answer.finish or ("tool_calls" if answer.calls else "stop"))
-    yield _sse({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": body["model"],
-                "choices": [], "usage": _chat_usage(answer)})
+    yield _sse(
+        {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": body["model"],
+            "choices": [],
+            "usage": _chat_usage(answer),
+        }
+    )
     yield "data: [DONE]\n\n"
 
 
@@ -281,9 +289,7 @@ def _responses(answer: Answer, body: dict[str, Any]) -> dict[str, Any]:
     output: list[dict[str, Any]] = []
     if answer.thinking:
         summary = [{"type": "summary_text", "text": answer.thinking}]
-        output.append(
-            {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": answer.signature}
-        )
+        output.append({"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": answer.signature})
     if answer.text:
         content = [{"type": "output_text", "text": answer.text, "annotations": []}]
         output.append(

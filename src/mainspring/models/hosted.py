@@ -27,6 +27,7 @@ from mainspring.models.convert import Receiver, from_theirs, to_theirs, valid_te
 from mainspring.models.failures import as_model_error
 
 _DEFAULT_WINDOW = 128_000
+_SCHEMA_BESIDE_TOOLS = ("openai", "azure", "anthropic")
 
 
 class HostedModel:
@@ -67,9 +68,7 @@ class HostedModel:
     def __repr__(self) -> str:
         return f"<HostedModel {self.name!r}>"
 
-    async def respond(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings
-    ) -> Message:
+    async def respond(self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings) -> Message:
         """Answer `messages`.
 
         Raises:
@@ -77,7 +76,7 @@ class HostedModel:
         """
         model = self._model()
         request = to_theirs(messages, self._receiver(model))
-        parameters = self._parameters(tools, settings)
+        parameters = self._parameters(model, tools, settings)
         options: Any = self._options(model, settings)
         try:
             async with asyncio.timeout(settings.timeout_s):
@@ -129,7 +128,20 @@ class HostedModel:
             lambda media_type: any(media_type.startswith(prefix) for prefix in self.takes),
         )
 
-    def _parameters(self, tools: Sequence[ToolSpec], settings: ModelSettings) -> ModelRequestParameters:
+    def _answers_by_schema(self, model: ProviderModel, with_tools: bool) -> bool:
+        """Whether the model can be held to a schema; where not, the loop checks the answer and asks again."""
+        if not self._profile.get("supports_json_schema_output", False):
+            return False
+        # Many servers take a schema or tools, not both: they refuse the request, or never call a tool.
+        return (
+            not with_tools
+            or model.system in _SCHEMA_BESIDE_TOOLS
+            or self._profile.get("google_supports_tool_combination", False)
+        )
+
+    def _parameters(
+        self, model: ProviderModel, tools: Sequence[ToolSpec], settings: ModelSettings
+    ) -> ModelRequestParameters:
         parameters = ModelRequestParameters(
             function_tools=[
                 ToolDefinition(
@@ -141,8 +153,7 @@ class HostedModel:
             ],
         )
         schema = settings.output_schema
-        native = self._profile.get("supports_json_schema_output", False)
-        if schema is not None and native and schema.get("type") == "object":
+        if schema is not None and schema.get("type") == "object" and self._answers_by_schema(model, bool(tools)):
             parameters.output_mode = "native"
             parameters.output_object = OutputObjectDefinition(dict(schema), name="answer")
         return parameters
@@ -168,7 +179,8 @@ class HostedModel:
         if settings.run_id and model.system == "openai":
             # Requests with one key go to the machine that holds the prefix; the run's id itself stays here.
             options["openai_prompt_cache_key"] = hashlib.sha256(settings.run_id.encode()).hexdigest()[:32]
-        return options | dict(settings.extra)
+        known = {key: value for key, value in options.items() if key not in model.unsupported_settings}
+        return known | dict(settings.extra)
 
     async def _stream(
         self,
@@ -197,9 +209,7 @@ class HostedModel:
             refusal = (response.provider_details or {}).get("refusal")
             if isinstance(refusal, str) and refusal:
                 said = theirs.ModelResponse([theirs.TextPart(refusal)], usage=response.usage)
-                return Message(
-                    "assistant", from_theirs(said, self.name).parts, message.usage, self.name, "refusal"
-                )
+                return Message("assistant", from_theirs(said, self.name).parts, message.usage, self.name, "refusal")
             if response.finish_reason == "error":
                 raise ModelError(f"{self.name} stopped with an error and said nothing", retryable=True)
         return message
