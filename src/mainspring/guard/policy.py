@@ -9,6 +9,14 @@ from mainspring.errors import DeclarationError
 from mainspring.guard.decision import Call, CallContext, Decision
 
 
+def _names(which: str, value: Iterable[str]) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(value)
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise DeclarationError(f"Policy({which}=...) takes tool names, not {name!r}")
+    return names
+
+
 class Policy:
     """Which tools pass, ask or are denied, by name (shell patterns such as ``mail_*`` work).
 
@@ -51,11 +59,3 @@ DEFAULT_POLICY = Policy()
 def decide(call: Call, context: CallContext, policy: Policy | None = None) -> Decision:
     """The guard's one door: allow, ask or deny this call, with the reason."""
     return (policy or DEFAULT_POLICY).decide(call, context)
-
-
-def _names(which: str, value: Iterable[str]) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value)
-    for name in names:
-        if not isinstance(name, str) or not name:
-            raise DeclarationError(f"Policy({which}=...) takes tool names, not {name!r}")
-    return names
