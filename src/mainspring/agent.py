@@ -55,9 +55,7 @@ class Limits:
         for key, number in value.items():
             if key not in known:
                 raise DeclarationError(f"limit {key!r} is unknown; known are {sorted(known)}")
-            if number is not None and (
-                isinstance(number, bool) or not isinstance(number, int | float) or number <= 0
-            ):
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int | float) or number <= 0):
                 raise DeclarationError(f"limit {key!r} must be a positive number or None, not {number!r}")
         return cls(**value)  # type: ignore[arg-type]
 
@@ -108,9 +106,7 @@ class Agent:
         if not isinstance(name, str) or not 0 < len(name) <= 100:
             raise DeclarationError(f"an agent's name is a text of 1 to 100 characters, not {name!r}")
         if not isinstance(instructions, str):
-            raise DeclarationError(
-                f"agent {name!r}: instructions must be text, not {type(instructions).__name__}"
-            )
+            raise DeclarationError(f"agent {name!r}: instructions must be text, not {type(instructions).__name__}")
         if effort not in EFFORTS:
             raise DeclarationError(f"agent {name!r}: effort {effort!r} is unknown; use one of {EFFORTS}")
         self.name = name

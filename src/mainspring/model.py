@@ -65,9 +65,7 @@ class Model(Protocol):
     Missing ones fall back to the class name, 128,000, no media, and nothing to close.
     """
 
-    async def respond(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings
-    ) -> Message:
+    async def respond(self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings) -> Message:
         """Answer `messages`, which must not be changed.
 
         Raises:

@@ -14,7 +14,6 @@ POINTS: tuple[str, ...] = (
     "store.committed",
     "model.before_call",
     "model.answered",
-    "answer.committed",
     "approval.before_request",
     "approval.requested",
     "approval.taken",

@@ -88,6 +88,7 @@ class Tool:
             in a sandbox; the plain guard lets these pass.
         parallel: True when calls of this tool may run beside others.
         timeout_s: seconds after which a call is given up, or None.
+        key_ttl_s: seconds for which the target honours an idempotency key; after that an interrupted call is parked.
         label: the label of its results.
     """
 
@@ -105,6 +106,7 @@ class Tool:
         undoable: bool = False,
         parallel: bool | None = None,
         timeout_s: float | None = None,
+        key_ttl_s: float | None = None,
         label: Label | None = None,
         schema: Mapping[str, Any] | None = None,
     ) -> None:
@@ -127,26 +129,25 @@ class Tool:
         self.undoable = undoable
         self.parallel = parallel if parallel is not None else effect == "read"
         self.timeout_s = timeout_s
+        self.key_ttl_s = key_ttl_s
         self.label = label if label is not None else tool_label(self.name)
         self.key_argument = idempotency
         self._given_schema = schema
         self._doc = doc
-        self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004  an object whose __call__ is async
         )
         self._parameters = inspect.signature(function).parameters
         if idempotency is not None and schema is None and idempotency not in self._parameters:
             raise DeclarationError(
-                f"tool {self.name!r}: idempotency={idempotency!r} names no parameter; "
-                f"it has {sorted(self._parameters)}"
+                f"tool {self.name!r}: idempotency={idempotency!r} names no parameter; it has {sorted(self._parameters)}"
             )
         self._declared_authority = None if authority is None else tuple(authority)
         if authority is not None and schema is None:
             unknown = [a for a in authority if a not in self._parameters]
             if unknown:
                 raise DeclarationError(
-                    f"tool {self.name!r}: authority {unknown} names no parameter; "
-                    f"it has {sorted(self._parameters)}"
+                    f"tool {self.name!r}: authority {unknown} names no parameter; it has {sorted(self._parameters)}"
                 )
         functools.update_wrapper(self, function, updated=())
 
@@ -222,9 +223,7 @@ class Tool:
         try:
             return create_model(f"{self.name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
         except Exception as error:
-            raise DeclarationError(
-                f"tool {self.name!r}: its type hints cannot become a schema: {error}"
-            ) from error
+            raise DeclarationError(f"tool {self.name!r}: its type hints cannot become a schema: {error}") from error
 
     @functools.cached_property
     def schema(self) -> Mapping[str, Any]:
@@ -273,17 +272,13 @@ class Tool:
         """
         return await self._invoke(self.function, arguments, context)
 
-    async def run_prepare(
-        self, arguments: Mapping[str, Any], context: ToolContext
-    ) -> Mapping[str, Any] | None:
+    async def run_prepare(self, arguments: Mapping[str, Any], context: ToolContext) -> Mapping[str, Any] | None:
         """Call the tool's `prepare(**arguments, context=...)`, whose JSON answer is journaled in the intent."""
         if self.prepare is None:
             return None
         value = await _in_thread_or_loop(self.prepare, dict(arguments) | {"context": context})
         if value is not None and not isinstance(value, Mapping):
-            raise ToolError(
-                f"tool {self.name!r}: prepare must return a dict or None, not {type(value).__name__}"
-            )
+            raise ToolError(f"tool {self.name!r}: prepare must return a dict or None, not {type(value).__name__}")
         return value
 
     async def run_reconcile(self, arguments: Mapping[str, Any], context: ToolContext) -> Settled:
@@ -295,15 +290,13 @@ class Tool:
             return settled
         return Unknown(f"reconcile returned {settled!r} instead of Happened, DidNotHappen or Unknown")
 
-    async def _invoke(
-        self, function: Callable[..., Any], arguments: Mapping[str, Any], context: ToolContext
-    ) -> Any:
+    async def _invoke(self, function: Callable[..., Any], arguments: Mapping[str, Any], context: ToolContext) -> Any:
         kwargs = dict(arguments)
         if self.key_argument is not None:
             kwargs[self.key_argument] = context.key
         for name in self._context_arguments:
             kwargs[name] = context
-        if self._is_async:
+        if self.is_async:
             return await function(**kwargs)
         value = await asyncio.to_thread(functools.partial(function, **kwargs))
         return await value if inspect.isawaitable(value) else value
@@ -324,11 +317,10 @@ def tool(
     undoable: bool = ...,
     parallel: bool | None = ...,
     timeout_s: float | None = ...,
+    key_ttl_s: float | None = ...,
     label: Label | None = ...,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
-def tool(
-    function: Callable[..., Any] | None = None, /, **declared: Any
-) -> Tool | Callable[[Callable[..., Any]], Tool]:
+def tool(function: Callable[..., Any] | None = None, /, **declared: Any) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a plain sync or async function with type hints.
 
     Args:
@@ -344,6 +336,7 @@ def tool(
         undoable: a write that stays in the workspace and can be undone.
         parallel: may run beside other calls (default: only reads).
         timeout_s: seconds until a call is given up.
+        key_ttl_s: seconds for which the target honours a key (default: for ever).
         label: label of the results (default: ``tool:NAME``).
 
     Raises:
@@ -372,9 +365,7 @@ def as_tool(value: object) -> Tool:
 
 def _from_langchain(value: Any) -> Tool:
     schema_source = value.args_schema
-    schema = (
-        schema_source if isinstance(schema_source, Mapping) else value.get_input_schema().model_json_schema()
-    )
+    schema = schema_source if isinstance(schema_source, Mapping) else value.get_input_schema().model_json_schema()
     schema = json.loads(json.dumps(schema))
     _drop_titles(schema)
     schema.pop("title", None)
@@ -399,11 +390,7 @@ def to_content(value: object) -> Content:
         return (TextPart("done"),)
     if isinstance(value, TextPart | ImagePart | FilePart):
         return (value,)
-    if (
-        isinstance(value, list | tuple)
-        and value
-        and all(isinstance(v, TextPart | ImagePart | FilePart) for v in value)
-    ):
+    if isinstance(value, list | tuple) and value and all(isinstance(v, TextPart | ImagePart | FilePart) for v in value):
         return tuple(value)
     if isinstance(value, bytes | bytearray):
         return (TextPart(bytes(value).decode("utf-8", "replace")),)
@@ -444,18 +431,14 @@ async def _in_thread_or_loop(function: Callable[..., Any], kwargs: dict[str, Any
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
-        target = (
-            function if isinstance(function, types.FunctionType | types.MethodType) else function.__call__
-        )  # type: ignore[operator]
+        target = function if isinstance(function, types.FunctionType | types.MethodType) else function.__call__  # type: ignore[operator]
         return typing.get_type_hints(target, include_extras=True)
     except (NameError, TypeError, AttributeError) as error:
         raise DeclarationError(f"type hints of {function!r} cannot be read: {error}") from error
 
 
 def _summary(doc: str) -> str:
-    return re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields):\s*\n", doc, maxsplit=1)[
-        0
-    ].strip()
+    return re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields):\s*\n", doc, maxsplit=1)[0].strip()
 
 
 def _argument_docs(doc: str) -> dict[str, str]:

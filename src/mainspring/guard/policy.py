@@ -26,9 +26,7 @@ class Policy:
         DeclarationError: a list holds something else than names.
     """
 
-    def __init__(
-        self, *, allow: Iterable[str] = (), ask: Iterable[str] = (), deny: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, *, allow: Iterable[str] = (), ask: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
         self.allow = _names("allow", allow)
         self.ask = _names("ask", ask)
         self.deny = _names("deny", deny)

@@ -56,9 +56,7 @@ def decode_payload(text: str | bytes, where: str) -> dict[str, Any]:
     return value
 
 
-def link(
-    previous: str, run_id: str, seq: int, at: float, kind: str, version: int, label: str, stored: Stored
-) -> str:
+def link(previous: str, run_id: str, seq: int, at: float, kind: str, version: int, label: str, stored: Stored) -> str:
     """The hash of one event, given the hash of the one before it."""
     body = stored.inline if stored.inline is not None else f"blob:{stored.digest}"
     text = f"{previous}\x1f{run_id}\x1f{seq}\x1f{at!r}\x1f{kind}\x1f{version}\x1f{label}\x1f{body}"

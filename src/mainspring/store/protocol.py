@@ -121,7 +121,8 @@ class Changes:
         status: new status of the run, or None to keep it.
         wake_at: Unix time at which a waiting run wants to be woken; only used together with `status`.
         release: give the lease up.
-        consume: `(approval id, digest)` that must be approved, unexpired and unused; it is used up.
+        consume: `(approval id, digest, seq of the intent)`: each approval must be given for this digest, unexpired
+            and unused; it is used up.
         requests: approvals that begin to wait.
         expire: approvals that nobody may answer any more.
         taken: ids of inbox items that these events carry into the journal.
@@ -130,7 +131,7 @@ class Changes:
     status: str | None = None
     wake_at: float | None = None
     release: bool = False
-    consume: tuple[str, str] | None = None
+    consume: tuple[tuple[str, str, int], ...] = ()
     requests: tuple[ApprovalRequest, ...] = ()
     expire: tuple[str, ...] = ()
     taken: tuple[int, ...] = ()
@@ -215,9 +216,7 @@ class Store(Protocol):
         """What the run has not taken yet, oldest first."""
         ...
 
-    def answer(
-        self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = ""
-    ) -> None:
+    def answer(self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = "") -> None:
         """A person's answer: settles the approval and posts ``approval.answered`` to the run's inbox.
 
         Raises:

@@ -74,8 +74,7 @@ def connect(path: Path) -> sqlite3.Connection:
         mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal":
             raise StoreError(
-                f"the journal {path} cannot use write-ahead logging (got {mode!r}); "
-                "put MAINSPRING_HOME on a local disk"
+                f"the journal {path} cannot use write-ahead logging (got {mode!r}); put MAINSPRING_HOME on a local disk"
             )
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.Error as error:
@@ -108,9 +107,7 @@ def prepare(path: Path) -> None:
         version = _version(connection)  # another process may have been faster
         if version == 0:
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise StoreError(
-                    f"{path} is a database of another program; set MAINSPRING_HOME to another folder"
-                )
+                raise StoreError(f"{path} is a database of another program; set MAINSPRING_HOME to another folder")
             for statement in _TABLES.split(";\n"):
                 if statement.strip():
                     connection.execute(statement)

@@ -30,7 +30,9 @@ from mainspring.store.protocol import (
 )
 from mainspring.store.writer import Writer, explain
 
-_INSERT_EVENT = "INSERT INTO events (run_id, seq, at, kind, version, label, payload, blob, hash) VALUES (?,?,?,?,?,?,?,?,?)"
+_INSERT_EVENT = (
+    "INSERT INTO events (run_id, seq, at, kind, version, label, payload, blob, hash) VALUES (?,?,?,?,?,?,?,?,?)"
+)
 _INSERT_BLOB = "INSERT OR IGNORE INTO blobs (digest, data) VALUES (?,?)"
 _EVENT = (
     "SELECT e.run_id, e.seq, e.at, e.kind, e.version, e.label, e.payload, b.data, e.hash, e.blob "
@@ -191,7 +193,7 @@ class SQLiteStore:
                     f"run {lease.run_id}: epoch {epoch} is over, another owner has the run; nothing was written"
                 )
             if changes is not NO_CHANGES:
-                _apply(connection, lease.run_id, changes, after_seq, now)
+                _apply(connection, lease.run_id, changes, now)
             _insert(connection, rows, blobs)
 
         future = self._writer.submit(job)
@@ -213,16 +215,10 @@ class SQLiteStore:
             stored = encode_payload(event.payload)
             label = event.label.encode()
             head = link(head, lease.run_id, seq, at, event.kind, event.version, label, stored)
-            rows.append(
-                (lease.run_id, seq, at, event.kind, event.version, label, stored.inline, stored.digest, head)
-            )
+            rows.append((lease.run_id, seq, at, event.kind, event.version, label, stored.inline, stored.digest, head))
             if stored.data is not None and stored.digest is not None:
                 blobs.append((stored.digest, stored.data))
-            made.append(
-                Event(
-                    lease.run_id, seq, at, event.kind, event.version, event.label, dict(event.payload), head
-                )
-            )
+            made.append(Event(lease.run_id, seq, at, event.kind, event.version, event.label, dict(event.payload), head))
         lease.head_seq, lease.head_hash = seq, head
         return rows, tuple(made), blobs
 
@@ -231,9 +227,7 @@ class SQLiteStore:
         self.row(run_id)
         while True:
             # Pages keep memory bounded and the reader free for others between them.
-            page = self._read(
-                _EVENT + "WHERE e.run_id=? AND e.seq>? ORDER BY e.seq LIMIT 500", (run_id, after)
-            )
+            page = self._read(_EVENT + "WHERE e.run_id=? AND e.seq>? ORDER BY e.seq LIMIT 500", (run_id, after))
             for row in page:
                 yield _event(row)
             if len(page) < 500:
@@ -254,9 +248,7 @@ class SQLiteStore:
             raise RunNotFoundError(_no_run(run_id, self.home))
         previous, count, after = GENESIS, 0, 0
         while True:
-            page = self._read(
-                _EVENT + "WHERE e.run_id=? AND e.seq>? ORDER BY e.seq LIMIT 500", (run_id, after)
-            )
+            page = self._read(_EVENT + "WHERE e.run_id=? AND e.seq>? ORDER BY e.seq LIMIT 500", (run_id, after))
             for row in page:
                 _, seq, at, kind, version, label, payload, data, found, digest = row
                 count += 1
@@ -268,16 +260,12 @@ class SQLiteStore:
                 stored = Stored(payload, digest, None)
                 previous = link(previous, run_id, seq, at, kind, version, label, stored)
                 if previous != found:
-                    raise StoreError(
-                        f"{where}: the hash does not fit; this line or one before it was changed"
-                    )
+                    raise StoreError(f"{where}: the hash does not fit; this line or one before it was changed")
             if len(page) < 500:
                 break
             after = page[-1][1]
         if (count, previous) != tuple(head[0]):
-            raise StoreError(
-                f"run {run_id}: the journal ends at event {count}, but {head[0][0]} were written"
-            )
+            raise StoreError(f"run {run_id}: the journal ends at event {count}, but {head[0][0]} were written")
         return count
 
     # --- lists ---
@@ -292,8 +280,7 @@ class SQLiteStore:
     def rows(self, *, status: str | None = None, prefix: str = "", limit: int = 100) -> list[RunRow]:
         """See the protocol."""
         found = self._read(
-            _RUN
-            + "WHERE (? IS NULL OR status=?) AND substr(id, 1, ?)=? ORDER BY created_at DESC, id LIMIT ?",
+            _RUN + "WHERE (? IS NULL OR status=?) AND substr(id, 1, ?)=? ORDER BY created_at DESC, id LIMIT ?",
             (status, status, len(prefix), prefix, limit),
         )
         return [self._run_row(r) for r in found]
@@ -311,7 +298,8 @@ class SQLiteStore:
         alive = owner is not None and not (
             self._owner.is_dead(owner) if owner != self._owner.name else row[0] not in self._active
         )
-        return RunRow(*row[:10], alive)
+        id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, _ = row
+        return RunRow(id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, alive)
 
     # --- inbox and approvals ---
 
@@ -332,17 +320,10 @@ class SQLiteStore:
 
     def inbox(self, run_id: str) -> list[InboxItem]:
         """See the protocol."""
-        found = self._read(
-            "SELECT id, run_id, at, kind, payload FROM inbox WHERE run_id=? ORDER BY id", (run_id,)
-        )
-        return [
-            InboxItem(r[0], r[1], r[2], r[3], decode_payload(r[4], f"inbox item {r[0]}")["value"])
-            for r in found
-        ]
+        found = self._read("SELECT id, run_id, at, kind, payload FROM inbox WHERE run_id=? ORDER BY id", (run_id,))
+        return [InboxItem(r[0], r[1], r[2], r[3], decode_payload(r[4], f"inbox item {r[0]}")["value"]) for r in found]
 
-    def answer(
-        self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = ""
-    ) -> None:
+    def answer(self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = "") -> None:
         """See the protocol."""
         body = json.dumps({"value": {"id": approval_id, "answer": state, "by": by, "reason": reason}})
 
@@ -350,18 +331,14 @@ class SQLiteStore:
             now = time.time()
             found = connection.execute(_APPROVAL + "WHERE id=?", (approval_id,)).fetchone()
             if found is None:
-                raise ApprovalError(
-                    f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`"
-                )
+                raise ApprovalError(f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`")
             row = ApprovalRow(*found)
             if row.state != "pending":
                 by_whom = f" by {row.answered_by}" if row.answered_by else ""
                 raise ApprovalError(f"approval {approval_id} was already settled: {row.state}{by_whom}")
             if row.expires_at is not None and row.expires_at <= now:
                 raise ApprovalError(f"approval {approval_id} has expired; resume the run, and it asks again")
-            connection.execute(
-                "UPDATE approvals SET state=?, answered_by=? WHERE id=?", (state, by, approval_id)
-            )
+            connection.execute("UPDATE approvals SET state=?, answered_by=? WHERE id=?", (state, by, approval_id))
             connection.execute(
                 "INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,'approval.answered',?)",
                 (row.run_id, now, body),
@@ -373,9 +350,7 @@ class SQLiteStore:
         """See the protocol."""
         found = self._read(_APPROVAL + "WHERE id=?", (approval_id,))
         if not found:
-            raise ApprovalError(
-                f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`"
-            )
+            raise ApprovalError(f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`")
         return ApprovalRow(*found[0])
 
     def approvals(self, *, run_id: str | None = None, state: str | None = None) -> list[ApprovalRow]:
@@ -415,9 +390,7 @@ class SQLiteStore:
             if stored.data is not None and stored.digest is not None:
                 blobs.append((stored.digest, stored.data))
         if len(rows) != row["head_seq"]:
-            raise StoreError(
-                f"run {run_id}: {len(rows)} of {row['head_seq']} events are there; nothing was imported"
-            )
+            raise StoreError(f"run {run_id}: {len(rows)} of {row['head_seq']} events are there; nothing was imported")
 
         def job(connection: sqlite3.Connection) -> None:
             try:
@@ -476,13 +449,12 @@ def _insert(
     connection.executemany(_INSERT_EVENT, rows)
 
 
-def _apply(connection: sqlite3.Connection, run_id: str, changes: Changes, seq: int, now: float) -> None:
-    if changes.consume is not None:
-        approval_id, digest = changes.consume
+def _apply(connection: sqlite3.Connection, run_id: str, changes: Changes, now: float) -> None:
+    for approval_id, digest, intent in changes.consume:
         used = connection.execute(
             "UPDATE approvals SET state='used', used_seq=? WHERE id=? AND run_id=? AND digest=? "
             "AND state='approved' AND (expires_at IS NULL OR expires_at>?)",
-            (seq, approval_id, run_id, digest, now),
+            (intent, approval_id, run_id, digest, now),
         )
         if used.rowcount != 1:
             raise ApprovalError(
@@ -509,9 +481,7 @@ def _event(row: tuple[Any, ...]) -> Event:
     if blob is not None and data is None:
         raise StoreError(f"{where}: its blob {blob} is missing; the journal is damaged")
     text = payload if payload is not None else data
-    return Event(
-        run_id, seq, at, kind, version, Label.decode(label), decode_payload(text, where), digest_hash
-    )
+    return Event(run_id, seq, at, kind, version, Label.decode(label), decode_payload(text, where), digest_hash)
 
 
 def _no_run(run_id: str, home: Path) -> str:

@@ -95,7 +95,7 @@ class Writer:
             for _, future in batch:
                 future.set_exception(failure)
             return
-        results: list[tuple[Future[Any], Any, BaseException | None]] = []
+        results: list[tuple[Future[Any], Any, MainspringError | None]] = []
         try:
             for job, future in batch:
                 # A savepoint costs a little; a lone job does not need it, because a failure rolls everything back.
@@ -120,15 +120,13 @@ class Writer:
         except BaseException as error:
             self._fail(connection, batch, error)
             return
-        for future, value, failure in results:
-            if failure is not None:
-                future.set_exception(failure)
+        for future, value, refused in results:
+            if refused is not None:
+                future.set_exception(refused)
             else:
                 future.set_result(value)
 
-    def _fail(
-        self, connection: sqlite3.Connection, batch: list[tuple[Job, Future[Any]]], error: BaseException
-    ) -> None:
+    def _fail(self, connection: sqlite3.Connection, batch: list[tuple[Job, Future[Any]]], error: BaseException) -> None:
         if isinstance(error, sqlite3.Error):
             failure = explain(error, self._name)
         else:
@@ -161,8 +159,6 @@ def explain(error: sqlite3.Error, name: str) -> StoreError:
         advice = "another process kept it locked for too long; try again"
     else:
         advice = "see the message above"
-    result = StoreError(
-        f"the journal {name} cannot be used: {text} ({code or type(error).__name__}); {advice}"
-    )
+    result = StoreError(f"the journal {name} cannot be used: {text} ({code or type(error).__name__}); {advice}")
     result.__cause__ = error
     return result

@@ -1,0 +1,95 @@
+"""Runs agents: starts, resumes and streams them. The rest of this folder is one duty a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+from mainspring.agent import Agent, Limits, Task
+from mainspring.errors import DeclarationError
+from mainspring.messages import Message, user
+from mainspring.runtime.journal import RunEvent, Watcher
+from mainspring.runtime.run import Pending, ReplayReport, Run, begin
+from mainspring.store import open_store
+
+__all__ = ["Pending", "ReplayReport", "Run", "RunEvent", "Watcher", "start", "start_sync", "stream"]
+
+
+async def start(
+    agent: Agent,
+    task: Task,
+    *,
+    workspace: str | Path | None = None,
+    limits: Limits | Mapping[str, float | None] | None = None,
+    run_id: str | None = None,
+    home: str | Path | None = None,
+    on_event: Watcher | None = None,
+) -> Run:
+    """Execute `agent` on `task` until the run is done, waits or has failed.
+
+    Args:
+        task: text, a Message, or a list of texts and parts (pictures, files).
+        workspace: the folder that the tools may touch, instead of the agent's own.
+        limits: instead of the agent's own.
+        run_id: the run's id, for callers that keep their own; it must be new.
+        home: the folder of the journal, instead of `MAINSPRING_HOME` or ``~/.mainspring``.
+        on_event: called with each :class:`RunEvent`, from the event loop.
+
+    Raises:
+        DeclarationError: the task is empty or of a wrong type, or the workspace is no folder.
+        StoreError: the journal cannot be written.
+    """
+    folder = Path(workspace).expanduser().resolve() if workspace is not None else agent.workspace
+    if folder is not None and not folder.is_dir():
+        raise DeclarationError(f"the workspace {folder} is no folder; make it first")
+    if run_id is not None and (not isinstance(run_id, str) or not 0 < len(run_id) <= 200 or ":" in run_id):
+        raise DeclarationError(f"run_id must be a text of 1 to 200 characters without ':', not {run_id!r}")
+    return await begin(
+        open_store(home),
+        agent,
+        task_messages(task),
+        workspace=folder,
+        limits=agent.limits if limits is None else Limits.of(limits),
+        run_id=run_id,
+        on_event=on_event,
+    )
+
+
+def start_sync(agent: Agent, task: Task, **options: object) -> Run:
+    """:func:`start` for programs without an event loop; raises RuntimeError inside one (use ``await agent.run``)."""
+    return asyncio.run(start(agent, task, **options))  # type: ignore[arg-type]
+
+
+async def stream(agent: Agent, task: Task, **options: object) -> AsyncIterator[RunEvent]:
+    """Execute and yield what happens, as it happens. Leaving the loop early pauses the run; it can be resumed."""
+    queue: asyncio.Queue[RunEvent | None] = asyncio.Queue()
+    running = asyncio.ensure_future(start(agent, task, on_event=queue.put_nowait, **options))  # type: ignore[arg-type]
+    running.add_done_callback(lambda _: queue.put_nowait(None))
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+        running.result()
+    finally:
+        if not running.done():
+            running.cancel()
+            await asyncio.wait({running})
+
+
+def task_messages(task: Task) -> list[Message]:
+    """A task as the messages that a run begins with; raises DeclarationError."""
+    if isinstance(task, Message):
+        return [task]
+    if isinstance(task, str):
+        if not task.strip():
+            raise DeclarationError("the task is empty; say what is to be done")
+        return [user(task)]
+    if isinstance(task, Sequence) and task:
+        messages = [item for item in task if isinstance(item, Message)]
+        if len(messages) == len(task):
+            return messages
+        try:
+            return [user(list(task))]
+        except TypeError as error:
+            raise DeclarationError(f"the task holds something that is no text or part: {error}") from None
+    raise DeclarationError(f"a task is text, a message or a list of parts, not {task!r}")

@@ -1,0 +1,244 @@
+"""The effect protocol: intent on disk, act, outcome on disk; and how an intent without an outcome is settled.
+
+1. `intend` records the intent and uses the approval up; the caller flushes both in one transaction.
+2. `act` checks lease and deadline, runs the tool with its key, and records the outcome.
+3. `settle` comes after a crash: a read is run again, a keyed call again under the same key, a reconciled one asks the
+   service, and anything else is parked until a person answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mainspring.errors import LeaseLostError, ToolError
+from mainspring.messages import TextPart, encode_part
+from mainspring.points import reach
+from mainspring.runtime.builtin import NOTE
+from mainspring.runtime.calls import arguments_digest, call_digest, effect_key
+from mainspring.runtime.journal import Journal
+from mainspring.runtime.state import CallState
+from mainspring.tool import Content, DidNotHappen, Happened, Tool, ToolContext, to_content
+
+#: Times that one effect is begun before it is parked: a tool that kills its process must not do so for ever.
+MAX_ATTEMPTS = 5
+#: Longest answer of a tool that is journaled, in characters; what is longer is cut, and says so.
+MAX_RESULT_CHARS = 256_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Carries effects out for one run."""
+
+    journal: Journal
+    workspace: Path | None
+    home: Path
+
+    def context(self, call: CallState, key: str) -> ToolContext:
+        """What the tool may know of this call."""
+
+        def report(line: str) -> None:
+            self.journal.tell_live("progress", {"tool": call.part.name, "line": line})
+
+        return ToolContext(
+            self.journal.lease.run_id, key, self.workspace, self.home, call.intended.get("prepared"), report
+        )
+
+    async def prepare(self, call: CallState, tool: Tool, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What the tool wants to have on disk before it acts; raises what the tool raises."""
+        if tool.prepare is None:
+            return None
+        return await tool.run_prepare(arguments, self.context(call, ""))
+
+    def intend(self, call: CallState, tool: Tool, prepared: Mapping[str, Any] | None) -> None:
+        """Record the intent. It may be acted on only after the next flush."""
+        journal = self.journal
+        seq = journal.next_seq()
+        if call.stage == "approved" and call.approval is not None:
+            journal.consume(call.approval, call_digest(journal.state, call), seq)
+        journal.record(
+            "effect.intended",
+            {
+                "step": journal.state.step,
+                "call_id": call.part.id,
+                "tool": tool.name,
+                "arguments": dict(call.part.arguments),
+                "digest": arguments_digest(call.part.arguments),
+                "settlement": tool.settlement,
+                "key": effect_key(journal.lease.run_id, seq),
+                "epoch": journal.lease.epoch,
+                "deadline": None if tool.timeout_s is None else round(time.time() + tool.timeout_s, 3),
+                "approval": call.approval if call.stage == "approved" else None,
+                "prepared": prepared,
+            },
+            call.label,
+        )
+
+    async def act(self, call: CallState, tool: Tool, arguments: Mapping[str, Any]) -> None:
+        """Run the tool and record its outcome. The intent is on disk.
+
+        Raises:
+            LeaseLostError: another owner may have the run; nothing was done.
+        """
+        journal = self.journal
+        context = self.context(call, call.intended["key"])
+        reach("effect.before_act")
+        if not journal.store.holds(journal.lease):
+            raise LeaseLostError(f"run {journal.lease.run_id}: the lease is gone; {tool.name} was not called")
+        began = time.monotonic()
+        try:
+            value = await _bounded(tool, arguments, context)
+        except TimeoutError as error:
+            await self._timed_out(call, tool, arguments, context, str(error), time.monotonic() - began)
+            return
+        except ToolError as error:
+            content, is_error = to_content(str(error)), True
+        except Exception as error:
+            content, is_error = to_content(_crash_report(tool, error)), True
+        else:
+            reach("effect.acted")
+            content, is_error = _checked_content(value), False
+        self._done(call, tool, content, is_error, time.monotonic() - began, "ran")
+
+    async def settle(self, call: CallState, tool: Tool | None, arguments: Mapping[str, Any] | None) -> bool:
+        """Settle an intent without an outcome. Returns True when it is to be acted on (again) by the caller."""
+        reach("recovery.before_settle")
+        again = await self._settle(call, tool, arguments)
+        if again is not None:
+            self.journal.record(
+                "effect.retried",
+                {
+                    "intent": call.intent,
+                    "attempt": call.attempts + 1,
+                    "epoch": self.journal.lease.epoch,
+                    "why": again,
+                },
+            )
+        reach("recovery.settled")
+        return again is not None
+
+    async def _settle(self, call: CallState, tool: Tool | None, arguments: Mapping[str, Any] | None) -> str | None:
+        if tool is None or arguments is None:
+            self.park(call, "the agent does not declare this tool any more, or not with these arguments")
+            return None
+        was = call.intended["settlement"]
+        if call.stage == "retry":
+            return "a person said that it did not take effect"
+        if call.attempts >= MAX_ATTEMPTS:
+            self.park(call, f"the process died {call.attempts} times while {tool.name} ran")
+            return None
+        if was == tool.settlement == "read":
+            return "it only reads"
+        if was == tool.settlement == "keyed":
+            age = time.time() - call.intended_at
+            if tool.key_ttl_s is not None and age >= tool.key_ttl_s:
+                self.park(call, f"its key is {age:.0f} s old and honoured for {tool.key_ttl_s:.0f} s only")
+                return None
+            return "it is repeated under the same key"
+        if tool.reconcile is not None:
+            return await self._reconcile(call, tool, arguments)
+        self.park(call, "the process died after the call was begun, and the tool cannot say whether it took effect")
+        return None
+
+    async def _reconcile(self, call: CallState, tool: Tool, arguments: Mapping[str, Any]) -> str | None:
+        try:
+            settled = await tool.run_reconcile(arguments, self.context(call, call.intended["key"]))
+        except Exception as error:
+            self.park(call, f"asking whether it took effect failed: {type(error).__name__}: {error}")
+            return None
+        if isinstance(settled, Happened):
+            self._done(call, tool, _checked_content(settled.value), False, 0.0, "adopted")
+            return None
+        if isinstance(settled, DidNotHappen):
+            return "the tool's reconcile says that it did not take effect"
+        self.park(call, settled.reason or "the tool's reconcile cannot tell whether it took effect")
+        return None
+
+    def park(self, call: CallState, reason: str) -> None:
+        """Put a call in doubt until a person answers."""
+        self.journal.record(
+            "effect.parked",
+            {"intent": call.intent, "call_id": call.part.id, "tool": call.part.name, "reason": reason},
+        )
+
+    def _done(
+        self, call: CallState, tool: Tool, content: Content, is_error: bool, seconds: float, settled: str
+    ) -> None:
+        payload: dict[str, Any] = {
+            "intent": call.intent,
+            "step": self.journal.state.step,
+            "call_id": call.part.id,
+            "tool": tool.name,
+            "content": [encode_part(p) for p in content],
+            "is_error": is_error,
+            "seconds": round(seconds, 3),
+            "settled": settled,
+        }
+        if tool.name == NOTE and not is_error:
+            payload["note"] = {k: str(call.part.arguments.get(k, "")) for k in ("kind", "text")}
+        reach("outcome.before_commit")
+        self.journal.record("effect.done", payload, tool.label.join(call.label))
+
+    async def _timed_out(
+        self,
+        call: CallState,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        context: ToolContext,
+        said: str,
+        seconds: float,
+    ) -> None:
+        limit = "its own time limit" if tool.timeout_s is None else f"{tool.timeout_s:g} s"
+        if tool.effect == "read":
+            text = f"{tool.name} gave no answer within {limit}. {said}".strip()
+            self._done(call, tool, to_content(text), True, seconds, "ran")
+        elif tool.reconcile is not None and tool.is_async:
+            # Only an async call is really stopped; a thread may still be acting, so asking would prove nothing.
+            again = await self._reconcile(call, tool, arguments)
+            if again is not None:
+                text = f"{tool.name} gave no answer within {limit}; {again}."
+                self._done(call, tool, to_content(text), True, seconds, "ran")
+        else:
+            self.park(call, f"{tool.name} gave no answer within {limit}; it may have taken effect")
+
+
+async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> Any:
+    """Run the tool within its time limit. A thread cannot be stopped: when we are cancelled, we wait for it."""
+    if tool.is_async:
+        if tool.timeout_s is None:
+            return await tool.call(arguments, context)
+        async with asyncio.timeout(tool.timeout_s):
+            return await tool.call(arguments, context)
+    thread = asyncio.ensure_future(tool.call(arguments, context))
+    try:
+        done, _ = await asyncio.wait({thread}, timeout=tool.timeout_s)
+    except asyncio.CancelledError:
+        await asyncio.wait({thread})
+        raise
+    if not done:
+        thread.add_done_callback(lambda t: t.cancelled() or t.exception())
+        raise TimeoutError
+    return thread.result()
+
+
+def _checked_content(value: object) -> Content:
+    try:
+        content = to_content(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        return (TextPart(f"[the tool returned a {type(value).__name__} that cannot be written as text: {error}]"),)
+    if sum(len(p.text) for p in content if isinstance(p, TextPart)) <= MAX_RESULT_CHARS:
+        return content
+    text = "\n".join(p.text for p in content if isinstance(p, TextPart))
+    cut = f"{text[:MAX_RESULT_CHARS]}\n[cut: the tool returned {len(text):,} characters]"
+    return (TextPart(cut),)
+
+
+def _crash_report(tool: Tool, error: Exception) -> str:
+    text = f"{tool.name} failed: {type(error).__name__}: {str(error)[:4000]}"
+    if tool.effect == "irreversible":
+        text += "\nIt may have taken effect before it failed: check before you repeat it."
+    return text

@@ -1,0 +1,475 @@
+"""The loop: what to do next follows from the state, and the state from the journal.
+
+A step is a model call and the effects that it asks for. Everything that happens is recorded before it is acted on; see
+`effects.py` for the protocol of one call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mainspring.agent import Agent, Limits
+from mainspring.errors import ApprovalError, MainspringError, ToolError
+from mainspring.label import USER, Label
+from mainspring.messages import Message, encode, encode_usage
+from mainspring.model import ModelSettings
+from mainspring.points import reach
+from mainspring.runtime.budget import check_budget
+from mainspring.runtime.builtin import builtin_tools
+from mainspring.runtime.calls import Refusal, call_digest, check_call, decide_call, effect_key
+from mainspring.runtime.compaction import (
+    CHARS_PER_TOKEN,
+    START_SHARE,
+    SUMMARY_ORDER,
+    digest_lines,
+    plan_compaction,
+)
+from mainspring.runtime.context import for_model, note
+from mainspring.runtime.effects import Effects
+from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
+from mainspring.runtime.journal import Journal
+from mainspring.runtime.output import MAX_REJECTIONS, OutputType, judge
+from mainspring.runtime.state import CallState
+from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Thinker
+from mainspring.store import ApprovalRequest
+from mainspring.tool import Tool
+
+#: Seconds between looks into the inbox while a model or a tool works.
+POLL_S = 1.0
+#: Calls of one step that run beside each other.
+MAX_PARALLEL = 16
+#: Seconds for which an unanswered approval stays open.
+APPROVAL_TTL_S = 7 * 24 * 3600.0
+
+
+class Engine:
+    """Drives one run under one lease until it ends, waits, or is stopped."""
+
+    def __init__(self, agent: Agent, journal: Journal, home: Path, run: Any) -> None:
+        self.agent = agent
+        self.journal = journal
+        self.state = journal.state
+        self._run = run  # the public face, for the agent's check
+        self._output_type = OutputType(agent.output_type) if agent.output_type is not None else None
+        self.tools: dict[str, Tool] = dict(agent.tools)
+        if self.tools:
+            self.tools = builtin_tools(journal.store, self.state) | self.tools
+        workspace = Path(self.state.workspace) if self.state.workspace else None
+        self.effects = Effects(journal, workspace, home)
+        schema = self._output_type.schema if self._output_type else None
+        self._thinker = Thinker(agent, journal, [t.spec for t in self.tools.values()], schema)
+        self._checked: dict[str, tuple[Tool, dict[str, Any]]] = {}
+        self._pause: str | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._limits = Limits.of(self.state.limits)
+
+    async def drive(self) -> None:
+        """Go on until nothing is left to do now. What was recorded is on disk when this returns.
+
+        Raises:
+            StoreError: the journal cannot be written; what was acknowledged is in it.
+        """
+        self._watch_inbox()
+        try:
+            await self._recover()
+            while not self.journal.lease.released:
+                await self._turn()
+        except asyncio.CancelledError:
+            await self._let_go("interrupted")
+            raise
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def _turn(self) -> None:
+        """One thing: take the inbox, then end, wait, act or think."""
+        self._pause = take_inbox(self.journal) or self._pause
+        state = self.state
+        if state.cancel_requested is not None:
+            await self._cancel(state.cancel_requested)
+        elif state.ended:
+            await self._release(state.status)
+        elif self._pause is not None:
+            await self._let_go(self._pause)
+        elif state.open_calls:
+            await self._work()
+        elif state.final is not None:
+            await self._finish(state.final)
+        else:
+            await self._think()
+
+    # --- thinking ---
+
+    async def _think(self) -> None:
+        state = self.state
+        verdict = check_budget(state, self._limits, time.time())
+        if verdict.stop is not None:
+            await self._end("failed", verdict.stop, _last_words(state.plain))
+            return
+        if verdict.warn is not None:
+            name, spent, allowed, text = verdict.warn
+            self.journal.record("limit.warned", {"limit": name, "spent": spent, "allowed": allowed, "text": text})
+            return
+        await self._compact_if_needed()
+        match await self._thinker.think():
+            case Answered():
+                await self._refuse_at_limit()
+            case Exhausted(reason):
+                await self._end("failed", reason, _last_words(state.plain))
+            case Asleep(wake_at, reason):
+                await self._wait("waiting", reason, wake_at)
+
+    async def _refuse_at_limit(self) -> None:
+        """A model that was told to give its last word and calls tools all the same gets no more of them."""
+        if not any(key.endswith(":last") for key in self.state.warned):
+            return
+        for call in self.state.open_calls:
+            reason = "Not called: the limit is reached, this was the last step."
+            self.journal.record(
+                "call.refused",
+                {
+                    "step": self.state.step,
+                    "call_id": call.part.id,
+                    "tool": call.part.name,
+                    "reason": reason,
+                    "cause": "limit",
+                },
+            )
+
+    async def _compact_if_needed(self) -> None:
+        state = self.state
+        window = self._thinker.window
+        if state.context.chars / CHARS_PER_TOKEN <= window * START_SHARE:
+            return
+        plan = plan_compaction(state.plain, state.boundaries, state.head, window)
+        if plan is None or (state.compactions and plan[1] <= state.compactions[-1].get("end", 0)):
+            return  # nothing more can be folded; the provider will say if it is too long
+        first, end = plan
+        folded = state.plain[first:end]
+        summary, usage = await self._summary()
+        self.journal.record(
+            "context.compacted",
+            {
+                "first": first,
+                "end": end,
+                "persons": list(state.persons),
+                "notes": list(state.notes),
+                "doubts": [f"{c.part.name}: {c.reason}" for c in state.open_calls if c.stage == "parked"],
+                "summary": summary,
+                "digest": digest_lines(folded),
+                "chars_before": state.context.chars,
+                "usage": usage,
+            },
+            state.label,
+        )
+
+    async def _summary(self) -> tuple[str, dict[str, Any] | None]:
+        """The model's own summary; without one the digest of calls has to do."""
+        try:
+            model = self._thinker.model(0)
+            messages = [
+                *for_model(self.state.context.messages, getattr(model, "takes", frozenset())),
+                note(SUMMARY_ORDER),
+            ]
+            async with asyncio.timeout(self.agent.model_timeout_s):
+                answer = await model.respond(
+                    messages, [], ModelSettings(max_output_tokens=800, run_id=self.state.run_id)
+                )
+        except (MainspringError, TimeoutError):
+            return "", None
+        return answer.text.strip()[:8000], None if answer.usage is None else asdict(answer.usage)
+
+    # --- acting ---
+
+    async def _work(self) -> None:
+        """Refuse, ask, or make the calls of this step, as far as that goes now."""
+        for call in self.state.open_calls:
+            if call.stage == "new":
+                self._decide(call)
+        await self._expire_old()
+        ready = self._ready()
+        if ready:
+            await self._make(ready)
+            return
+        waiting = self.state.open_calls
+        if not waiting:
+            return  # all were refused; the model hears it in the next call
+        if any(c.stage == "parked" for c in waiting):
+            reasons = "; ".join(f"{c.part.name}: {c.reason}" for c in waiting if c.stage == "parked")
+            await self._wait("in_doubt", reasons, None)
+        elif any(c.stage == "asked" for c in waiting):
+            asked = [c.part.name for c in waiting if c.stage == "asked"]
+            await self._wait("waiting", f"approval of {', '.join(asked)}", None)
+
+    def _decide(self, call: CallState) -> None:
+        step = self.state.step
+        about = {"step": step, "call_id": call.part.id, "tool": call.part.name}
+        checked = self._check(call)
+        if isinstance(checked, Refusal):
+            self.journal.record("call.refused", about | {"reason": checked.reason, "cause": checked.cause})
+            return
+        tool, _ = checked
+        decision = decide_call(call, tool, self.state, self.agent.policy)
+        if decision.outcome == "deny":
+            reason = f"Not allowed: {decision.reason}. Find another way, or say why there is none."
+            self.journal.record("call.refused", about | {"reason": reason, "cause": "denied"})
+        elif decision.outcome == "ask":
+            digest = call_digest(self.state, call)
+            approval = "ap_" + effect_key(self.state.run_id, self.journal.next_seq())[:20]
+            expires_at = round(time.time() + APPROVAL_TTL_S, 3)
+            reach("approval.before_request")
+            self.journal.request(ApprovalRequest(approval, digest, expires_at))
+            self.journal.record(
+                "approval.requested",
+                about
+                | {
+                    "id": approval,
+                    "arguments": dict(call.part.arguments),
+                    "digest": digest,
+                    "reason": decision.reason,
+                    "expires_at": expires_at,
+                },
+                call.label,
+            )
+
+    def _check(self, call: CallState) -> tuple[Tool, dict[str, Any]] | Refusal:
+        known = self._checked.get(call.part.id)
+        if known is not None:
+            return known
+        checked = check_call(call, self.tools)
+        if not isinstance(checked, Refusal):
+            self._checked[call.part.id] = checked
+        return checked
+
+    async def _expire_old(self) -> None:
+        """An approval that ran out, or that the store does not honour, is asked for again."""
+        for call in self.state.open_calls:
+            if call.stage not in ("asked", "approved") or call.approval is None:
+                continue
+            if call.stage == "asked":
+                await self.journal.flush()
+            try:
+                row = self.journal.store.approval(call.approval)
+            except ApprovalError:
+                row = None
+            now = time.time()
+            alive = row is not None and (row.expires_at is None or row.expires_at > now + 1.0)
+            usable = (
+                alive
+                and row is not None
+                and row.state in (("pending", "approved", "denied") if call.stage == "asked" else ("approved",))
+            )
+            if usable:
+                continue
+            self.journal.expire(call.approval)
+            self.journal.record(
+                "approval.answered",
+                {"id": call.approval, "answer": "expired", "by": "mainspring", "reason": "nobody answered in time"},
+            )
+            self._decide(call)
+
+    def _ready(self) -> list[CallState]:
+        """Calls that may be begun now: parallel ones together, any other only when all before it are finished."""
+        ready: list[CallState] = []
+        before_finished = True
+        for call in self.state.calls.values():
+            if call.stage == "finished":
+                continue
+            may = call.stage == "approved" or call.stage == "retry" or (call.stage == "new" and call.approval is None)
+            tool = self.tools.get(call.part.name)
+            if may and tool is not None:
+                if tool.parallel and len(ready) < MAX_PARALLEL and all(self.tools[c.part.name].parallel for c in ready):
+                    ready.append(call)
+                elif before_finished and not ready:
+                    return [call]
+            before_finished = False
+        return ready
+
+    async def _make(self, calls: Sequence[CallState]) -> None:
+        """Intents of all, one flush, then the effects; each outcome goes to disk as soon as it is there."""
+        begun: list[tuple[CallState, Tool, Mapping[str, Any]]] = []
+        for call in calls:
+            checked = self._check(call)
+            if isinstance(checked, Refusal):  # the declaration changed while the run slept
+                if call.stage == "retry":
+                    self.effects.park(call, "the agent does not declare this call any more: " + checked.reason)
+                else:
+                    self.journal.record(
+                        "call.refused",
+                        {
+                            "step": self.state.step,
+                            "call_id": call.part.id,
+                            "tool": call.part.name,
+                            "reason": checked.reason,
+                            "cause": checked.cause,
+                        },
+                    )
+                continue
+            tool, arguments = checked
+            if call.stage == "retry":
+                if await self.effects.settle(call, tool, arguments):
+                    begun.append((call, tool, arguments))
+                continue
+            try:
+                prepared = await self.effects.prepare(call, tool, arguments)
+            except Exception as error:
+                reason = str(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {error}"
+                self.journal.record(
+                    "call.refused",
+                    {
+                        "step": self.state.step,
+                        "call_id": call.part.id,
+                        "tool": tool.name,
+                        "reason": reason,
+                        "cause": "invalid",
+                    },
+                )
+                continue
+            self.effects.intend(call, tool, prepared)
+            begun.append((call, tool, arguments))
+        if not begun:
+            return
+        await self._begin(begun)
+
+    async def _begin(self, begun: Sequence[tuple[CallState, Tool, Mapping[str, Any]]]) -> None:
+        reach("intent.before_commit")
+        await self.journal.flush()
+        reach("intent.committed")
+        if len(begun) == 1:
+            await self.effects.act(*begun[0])
+            return
+
+        async def act(call: CallState, tool: Tool, arguments: Mapping[str, Any]) -> None:
+            await self.effects.act(call, tool, arguments)
+            self.journal.send()
+
+        results = await asyncio.gather(*(act(*b) for b in begun), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _recover(self) -> None:
+        """Settle what a dead process left open, before anything else happens."""
+        reach("recovery.begun")
+        state = self.state
+        if state.cancel_requested is None:
+            take_inbox(self.journal)
+        begun: list[tuple[CallState, Tool, Mapping[str, Any]]] = []
+        for call in state.open_calls:
+            if call.stage != "intended":
+                continue
+            checked = self._check(call)
+            if isinstance(checked, Refusal):
+                await self.effects.settle(call, None, None)
+            elif await self.effects.settle(call, *checked):
+                begun.append((call, *checked))
+        await self.journal.flush()
+        for one in begun:
+            await self._begin([one])
+
+    # --- ending, waiting, stopping ---
+
+    async def _finish(self, message: Message) -> None:
+        state = self.state
+        if message.finish == "refusal":
+            await self._end("failed", f"{message.model} refused: {message.text[:500]}", message.text)
+            return
+        try:
+            output, complaint = await judge(message, self.agent, self._output_type, self._run)
+        except Exception as error:
+            await self._end("failed", f"the agent's check failed: {type(error).__name__}: {error}", message.text)
+            return
+        if complaint is None:
+            last = any(key.endswith(":last") for key in state.warned)
+            dumped = self._output_type.dump(output) if self._output_type else output
+            if last:
+                name = next(k for k in state.warned if k.endswith(":last")).removesuffix(":last")
+                await self._end("failed", f"limit {name} reached; the output is the agent's last word", dumped)
+            else:
+                await self._end("done", "", dumped)
+        elif state.rejections + 1 >= MAX_REJECTIONS or any(key.endswith(":last") for key in state.warned):
+            await self._end("failed", f"no acceptable final answer: {complaint}", message.text)
+        else:
+            self.journal.record("output.rejected", {"step": state.step, "complaint": complaint})
+
+    async def _end(self, status: str, reason: str, output: Any) -> None:
+        reach("run.before_end")
+        self.journal.record(
+            "run.ended",
+            {"status": status, "reason": reason, "output": output, "usage": encode_usage(self.state.usage)},
+            self.state.label,
+        )
+        await self._release(status)
+        reach("run.ended")
+
+    async def _wait(self, status: str, reason: str, wake_at: float | None) -> None:
+        self.journal.record("run.waiting", {"status": status, "reason": reason, "wake_at": wake_at})
+        await self._release(status, wake_at)
+        reach("approval.requested")
+
+    async def _let_go(self, reason: str) -> None:
+        if not self.journal.lease.released:
+            self.journal.record("run.paused", {"reason": reason})
+            await self._release("waiting")
+
+    async def _cancel(self, request: Mapping[str, Any]) -> None:
+        for call in self.state.open_calls:
+            if call.stage in ("asked", "approved") and call.approval is not None:
+                self.journal.expire(call.approval)
+        doubts = [c.part.name for c in self.state.open_calls if c.stage in ("intended", "parked")]
+        in_doubt = f"; in doubt: {', '.join(doubts)}" if doubts else ""
+        await self._end("cancelled", f"{request['by']}: {request['reason']}{in_doubt}", None)
+
+    async def _release(self, status: str, wake_at: float | None = None) -> None:
+        await self.journal.flush(status=status, wake_at=wake_at, release=True)
+
+    # --- people who interrupt ---
+
+    def _watch_inbox(self) -> None:
+        """Look into the inbox now and then, so that a pause or a cancel need not wait for a slow model."""
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            if self.journal.lease.released:
+                return
+            with contextlib.suppress(MainspringError):
+                kinds = {item.kind for item in self.journal.store.inbox(self.journal.lease.run_id)}
+                if kinds & {PAUSE, CANCEL}:
+                    self._thinker.interrupt()
+            self._timer = loop.call_later(POLL_S, look)
+
+        self._timer = loop.call_later(POLL_S, look)
+
+
+def started_payload(
+    agent: Agent, messages: Sequence[Message], workspace: Path | None, limits: Limits, output_type: Any
+) -> tuple[dict[str, Any], Label]:
+    """The first event of a run: everything that its context begins with."""
+    system = agent.instructions
+    if output_type is not None:
+        system = (system + "\n\n" if system else "") + OutputType(output_type).order()
+    payload = {
+        "agent": agent.describe(),
+        "digest": agent.digest(),
+        "origin": getattr(agent, "origin", None),
+        "system": system,
+        "messages": [encode(m) for m in messages],
+        "workspace": None if workspace is None else str(workspace),
+        "limits": asdict(limits),
+        "pid": os.getpid(),
+    }
+    return payload, USER
+
+
+def _last_words(messages: Sequence[Message]) -> str | None:
+    for message in reversed(messages):
+        if message.role == "assistant" and message.text.strip():
+            return message.text.strip()
+    return None

@@ -1,0 +1,514 @@
+"""A run as its user sees it: what it is at, what it waits for, and what may be done with it."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from mainspring.agent import Agent, Limits, declared
+from mainspring.errors import ApprovalError, DeclarationError, MainspringError, StoreError
+from mainspring.label import USER
+from mainspring.messages import Message, Part, Usage, encode, user
+from mainspring.points import reach
+from mainspring.runtime.journal import Journal, RunEvent, Watcher
+from mainspring.runtime.state import CallState, RunState
+from mainspring.store import Changes, Event, NewEvent, SQLiteStore, open_store
+
+__all__ = ["Pending", "ReplayReport", "Run", "RunEvent"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """Whether the journal gives the same context bytes again.
+
+    Args:
+        steps: model calls that were compared.
+        identical: True when every one saw the context that the journal gives now.
+        differences: numbers of the steps that did not.
+    """
+
+    steps: int
+    identical: bool
+    differences: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Something that a run waits for a person to decide.
+
+    Args:
+        id: of the approval, or of the doubt (``RUN:SEQ`` of its intent).
+        kind: ``"approval"`` (may this call be made?) or ``"doubt"`` (did this call take effect?).
+        arguments: exactly what would be, or was, passed.
+        reason: why a person is asked.
+        digest: what an approval is bound to: run, tool, arguments and label.
+        requested_at, expires_at: Unix times.
+    """
+
+    id: str
+    kind: Literal["approval", "doubt"]
+    run_id: str
+    tool: str
+    arguments: dict[str, Any]
+    reason: str
+    digest: str
+    requested_at: float
+    expires_at: float | None
+    home: Path
+
+    @classmethod
+    def list(cls, home: str | Path | None = None) -> builtins.list[Pending]:
+        """What all runs of a home wait for, oldest first."""
+        store = open_store(home)
+        found: builtins.list[Pending] = []
+        for status in ("waiting", "in_doubt", "running"):
+            for row in store.rows(status=status, limit=10_000):
+                found += Run(row.id, store).pending()
+        return sorted(found, key=lambda p: p.requested_at)
+
+    @classmethod
+    def load(cls, id: str, home: str | Path | None = None) -> Pending:
+        """One by its id; raises ApprovalError when nothing with this id waits."""
+        store = open_store(home)
+        run_id = id.rpartition(":")[0] if ":" in id else store.approval(id).run_id
+        for pending in Run.load(run_id, home).pending():
+            if pending.id == id:
+                return pending
+        raise ApprovalError(f"nothing with the id {id!r} waits any more; see `mainspring approvals list`")
+
+    def approve(self, *, by: str, reason: str = "") -> None:
+        """Allow exactly this call, once.
+
+        Raises:
+            ApprovalError: it is a doubt, or was answered already, or has expired.
+        """
+        self._must_be("approval")
+        open_store(self.home).answer(self.id, "approved", by=_name(by), reason=reason)
+
+    def deny(self, *, by: str, reason: str = "") -> None:
+        """Refuse this call; the model is told the reason."""
+        self._must_be("approval")
+        open_store(self.home).answer(self.id, "denied", by=_name(by), reason=reason)
+
+    def settle(
+        self, answer: Literal["happened", "did_not", "abort"], *, by: str, value: str | None = None, reason: str = ""
+    ) -> None:
+        """Settle a doubt.
+
+        Args:
+            answer: ``"happened"`` (the model is told so, with `value` as the tool's answer), ``"did_not"`` (the call
+                is made again, under the same intent and key) or ``"abort"`` (it is given up).
+        """
+        self._must_be("doubt")
+        if answer not in ("happened", "did_not", "abort"):
+            raise ApprovalError(f"a doubt is settled by 'happened', 'did_not' or 'abort', not {answer!r}")
+        payload = {
+            "intent": int(self.id.rpartition(":")[2]),
+            "answer": answer,
+            "by": _name(by),
+            "value": value,
+            "reason": reason,
+        }
+        open_store(self.home).post(self.run_id, "doubt.answered", payload)
+
+    def _must_be(self, kind: str) -> None:
+        if self.kind != kind:
+            way = "settle it with happened, did_not or abort" if self.kind == "doubt" else "approve or deny it"
+            raise ApprovalError(f"{self.id} is a {self.kind}: {way}")
+
+
+class Run:
+    """One execution of an agent on a task. Its state is read from the journal, as new as the journal is."""
+
+    def __init__(self, run_id: str, store: SQLiteStore, state: RunState | None = None) -> None:
+        self.id = run_id
+        self._store = store
+        self._state = state if state is not None else RunState()
+
+    @classmethod
+    def load(cls, run_id: str, home: str | Path | None = None) -> Run:
+        """The run with this id; raises RunNotFoundError."""
+        store = open_store(home)
+        store.row(run_id)
+        return cls(run_id, store)
+
+    @classmethod
+    def list(cls, home: str | Path | None = None, status: str | None = None, limit: int = 50) -> builtins.list[Run]:
+        """Runs of a home, newest first; `status` selects."""
+        store = open_store(home)
+        wanted = "running" if status == "interrupted" else status
+        runs = [cls(row.id, store) for row in store.rows(status=wanted, limit=limit)]
+        return [r for r in runs if status is None or r.status == status]
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} {self.status}>"
+
+    # --- what it is ---
+
+    @property
+    def home(self) -> Path:
+        """The folder of its journal."""
+        return self._store.home
+
+    @property
+    def status(self) -> str:
+        """``"done"``, ``"waiting"``, ``"in_doubt"``, ``"failed"``, ``"cancelled"``, ``"running"``, or ``"interrupted"``
+        when the process that executed it died; `resume` goes on from there."""
+        row = self._store.row(self.id)
+        if row.status == "running" and not row.alive:
+            return "interrupted"
+        return row.status
+
+    @property
+    def state(self) -> RunState:
+        """The fold over all its events so far."""
+        if self._store.row(self.id).head_seq != self._state.seq:
+            for event in self._store.events(self.id, after=self._state.seq):
+                self._state.apply(event)
+        return self._state
+
+    @property
+    def output(self) -> Any:
+        """The final answer: text, or a value of the agent's `output_type` when its declaration is known here."""
+        output = self.state.output
+        agent = declared.get(self.agent_name)
+        if output is not None and agent is not None and agent.output_type is not None and self.status == "done":
+            from mainspring.runtime.output import OutputType
+
+            return OutputType(agent.output_type).restore(output)
+        return output
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, waits or was cancelled."""
+        return self.state.reason
+
+    @property
+    def usage(self) -> Usage:
+        """What its model calls spent."""
+        return self.state.usage
+
+    @property
+    def steps(self) -> int:
+        """Answers of the model so far."""
+        return self.state.step
+
+    @property
+    def agent_name(self) -> str:
+        """Who executes it."""
+        return self._store.row(self.id).agent
+
+    @property
+    def origin(self) -> str | None:
+        """Where the agent's declaration came from, if it was said."""
+        return self.state.origin
+
+    @property
+    def task(self) -> str:
+        """The task's text."""
+        return self.state.task
+
+    @property
+    def workspace(self) -> Path | None:
+        """The folder that it may touch."""
+        return Path(self.state.workspace) if self.state.workspace else None
+
+    @property
+    def created_at(self) -> float:
+        """Unix time in seconds."""
+        return self._store.row(self.id).created_at
+
+    def events(self) -> builtins.list[Event]:
+        """Its journal."""
+        return builtins.list(self._store.events(self.id))
+
+    def model_messages(self) -> builtins.list[Message]:
+        """The context that the next model call would see."""
+        return builtins.list(self.state.context.messages)
+
+    def pending(self) -> builtins.list[Pending]:
+        """Approvals and doubts that wait for a person."""
+        state = self.state
+        answered = {item.payload["intent"] for item in self._store.inbox(self.id) if item.kind == "doubt.answered"}
+        found: builtins.list[Pending] = []
+        for call in state.open_calls:
+            if call.stage == "asked" and call.approval is not None:
+                row = self._store.approval(call.approval)
+                if row.state == "pending":
+                    found.append(self._pending(call, row.id, "approval", row.digest, row.expires_at))
+            elif call.stage == "parked" and call.intent not in answered:
+                digest = str(call.intended["digest"])
+                found.append(self._pending(call, f"{self.id}:{call.intent}", "doubt", digest, None))
+        return found
+
+    def _pending(
+        self, call: CallState, id: str, kind: Literal["approval", "doubt"], digest: str, expires_at: float | None
+    ) -> Pending:
+        at = call.intended_at or self._store.row(self.id).updated_at
+        arguments = dict(call.part.arguments)
+        return Pending(
+            id, kind, self.id, call.part.name, arguments, call.reason, digest, at, expires_at, self._store.home
+        )
+
+    def verify(self) -> int:
+        """Check the hash chain; returns the number of events, raises StoreError at the first changed one."""
+        return self._store.verify(self.id)
+
+    def replay(self) -> ReplayReport:
+        """Compute every context again from the journal, with no model and no effects, and compare the bytes."""
+        state = RunState()
+        steps, differences = 0, []
+        for event in self._store.events(self.id):
+            if event.kind == "model.called":
+                steps += 1
+                if event.payload["context"] != state.context.digest:
+                    differences.append(int(event.payload["step"]))
+            state.apply(event)
+        return ReplayReport(steps, not differences, tuple(differences))
+
+    # --- what may be done with it ---
+
+    async def resume(
+        self,
+        agent: Agent | None = None,
+        *,
+        limits: Limits | dict[str, float | None] | None = None,
+        on_event: Watcher | None = None,
+    ) -> Run:
+        """Go on where the journal ends; returns itself when there is nothing to go on with.
+
+        Args:
+            agent: its declaration; by default the agent of the same name that was declared in this process.
+            limits: new limits from here on, for a run that reached its old ones.
+            on_event: called with each RunEvent.
+
+        Raises:
+            RunBusyError: a living process executes it.
+            DeclarationError: no agent of this name is declared here.
+            JournalVersionError, StoreError: the journal cannot be read or written.
+        """
+        row = self._store.row(self.id)
+        if row.status in ("done", "cancelled") and not any(i.kind == "message" for i in self._store.inbox(self.id)):
+            return self
+        executor = agent if agent is not None else declared.get(row.agent)
+        if executor is None:
+            raise DeclarationError(
+                f"run {self.id} belongs to agent {row.agent!r}, which is not declared in this process; "
+                "declare it first, or pass agent=..."
+            )
+        changed = Limits.of(limits) if limits is not None else None
+        await execute(self, executor, changed, on_event)
+        return self
+
+    def resume_sync(
+        self,
+        agent: Agent | None = None,
+        *,
+        limits: Limits | dict[str, float | None] | None = None,
+        on_event: Watcher | None = None,
+    ) -> Run:
+        """:meth:`resume` for programs without an event loop."""
+        return asyncio.run(self.resume(agent, limits=limits, on_event=on_event))
+
+    def send(self, content: str | Part | Iterable[str | Part], *, by: str = "user") -> None:
+        """Say something to the run; the model sees it before its next answer. A finished run goes on at `resume`."""
+        self._store.post(self.id, "message", {"message": encode(user(content)), "by": _name(by)})
+
+    def cancel(self, *, by: str = "user", reason: str = "cancelled") -> None:
+        """End the run: at once when nobody executes it, else as soon as its effects under way have settled."""
+        self._store.post(self.id, "cancel", {"by": _name(by), "reason": reason})
+        row = self._store.row(self.id)
+        if not row.alive and row.status not in ("done", "failed", "cancelled"):
+            idle = Agent("mainspring-cancel", model=_NoModel())
+            declared.pop(idle.name, None)
+            asyncio.run(execute(self, idle, None, None))
+
+    def pause(self, reason: str = "paused by a person") -> None:
+        """Stop after the effects under way; `resume` goes on."""
+        self._store.post(self.id, "pause", {"reason": reason})
+
+    def undo_compaction(self, *, by: str = "user") -> None:
+        """Give the model its whole context back, at its next step."""
+        if not self.state.compactions:
+            raise StoreError(f"run {self.id} was never compacted; there is nothing to undo")
+        self._store.post(self.id, "context.restored", {"by": _name(by)})
+
+    def fork(self, step: int | None = None, *, run_id: str | None = None) -> Run:
+        """A new run with this one's history up to the end of a step (default: the last finished one).
+
+        Effects of that history are not repeated; what comes after has keys and approvals of its own.
+
+        Raises:
+            StoreError: there is no such finished step.
+        """
+        kept: builtins.list[Event] = []
+        state = RunState()
+        cut, at_step = 0, 0
+        for event in self._store.events(self.id):
+            if event.kind == "model.called" and (step is None or state.step <= step):
+                cut, at_step = len(kept), state.step
+            kept.append(event)
+            state.apply(event)
+        if not state.open_calls and state.model_open is None and (step is None or state.step <= step):
+            ends = {"run.ended", "run.waiting", "run.paused"}
+            cut = next((n for n, e in enumerate(kept) if n >= cut and e.kind in ends), len(kept))
+            at_step = state.step
+        if not cut or (step is not None and (step < 0 or at_step != step)):
+            raise StoreError(f"run {self.id} has {state.step} steps; it cannot be forked at step {step}")
+        new_id = run_id or new_run_id()
+        events = [NewEvent(e.kind, e.payload, e.label, e.version) for e in kept[:cut]]
+        forked = {"parent": self.id, "step": at_step, "seq": cut}
+        events.append(NewEvent("run.forked", forked, USER))
+        row = self._store.row(self.id)
+        lease, appended = self._store.create(new_id, events, agent=row.agent, task=row.task, parent=self.id)
+        appended.done.result()
+        self._store.append(lease, [], _PAUSED).done.result()
+        return Run(new_id, self._store)
+
+    def export(self, target: str | Path | TextIO) -> int:
+        """Write the run as JSON lines to a path or an open file; returns the number of events."""
+        from mainspring.store.transfer import export_run
+
+        if isinstance(target, str | Path):
+            try:
+                with open(target, "w", encoding="utf-8") as out:
+                    return export_run(self._store, self.id, out)
+            except OSError as error:
+                raise StoreError(f"cannot write {target}: {error}") from error
+        return export_run(self._store, self.id, target)
+
+    @classmethod
+    def import_(cls, source: str | Path | TextIO, home: str | Path | None = None) -> Run:
+        """Read a run written by :meth:`export`; raises StoreError, and then nothing was imported."""
+        from mainspring.store.transfer import import_run
+
+        store = open_store(home)
+        if isinstance(source, str | Path):
+            try:
+                with open(source, encoding="utf-8") as lines:
+                    return cls(import_run(store, lines), store)
+            except (OSError, UnicodeDecodeError) as error:
+                raise StoreError(f"cannot read {source}: {error}") from error
+        return cls(import_run(store, source), store)
+
+
+async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watcher | None) -> None:
+    """Own a run and drive it until it stops. Used by `resume` and by a fresh start alike."""
+    from mainspring.runtime.loop import Engine
+
+    store = run._store
+    for attempt in range(5):
+        lease = store.acquire(run.id)
+        state = RunState.of(store.events(run.id))
+        journal = Journal(store, lease, state, on_event)
+        try:
+            _record_resumed(journal, agent, limits if attempt == 0 else None)
+            await Engine(agent, journal, store.home, run).drive()
+            return
+        except ApprovalError:
+            # An approval ran out between the question and the intent. Nothing was written: read the journal again.
+            if attempt == 4:
+                raise
+        finally:
+            run._state = RunState()
+            if not lease.released:
+                try:
+                    store.release(lease)
+                except MainspringError:
+                    lease.released = True
+
+
+def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> None:
+    if journal.state.model_open is not None:
+        called = journal.state.model_open
+        journal.record(
+            "model.failed",
+            {
+                "step": called["step"],
+                "model": called["model"],
+                "model_index": 0,
+                "error": "the process died while the model answered; the call may have been charged",
+                "retryable": True,
+                "attempt": 0,
+                "wait_s": 0.0,
+                "crashed": True,
+            },
+        )
+    journal.record(
+        "run.resumed",
+        {
+            "epoch": journal.lease.epoch,
+            "pid": os.getpid(),
+            "digest": agent.digest(),
+            "limits": None if limits is None else asdict(limits),
+        },
+    )
+
+
+async def begin(
+    store: SQLiteStore,
+    agent: Agent,
+    messages: builtins.list[Message],
+    *,
+    workspace: Path | None,
+    limits: Limits,
+    run_id: str | None,
+    on_event: Watcher | None,
+) -> Run:
+    """Create a run and drive it until it stops."""
+    from mainspring.runtime.loop import Engine, started_payload
+
+    new_id = run_id or new_run_id()
+    payload, label = started_payload(agent, messages, workspace, limits, agent.output_type)
+    event = NewEvent("run.started", payload, label)
+    text = "\n".join(m.text for m in messages if m.role == "user")
+    reach("run.before_create")
+    lease, appended = store.create(new_id, [event], agent=agent.name, task=text[:500])
+    run = Run(new_id, store)
+    try:
+        await asyncio.wrap_future(appended.done)
+        reach("run.created")
+        journal = Journal(store, lease, RunState.of(appended.events), on_event)
+        journal.tell(RunEvent("run.started", 1, appended.events[0].at, payload))
+        try:
+            await Engine(agent, journal, store.home, run).drive()
+        except ApprovalError:
+            store.release(lease)
+            await execute(run, agent, None, on_event)
+    finally:
+        if not lease.released:
+            try:
+                store.release(lease)
+            except MainspringError:
+                lease.released = True
+    return run
+
+
+def new_run_id() -> str:
+    """A run id that sorts by time: date, time, and 40 random bits."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(5)
+
+
+class _NoModel:
+    """Stands in for the model of a run that is only to be ended."""
+
+    name = "none"
+
+    async def respond(self, messages: object, tools: object, settings: object) -> Message:
+        raise MainspringError("this run is being cancelled; no model is asked")
+
+
+def _name(by: str) -> str:
+    if not isinstance(by, str) or not by.strip():
+        raise ApprovalError("say who decides: by='NAME'")
+    return by.strip()[:200]
+
+
+_PAUSED = Changes(status="waiting", release=True)

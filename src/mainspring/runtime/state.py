@@ -1,0 +1,368 @@
+"""A run's state: a fold over its events. Nothing else may change it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mainspring.label import Label
+from mainspring.messages import (
+    Message,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    Usage,
+    decode,
+    decode_part,
+    system,
+)
+from mainspring.runtime.compaction import fold_compaction
+from mainspring.runtime.context import PREVIEW_CHARS, Context, note, preview
+from mainspring.runtime.events import check_version
+from mainspring.store import Event
+
+
+@dataclass(slots=True)
+class CallState:
+    """One tool call of the current step.
+
+    `stage` says what is due: ``new`` (to be checked and decided), ``asked`` (a person is asked), ``approved``,
+    ``intended`` (acting, or the process died while it did), ``parked`` (in doubt), ``retry`` (to act again under the
+    same intent), ``finished`` (has a result).
+    """
+
+    part: ToolCallPart
+    label: Label = field(default_factory=Label)  # of everything the model had seen when it asked
+    stage: Literal["new", "asked", "approved", "intended", "parked", "retry", "finished"] = "new"
+    approval: str | None = None
+    intent: int | None = None
+    intended: dict[str, Any] = field(default_factory=dict)
+    intended_at: float = 0.0
+    attempts: int = 0
+    result: ToolResultPart | None = None
+    reason: str = ""
+
+
+class RunState:
+    """What the events of a run amount to."""
+
+    def __init__(self) -> None:
+        self.run_id = ""
+        self.seq = 0
+        self.agent: dict[str, Any] = {}
+        self.origin: str | None = None
+        self.task = ""
+        self.workspace: str | None = None
+        self.limits: dict[str, float | None] = {}
+        self.status = "running"
+        self.reason = ""
+        self.output: Any = None
+        self.step = 0  # answers of the model so far
+        self.usage = Usage()
+        self.unpriced_calls = 0
+        self.label = Label()
+        self.context = Context()
+        self.preview_chars = PREVIEW_CHARS
+        self.calls: dict[str, CallState] = {}  # of the current step, by call id, in order
+        self.results: dict[str, int] = {}  # call id -> seq of the event that holds its whole result
+        self.call_ids: set[str] = set()
+        self.queued: list[Message] = []  # said while calls were open; they follow the results
+        self.final: Message | None = None  # the model's last word, until it is accepted or rejected
+        self.cancel_requested: dict[str, Any] | None = None
+        self.model_open: dict[str, Any] | None = None  # a model call whose answer is not there
+        self.model_failures: list[dict[str, Any]] = []  # since the last answer
+        self.rejections = 0  # of final answers in a row
+        self.failures = 0  # failed calls in a row
+        self.trouble = 0  # failed checks and calls since the last clean step, for effort="auto"
+        self.fingerprints: list[str] = []  # one a step: what was called with what answer
+        self.warned: set[str] = set()
+        self.busy_seconds = 0.0
+        self._busy_since: float | None = None
+        self.persons: list[str] = []  # what people said and decided, kept verbatim through compactions
+        self.notes: list[dict[str, str]] = []  # decisions and open work that the model noted
+        self.compactions: list[dict[str, Any]] = []
+        self.boundaries: list[int] = []  # context length at the end of each step, for compaction and fork
+        self.plain: list[Message] = []  # the whole uncompacted context
+        self.head = 0  # messages at its front that always stay: standing orders and task
+
+    # --- folding ---
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> RunState:
+        """The state after `events`; raises JournalVersionError or StoreError."""
+        state = cls()
+        for event in events:
+            state.apply(event)
+        return state
+
+    def apply(self, event: Event) -> None:
+        """Take one more event into account."""
+        check_version(event)
+        self.seq = event.seq
+        if self._busy_since is None and event.kind not in ("run.waiting", "run.paused", "run.ended"):
+            self._busy_since = event.at
+        getattr(self, "_on_" + event.kind.replace(".", "_"))(event, event.payload)
+
+    @property
+    def open_calls(self) -> list[CallState]:
+        """Calls of this step that have no result yet, in order."""
+        return [c for c in self.calls.values() if c.stage != "finished"]
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing is left to do (a failed run may be resumed all the same)."""
+        return self.status in ("done", "failed", "cancelled")
+
+    def seconds(self, now: float) -> float:
+        """Seconds spent executing; waiting for people does not count."""
+        running = 0.0 if self._busy_since is None else max(0.0, now - self._busy_since)
+        return self.busy_seconds + running
+
+    def _rest(self, at: float) -> None:
+        if self._busy_since is not None:
+            self.busy_seconds += max(0.0, at - self._busy_since)
+        self._busy_since = None
+
+    def _add(self, message: Message) -> None:
+        self.context.add(message)
+        self.plain.append(message)
+
+    def _on_run_started(self, event: Event, p: dict[str, Any]) -> None:
+        self.run_id = event.run_id
+        self.agent = p["agent"]
+        self.origin = p.get("origin")
+        self.workspace = p.get("workspace")
+        self.limits = dict(p.get("limits", {}))
+        self.preview_chars = p.get("preview_chars", PREVIEW_CHARS)
+        if p["system"]:
+            self._add(system(p["system"]))
+        first = [decode(m) for m in p["messages"]]
+        for message in first:
+            self._add(message)
+        self.head = len(self.plain)
+        self.task = "\n".join(m.text for m in first if m.role == "user")
+        self.label = self.label.join(event.label)
+
+    def _on_run_forked(self, event: Event, p: dict[str, Any]) -> None:
+        self.run_id = event.run_id
+        self.cancel_requested = None
+
+    def _on_run_resumed(self, event: Event, p: dict[str, Any]) -> None:
+        # A dead process may have left the clock running: its last event is where it stopped counting.
+        self._busy_since = event.at
+        if self.status in ("failed", "done"):
+            self.final = None
+            self.model_failures = []
+            self.rejections = self.failures = 0
+            self.fingerprints = []
+        self.status = "running"
+        self.reason = ""
+        if p.get("limits"):
+            self.limits = dict(p["limits"])
+            self.warned = set()
+        if self.model_open is not None:
+            self.model_open = None
+
+    def _on_run_waiting(self, event: Event, p: dict[str, Any]) -> None:
+        self.status = p["status"]
+        self.reason = p.get("reason", "")
+        self._rest(event.at)
+
+    def _on_run_paused(self, event: Event, p: dict[str, Any]) -> None:
+        self.status = "waiting"
+        self.reason = p["reason"]
+        self._rest(event.at)
+
+    def _on_run_cancel_requested(self, event: Event, p: dict[str, Any]) -> None:
+        self.cancel_requested = p
+
+    def _on_run_ended(self, event: Event, p: dict[str, Any]) -> None:
+        self.status = p["status"]
+        self.reason = p["reason"]
+        self.output = p["output"]
+        self._rest(event.at)
+
+    def _on_model_called(self, event: Event, p: dict[str, Any]) -> None:
+        self.model_open = p
+
+    def _on_model_failed(self, event: Event, p: dict[str, Any]) -> None:
+        self.model_open = None
+        self.model_failures.append(p)
+        if p.get("usage"):
+            self.usage += Usage(**p["usage"])
+
+    def _on_model_answered(self, event: Event, p: dict[str, Any]) -> None:
+        message = decode(p["message"])
+        self.model_open = None
+        self.model_failures = []
+        self.step = p["step"]
+        if message.usage is not None:
+            self.usage += self._priced(message.usage)
+        self.label = self.label.join(event.label)
+        self._add(message)
+        calls = message.tool_calls
+        self.calls = {part.id: CallState(part, self.label) for part in calls}
+        self.call_ids.update(self.calls)
+        if not calls:
+            self.final = message
+            self._flush_queue()
+            self.boundaries.append(len(self.plain))
+
+    def _priced(self, usage: Usage) -> Usage:
+        if usage.usd is not None:
+            return usage
+        self.unpriced_calls += usage.calls
+        return Usage(
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_read_tokens,
+            usage.cache_write_tokens,
+            usage.calls,
+            0.0,
+        )
+
+    def _on_call_refused(self, event: Event, p: dict[str, Any]) -> None:
+        call = self.calls[p["call_id"]]
+        self._finish(call, ToolResultPart(call.part.id, call.part.name, (TextPart(p["reason"]),), True), event)
+
+    def _on_approval_requested(self, event: Event, p: dict[str, Any]) -> None:
+        call = self.calls[p["call_id"]]
+        call.stage, call.approval, call.reason = "asked", p["id"], p["reason"]
+
+    def _on_approval_answered(self, event: Event, p: dict[str, Any]) -> None:
+        call = next((c for c in self.calls.values() if c.approval == p["id"]), None)
+        if call is None or call.stage not in ("asked", "approved"):
+            return  # the answer came too late to matter; the journal keeps it
+        said = f": {p['reason']}" if p.get("reason") else ""
+        if p["answer"] == "approved":
+            call.stage = "approved"
+            self.persons.append(f"{p['by']} approved {_shown(call.part)}{said}")
+        elif p["answer"] == "denied":
+            self.persons.append(f"{p['by']} denied {_shown(call.part)}{said}")
+            text = f"{p['by']} denied this call{said}. It was not made. Find another way, or say why there is none."
+            self._finish(call, ToolResultPart(call.part.id, call.part.name, (TextPart(text),), True), event)
+        else:
+            call.stage, call.approval = "new", None
+
+    def _on_effect_intended(self, event: Event, p: dict[str, Any]) -> None:
+        call = self.calls[p["call_id"]]
+        call.stage, call.intent, call.intended, call.intended_at = "intended", event.seq, p, event.at
+        call.attempts = 1
+
+    def _on_effect_retried(self, event: Event, p: dict[str, Any]) -> None:
+        call = self._by_intent(p["intent"])
+        call.stage, call.attempts = "intended", p["attempt"]
+
+    def _on_effect_done(self, event: Event, p: dict[str, Any]) -> None:
+        call = self._by_intent(p["intent"])
+        content = tuple(decode_part(c) for c in p["content"])
+        self.label = self.label.join(event.label)
+        result = ToolResultPart(call.part.id, call.part.name, content, p["is_error"])  # type: ignore[arg-type]
+        if p.get("note"):
+            self.notes = [n for n in self.notes if n["text"] != p["note"]["text"]]
+            if p["note"]["kind"] != "done":
+                self.notes.append(p["note"])
+        self._finish(call, result, event)
+
+    def _on_effect_parked(self, event: Event, p: dict[str, Any]) -> None:
+        call = self._by_intent(p["intent"])
+        call.stage, call.reason = "parked", p["reason"]
+
+    def _on_doubt_answered(self, event: Event, p: dict[str, Any]) -> None:
+        call = self._by_intent(p["intent"])
+        if call.stage != "parked":
+            return
+        said = f" ({p['reason']})" if p.get("reason") else ""
+        if p["answer"] == "did_not":
+            call.stage = "retry"
+            self.persons.append(f"{p['by']} said that {_shown(call.part)} had not taken effect{said}")
+            return
+        if p["answer"] == "happened":
+            text = p.get("value") or "It took effect; the answer itself was lost in a crash."
+            self.persons.append(f"{p['by']} confirmed that {_shown(call.part)} took effect{said}")
+        else:
+            text = f"{p['by']} gave this call up{said}. Nobody knows whether it took effect. Do not repeat it."
+            self.persons.append(f"{p['by']} gave up {_shown(call.part)}: unknown whether it took effect{said}")
+        is_error = p["answer"] != "happened"
+        self._finish(call, ToolResultPart(call.part.id, call.part.name, (TextPart(text),), is_error), event)
+
+    def _on_message_added(self, event: Event, p: dict[str, Any]) -> None:
+        message = decode(p["message"])
+        self.label = self.label.join(event.label)
+        if p.get("keep", True):
+            self.persons.append(f"{p['by']} said: {message.text}")
+        self._say(message)
+        self.final = None
+
+    def _on_limit_warned(self, event: Event, p: dict[str, Any]) -> None:
+        self.warned.add(p["limit"])
+        if p.get("text"):
+            self._say(note(p["text"]))
+
+    def _on_output_rejected(self, event: Event, p: dict[str, Any]) -> None:
+        self.final = None
+        self.rejections += 1
+        self.trouble += 1
+        self._say(note(p["complaint"]))
+
+    def _on_context_compacted(self, event: Event, p: dict[str, Any]) -> None:
+        self.compactions.append(p)
+        if p.get("usage"):
+            self.usage += Usage(**p["usage"])
+        self.context = fold_compaction(p, self.plain)
+
+    def _on_context_restored(self, event: Event, p: dict[str, Any]) -> None:
+        self.compactions.append({"restored": True})
+        self.context = Context()
+        self.context.extend(self.plain)
+
+    # --- helpers ---
+
+    def _by_intent(self, intent: int) -> CallState:
+        return next(c for c in self.calls.values() if c.intent == intent)
+
+    def _say(self, message: Message) -> None:
+        if self.open_calls:
+            self.queued.append(message)
+        else:
+            self._add(message)
+
+    def _flush_queue(self) -> None:
+        for message in self.queued:
+            self._add(message)
+        self.queued = []
+
+    def _finish(self, call: CallState, result: ToolResultPart, event: Event) -> None:
+        call.stage, call.result = "finished", result
+        self.results[call.part.id] = event.seq
+        if self.open_calls:
+            return
+        finished = [c for c in self.calls.values() if c.result is not None]
+        failed = [c for c in finished if c.result is not None and c.result.is_error]
+        self.failures = self.failures + len(failed) if len(failed) == len(finished) else 0
+        self.trouble = self.trouble + 1 if failed else 0
+        self.rejections = 0
+        self.fingerprints.append(_fingerprint(finished))
+        del self.fingerprints[:-64]
+        results = tuple(preview(c.result, self.preview_chars) for c in finished if c.result is not None)
+        self._add(Message("tool", results))
+        self._flush_queue()
+        self.boundaries.append(len(self.plain))
+
+
+def _fingerprint(calls: list[CallState]) -> str:
+    text = json.dumps(
+        [[c.part.name, dict(c.part.arguments), c.part.invalid, c.result.text if c.result else ""] for c in calls],
+        sort_keys=True,
+        ensure_ascii=False,
+        default=str,
+    )
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _shown(part: ToolCallPart) -> str:
+    text = json.dumps(dict(part.arguments), ensure_ascii=False)
+    return f"{part.name}({text if len(text) <= 300 else text[:300] + '...'})"

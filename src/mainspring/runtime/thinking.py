@@ -1,0 +1,297 @@
+"""One model call with everything around it: which model, how much effort, retries, fallback, streaming."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mainspring.agent import Agent
+from mainspring.errors import MainspringError, ModelError
+from mainspring.label import MODEL
+from mainspring.messages import (
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    Usage,
+    encode,
+)
+from mainspring.model import Delta, Model, ModelSettings, ToolSpec, model_name
+from mainspring.points import reach
+from mainspring.runtime.context import for_model
+from mainspring.runtime.journal import Journal
+from mainspring.runtime.state import RunState
+
+#: A provider that asks for a longer pause than this puts the run to sleep instead of keeping it in memory.
+MAX_NAP_S = 120.0
+#: Calls in one answer that are kept, so that a runaway answer cannot flood the journal.
+MAX_CALLS = 64
+_FIRST_WAIT_S = 0.5
+_MAX_WAIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The model answered; the answer is recorded, not yet flushed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """Every model failed. `reason` is for a person."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asleep:
+    """The provider asked for a long pause, until `wake_at` (Unix time)."""
+
+    wake_at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A person wants something first; the call was given up and may be made again."""
+
+
+class Thinker:
+    """Calls the models of one agent for one run."""
+
+    def __init__(self, agent: Agent, journal: Journal, specs: Sequence[ToolSpec], output_schema: Any) -> None:
+        self._agent = agent
+        self._journal = journal
+        self._specs = specs
+        self._output_schema = output_schema
+        self._models: dict[int, Model] = {}
+        self._timeout: asyncio.Timeout | None = None  # of the call that is under way
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Give up the model call that is under way, if there is one."""
+        if self._timeout is not None:
+            self._interrupted = True
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+
+    def model(self, index: int) -> Model:
+        """The model at `index` of the agent's list; raises ModelError when it cannot be had."""
+        made = self._models.get(index)
+        if made is None:
+            spec = self._agent.models[index]
+            if isinstance(spec, str):
+                from mainspring.models import resolve
+
+                made = resolve(spec)
+            else:
+                made = spec
+            self._models[index] = made
+        return made
+
+    @property
+    def window(self) -> int:
+        """Context window of the current model in tokens."""
+        index = self._choose(self._journal.state)
+        try:
+            window = getattr(self.model(index or 0), "context_window", None)
+        except MainspringError:
+            window = None
+        return window if isinstance(window, int) and window > 0 else 128_000
+
+    async def think(self) -> Answered | Exhausted | Asleep | Interrupted:
+        """Call models until one answers. Every failure is recorded before the next attempt."""
+        state = self._journal.state
+        while True:
+            index = self._choose(state)
+            if index is None:
+                return Exhausted(_all_failed(state))
+            if state.model_failures and not state.model_failures[-1].get("crashed"):
+                last = state.model_failures[-1]
+                wait = float(last["wait_s"]) if last["model_index"] == index else 0.0
+                if wait > MAX_NAP_S:
+                    return Asleep(time.time() + wait, f"{last['model']} asked for a pause of {wait:.0f} s")
+                if wait > 0:
+                    await self._journal.flush()
+                    await asyncio.sleep(wait)
+            message = await self._attempt(index)
+            if message is not None:
+                self._record(message)
+                return Answered()
+            if self._interrupted:
+                self._interrupted = False
+                return Interrupted()
+
+    def _choose(self, state: RunState) -> int | None:
+        """The first model that has not failed for good since the last answer."""
+        for index in range(len(self._agent.models)):
+            own = [f for f in state.model_failures if f["model_index"] == index and not f.get("crashed")]
+            if len(own) < self._agent.model_retries and all(f["retryable"] for f in own):
+                return index
+        return None
+
+    async def _attempt(self, index: int) -> Message | None:
+        from mainspring.models.effort import choose_effort
+
+        journal, state, agent = self._journal, self._journal.state, self._agent
+        effort, why = choose_effort(agent.effort, state.trouble + len(state.model_failures))
+        name = agent.model_names()[index]
+        journal.record(
+            "model.called",
+            {
+                "step": state.step + 1,
+                "model": name,
+                "effort": effort,
+                "why": why,
+                "context": state.context.digest,
+                "messages": len(state.context.messages),
+            },
+        )
+        await journal.flush()
+        reach("outcome.committed")
+        reach("model.before_call")
+        deltas = False
+
+        def on_delta(delta: Delta) -> None:
+            nonlocal deltas
+            deltas = True
+            journal.tell_live("delta", {"kind": delta.kind, "text": delta.text})
+
+        try:
+            model = self.model(index)
+            settings = ModelSettings(
+                effort=effort,  # type: ignore[arg-type]
+                max_output_tokens=agent.max_output_tokens,
+                temperature=agent.temperature,
+                timeout_s=agent.model_timeout_s,
+                output_schema=self._output_schema,
+                seed=agent.seed,
+                on_delta=on_delta if journal.watched else None,
+                run_id=state.run_id,
+                extra=agent.settings,
+            )
+            takes: frozenset[str] = getattr(model, "takes", frozenset())
+            async with asyncio.timeout(agent.model_timeout_s) as self._timeout:
+                message = await model.respond(for_model(state.context.messages, takes), self._specs, settings)
+            reach("model.answered")
+            return _checked(message, state, model_name(model))
+        except ModelError as error:
+            failure = error
+        except TimeoutError:
+            failure = ModelError(f"{name} gave no answer within {agent.model_timeout_s:g} s", retryable=True)
+        except MainspringError as error:
+            failure = ModelError(str(error))
+        except Exception as error:
+            failure = ModelError(f"{name} failed: {type(error).__name__}: {error}")
+        finally:
+            self._timeout = None
+        if self._interrupted:
+            failure = ModelError("given up, because a person asked for something else", retryable=True)
+        attempt = 1 + sum(1 for f in state.model_failures if f["model_index"] == index)
+        backoff = min(_MAX_WAIT_S, _FIRST_WAIT_S * 2 ** (attempt - 1)) * random.uniform(0.8, 1.2)
+        wait = failure.retry_after_s if failure.retry_after_s is not None else backoff
+        journal.record(
+            "model.failed",
+            {
+                "step": state.step + 1,
+                "model": name,
+                "model_index": index,
+                "error": str(failure)[:2000],
+                "retryable": failure.retryable,
+                "attempt": attempt,
+                "wait_s": round(wait, 3) if failure.retryable else 0.0,
+                "partial": deltas,
+                "crashed": self._interrupted,
+            },
+        )
+        return None
+
+    def _record(self, message: Message) -> None:
+        state = self._journal.state
+        self._journal.record(
+            "model.answered",
+            {"step": state.step + 1, "message": encode(message)},
+            MODEL.join(state.label),
+        )
+
+
+def _all_failed(state: RunState) -> str:
+    last: dict[str, str] = {}
+    for failure in state.model_failures:
+        last[failure["model"]] = failure["error"]
+    return "no model answered: " + "; ".join(f"{name}: {error}" for name, error in last.items())
+
+
+def _checked(message: Message, state: RunState, name: str) -> Message:
+    """An answer fit for the journal: our type, sound text, call ids that are unique in the run."""
+    if not isinstance(message, Message) or message.role != "assistant":
+        raise ModelError(f"{name} returned {type(message).__name__} instead of an assistant's Message")
+    parts: list[Part] = []
+    seen = set(state.call_ids)
+    calls = 0
+    for number, part in enumerate(message.parts):
+        if isinstance(part, ToolCallPart):
+            calls += 1
+            if calls > MAX_CALLS:
+                continue
+            call_id = _sound(part.id)
+            if not call_id or call_id in seen or len(call_id) > 200:
+                call_id = f"call_{state.step + 1}_{number}"
+            while call_id in seen:
+                call_id += "x"
+            seen.add(call_id)
+            arguments = _sound_json(part.arguments)
+            invalid = part.invalid
+            if not isinstance(arguments, dict):
+                arguments, invalid = {}, invalid if invalid is not None else repr(part.arguments)
+            parts.append(
+                ToolCallPart(call_id, _sound(part.name), arguments, None if invalid is None else _sound(invalid))
+            )
+        elif isinstance(part, TextPart):
+            parts.append(TextPart(_sound(part.text)))
+        elif isinstance(part, ThinkingPart):
+            parts.append(ThinkingPart(_sound(part.text), part.signature))
+        elif isinstance(part, ImagePart | FilePart):
+            parts.append(part)
+        else:
+            raise ModelError(f"{name} answered with a part of type {type(part).__name__}, which no model may send")
+    if calls > MAX_CALLS:
+        left_out = calls - MAX_CALLS
+        parts.append(TextPart(f"[mainspring: {left_out:,} further calls were dropped; at most {MAX_CALLS} at once]"))
+    usage = message.usage or Usage(calls=1, usd=None)
+    if usage.calls == 0:
+        usage = replace(usage, calls=1)
+    return Message("assistant", tuple(parts), usage, message.model or name, message.finish)
+
+
+def _sound(text: object) -> str:
+    """Text without lone surrogates, which cannot be written as UTF-8."""
+    if not isinstance(text, str):
+        return str(text)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode("utf-8")
+    return text
+
+
+def _sound_json(value: Any, depth: int = 0) -> Any:
+    """A JSON value with sound text; anything else becomes its repr."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return _sound(value)
+    if isinstance(value, float):
+        return value if value == value and value not in (float("inf"), float("-inf")) else repr(value)
+    if depth > 100:
+        return "[nested too deeply]"
+    if isinstance(value, list | tuple):
+        return [_sound_json(v, depth + 1) for v in value]
+    if hasattr(value, "items"):
+        return {_sound(k): _sound_json(v, depth + 1) for k, v in value.items()}
+    return repr(value)
