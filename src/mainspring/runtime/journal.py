@@ -7,7 +7,9 @@ transaction and waits for it. The loop flushes before each effect, before each m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -22,8 +24,8 @@ from mainspring.store import ApprovalRequest, Changes, Event, Lease, NewEvent, S
 class RunEvent:
     """What somebody who watches a run is told.
 
-    `kind` is a journal kind, or ``"delta"`` (a piece of an answer) or ``"progress"`` (a line from a tool), which are not
-    journaled and have no `seq`. `at` is Unix time in seconds.
+    `kind` is a journal kind, or ``"delta"`` (a piece of an answer) or ``"progress"`` (a line from a tool), which are
+    not journaled and have no `seq`. `at` is Unix time in seconds.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Journal:
         self._expire: list[str] = []
         self._taken: list[int] = []
         self._sent: list[Future[None]] = []
+        self._untold: deque[tuple[Future[None], tuple[Event, ...]]] = deque()
         self.taken: set[int] = set()  # inbox items recorded under this lease, flushed or not
 
     def record(self, kind: str, payload: Mapping[str, Any], label: Label = SYSTEM) -> int:
@@ -98,8 +101,9 @@ class Journal:
         appended = self.store.append(self.lease, buffer, changes)
         self._sent.append(appended.done)
         if self._watch is not None:
-            for event in appended.events:
-                self.tell(RunEvent(event.kind, event.seq, event.at, event.payload))
+            self._untold.append((appended.done, appended.events))
+            loop = asyncio.get_running_loop()
+            appended.done.add_done_callback(lambda _: _soon(loop, self._tell_written))
 
     async def flush(self, *, status: str | None = None, wake_at: float | None = None, release: bool = False) -> None:
         """Put everything recorded on disk and wait for it.
@@ -114,6 +118,15 @@ class Journal:
                 future.result()
             else:
                 await asyncio.wrap_future(future)
+        self._tell_written()
+
+    def _tell_written(self) -> None:
+        """Watchers hear of an event when it is on disk, so that no crash can take back what they were told."""
+        while self._untold and self._untold[0][0].done():
+            future, events = self._untold.popleft()
+            if future.exception() is None:
+                for event in events:
+                    self.tell(RunEvent(event.kind, event.seq, event.at, event.payload))
 
     def tell(self, event: RunEvent) -> None:
         """Show something to whoever watches; a watcher that raises is dropped, the run goes on."""
@@ -132,3 +145,8 @@ class Journal:
     def watched(self) -> bool:
         """True when somebody watches, so that answers should be streamed."""
         return self._watch is not None
+
+
+def _soon(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody watches any more
+        loop.call_soon_threadsafe(what)

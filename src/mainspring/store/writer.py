@@ -43,6 +43,8 @@ class Writer:
     def submit(self, job: Job) -> Future[Any]:
         """Queue a job; the future is done when its effect is on disk."""
         future: Future[Any] = Future()
+        # From here on nobody can cancel it: a task that stops waiting must not take the answer's place away.
+        future.set_running_or_notify_cancel()
         if self._closed:
             future.set_exception(StoreError(f"the journal {self._name} is closed"))
         else:
