@@ -61,11 +61,13 @@ def audit(plans: dict[str, Plan], home: Path, witness: Witness, acks: Path) -> d
             report.find("broken_chains", run_id, str(error))
         report.total["runs"] += 1
         report.total[f"ended_{status}"] += 1
-        _RunAudit(run_id, plan, status, events, facts, report).check(lines)
+        RunAudit(run_id, plan, status, events, facts, report).check(lines)
     return report.as_dict()
 
 
-class _RunAudit:
+class RunAudit:
+    """The checks of one run; what it finds goes to `report`."""
+
     def __init__(self, run_id: str, plan: Plan, status: str, events: list[Event], facts: Facts, report: Report) -> None:
         self.run_id, self.plan, self.status = run_id, plan, status
         self.facts, self.report, self.events = facts, report, events
@@ -88,6 +90,7 @@ class _RunAudit:
         }
 
     def check(self, told: list[list[str]]) -> None:
+        """Compare everything; `told` holds what watchers and models were told, split into words."""
         self._acknowledged(told)
         for n, tool in self.plan.calls.items():
             self._call(n, tool, TOOLS[tool][0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -180,6 +181,8 @@ def declare() -> dict[str, Agent]:
         ),
         "crash-asks": Agent("crash-asks", model=PlanModel(), tools=TOOLS, limits=limits),
     }
+    # All imports and validators are made before the fork, not in each worker.
+    importlib.import_module("mainspring.runtime.loop")
     for item in TOOLS:
-        item.validate({"n": 0})  # pydantic builds its validators before the fork, not in each worker
+        item.validate({"n": 0})
     return agents

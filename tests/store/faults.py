@@ -70,8 +70,6 @@ def script(body: str, *arguments: object, before: list[str] | None = None, mount
     if before is not None:
         program = [*before, "sh", "-ec", f'{mount}\nexec "$@"', "sh", *program]
     paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        program, capture_output=True, text=True, timeout=120, env=os.environ | {"PYTHONPATH": paths}
-    )
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120, env=os.environ | {"PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
