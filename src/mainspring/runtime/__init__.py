@@ -85,11 +85,11 @@ def task_messages(task: Task) -> list[Message]:
             raise DeclarationError("the task is empty; say what is to be done")
         return [user(task)]
     if isinstance(task, Sequence) and task:
-        messages = [item for item in task if isinstance(item, Message)]
+        messages: list[Message] = [item for item in task if isinstance(item, Message)]
         if len(messages) == len(task):
             return messages
         try:
-            return [user(list(task))]
+            return [user(item for item in task if not isinstance(item, Message))]
         except TypeError as error:
             raise DeclarationError(f"the task holds something that is no text or part: {error}") from None
     raise DeclarationError(f"a task is text, a message or a list of parts, not {task!r}")

@@ -81,7 +81,7 @@ def builtin_tools(store: Store, state: RunState) -> dict[str, Tool]:
         NOTE: Tool.from_schema(
             note,
             name=NOTE,
-            description="Keep a decision or open work in mind for the whole task; 'done' removes a note of the same text.",
+            description="Keep a decision or open work in mind for the whole task; 'done' removes the same text.",
             schema=_NOTE_SCHEMA,
             effect="read",
             authority=(),

@@ -1,8 +1,8 @@
 """Compaction: when the context grows too long, its middle is replaced by a digest, and nothing is deleted.
 
-Kept verbatim: the standing orders, the task, what people said and decided, noted decisions and open work, open doubts, and
-the last steps. The rest becomes one line a call, plus a summary by the model when it can give one. The event holds
-the result, so that the fold needs no model, and `context.restored` undoes it.
+Kept verbatim: the standing orders, the task, what people said and decided, noted decisions and open work, open
+doubts, and the last steps. The rest becomes one line a call, plus a summary by the model when it can give one. The
+event holds the result, so that the fold needs no model, and `context.restored` undoes it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mainspring.messages import Message, TextPart, ToolResultPart, user
-from mainspring.runtime.context import Context
+from mainspring.messages import Message, ToolResultPart, user
+from mainspring.runtime.context import Context, message_chars
 
 #: Characters a token, for estimates before a provider has counted. English and code run at 3 to 4.
 CHARS_PER_TOKEN = 3.5
@@ -22,7 +22,8 @@ TARGET_SHARE = 0.4
 
 SUMMARY_ORDER = (
     "[mainspring] The conversation has become too long. Summarise the work so far for yourself: what was found, "
-    "what was changed (files, values), what failed and why, what remains. Facts only, at most 300 words. Do not call tools."
+    "what was changed (files, values), what failed and why, what remains. Facts only, at most 300 words. "
+    "Do not call tools."
 )
 
 
@@ -49,23 +50,6 @@ def plan_compaction(
             break
         cut = boundary
     return (head, cut) if cut > head else None
-
-
-def message_chars(message: Message) -> int:
-    """Rough size of a message in characters; a picture counts as 1,000 tokens."""
-    size = 20
-    for part in message.parts:
-        if isinstance(part, TextPart):
-            size += len(part.text)
-        elif isinstance(part, ToolResultPart):
-            size += 20 + sum(len(c.text) if isinstance(c, TextPart) else 3500 for c in part.content)
-        elif hasattr(part, "arguments"):
-            size += 20 + len(json.dumps(dict(part.arguments), ensure_ascii=False, default=str))
-        elif hasattr(part, "data"):
-            size += 3500
-        else:
-            size += len(getattr(part, "text", ""))
-    return size
 
 
 def digest_lines(messages: Sequence[Message], limit: int = 12_000) -> str:

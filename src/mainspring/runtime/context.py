@@ -15,6 +15,7 @@ from mainspring.messages import (
     ImagePart,
     Message,
     TextPart,
+    ToolCallPart,
     ToolResultPart,
     encode,
     user,
@@ -27,26 +28,62 @@ _HEAD_SHARE = 0.75
 
 
 class Context:
-    """Messages in order, with a chained digest of their bytes and a count of their characters."""
+    """Messages in order, with a chained digest of their bytes and a rough count of their characters."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self.digest = hashlib.sha256(b"mainspring context 1").hexdigest()
         self.chars = 0
+        self.media = False  # whether any part is a picture or a file
+        self._digest = hashlib.sha256(b"mainspring context 1").hexdigest()
+        self._undigested: list[Message] = []
 
     def add(self, message: Message) -> None:
         """Append one message."""
         self.messages.append(message)
-        value = encode(message)
-        value.pop("usage", None)  # what a call cost is no part of what the next model reads
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        self.chars += len(text)
-        self.digest = hashlib.sha256((self.digest + text).encode("utf-8")).hexdigest()
+        self._undigested.append(message)
+        self.chars += message_chars(message)
+        self.media = self.media or _has_foreign(message, frozenset())
 
     def extend(self, messages: Sequence[Message]) -> None:
         """Append messages in order."""
         for message in messages:
             self.add(message)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over the bytes of all messages, chained."""
+        for message in self._undigested:
+            value = encode(message)
+            value.pop("usage", None)  # what a call cost is no part of what the next model reads
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            self._digest = hashlib.sha256((self._digest + text).encode("utf-8")).hexdigest()
+        self._undigested.clear()
+        return self._digest
+
+    def trust(self, digest: str) -> None:
+        """Take the journal's word for the digest of the messages so far, which makes resuming a long run cheap.
+
+        `Run.replay` does not: it compares.
+        """
+        self._digest = digest
+        self._undigested.clear()
+
+
+def message_chars(message: Message) -> int:
+    """Rough size of a message in characters; a picture counts as 1,000 tokens."""
+    size = 20
+    for part in message.parts:
+        if isinstance(part, TextPart):
+            size += len(part.text)
+        elif isinstance(part, ToolResultPart):
+            size += 20 + sum(len(c.text) if isinstance(c, TextPart) else 3500 for c in part.content)
+        elif isinstance(part, ToolCallPart):
+            size += 20 + len(json.dumps(dict(part.arguments), ensure_ascii=False, default=str))
+        elif isinstance(part, ImagePart | FilePart):
+            size += 3500
+        else:
+            size += len(part.text)
+    return size
 
 
 def note(text: str) -> Message:
@@ -71,14 +108,14 @@ def preview(part: ToolResultPart, limit: int) -> ToolResultPart:
     return ToolResultPart(part.call_id, part.name, (TextPart(cut), *media), part.is_error)
 
 
-def for_model(messages: Sequence[Message], takes: frozenset[str] | set[str]) -> Sequence[Message]:
+def for_model(context: Context, takes: frozenset[str] | set[str]) -> Sequence[Message]:
     """The messages with pictures and files that the model does not take replaced by a description.
 
-    `takes` holds media type prefixes. Without any such part the list itself comes back, uncopied.
+    `takes` holds media type prefixes. Without pictures and files the list itself comes back, uncopied.
     """
-    if not any(_has_foreign(message, takes) for message in messages):
-        return messages
-    return [_described(m, takes) if _has_foreign(m, takes) else m for m in messages]
+    if not context.media:
+        return context.messages
+    return [_described(m, takes) if _has_foreign(m, takes) else m for m in context.messages]
 
 
 def _foreign(part: object, takes: frozenset[str] | set[str]) -> bool:

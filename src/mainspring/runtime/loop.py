@@ -175,7 +175,7 @@ class Engine:
         try:
             model = self._thinker.model(0)
             messages = [
-                *for_model(self.state.context.messages, getattr(model, "takes", frozenset())),
+                *for_model(self.state.context, getattr(model, "takes", frozenset())),
                 note(SUMMARY_ORDER),
             ]
             async with asyncio.timeout(self.agent.model_timeout_s):

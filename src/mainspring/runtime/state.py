@@ -21,7 +21,7 @@ from mainspring.messages import (
 )
 from mainspring.runtime.compaction import fold_compaction
 from mainspring.runtime.context import PREVIEW_CHARS, Context, note, preview
-from mainspring.runtime.events import check_version
+from mainspring.runtime.events import KINDS, check_version
 from mainspring.store import Event
 
 
@@ -104,7 +104,7 @@ class RunState:
         self.seq = event.seq
         if self._busy_since is None and event.kind not in ("run.waiting", "run.paused", "run.ended"):
             self._busy_since = event.at
-        getattr(self, "_on_" + event.kind.replace(".", "_"))(event, event.payload)
+        _HANDLERS[event.kind](self, event, event.payload)
 
     @property
     def open_calls(self) -> list[CallState]:
@@ -186,6 +186,7 @@ class RunState:
         self._rest(event.at)
 
     def _on_model_called(self, event: Event, p: dict[str, Any]) -> None:
+        self.context.trust(p["context"])
         self.model_open = p
 
     def _on_model_failed(self, event: Event, p: dict[str, Any]) -> None:
@@ -366,3 +367,6 @@ def _fingerprint(calls: list[CallState]) -> str:
 def _shown(part: ToolCallPart) -> str:
     text = json.dumps(dict(part.arguments), ensure_ascii=False)
     return f"{part.name}({text if len(text) <= 300 else text[:300] + '...'})"
+
+
+_HANDLERS = {kind: getattr(RunState, "_on_" + kind.replace(".", "_")) for kind in KINDS}

@@ -177,7 +177,7 @@ class Thinker:
             )
             takes: frozenset[str] = getattr(model, "takes", frozenset())
             async with asyncio.timeout(agent.model_timeout_s) as self._timeout:
-                message = await model.respond(for_model(state.context.messages, takes), self._specs, settings)
+                message = await model.respond(for_model(state.context, takes), self._specs, settings)
             reach("model.answered")
             return _checked(message, state, model_name(model))
         except ModelError as error:

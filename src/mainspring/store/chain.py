@@ -1,8 +1,8 @@
 """How an event becomes bytes, and how the bytes are chained.
 
-`hash(n) = SHA-256(hash(n-1) || run || seq || at || kind || version || label || payload)`, fields separated by a unit
-separator, in the manner of a transparency log's chain (RFC 9162 chains trees; a list needs no more than this). A payload
-over `BLOB_BYTES` enters the hash as the digest of its blob.
+`hash(n) = SHA-256(hash(n-1) || run || seq || at || kind || version || label || payload)`, fields separated by a
+unit separator, in the manner of a transparency log's chain (RFC 9162 chains trees; a list needs no more than this).
+A payload over `BLOB_BYTES` enters the hash as the digest of its blob.
 """
 
 from __future__ import annotations
