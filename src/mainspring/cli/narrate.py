@@ -1,0 +1,276 @@
+"""Tells what a run does, event by event, as short styled lines; live progress and `runs show` share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mainspring.cli.render import arguments_text, clock, count, cut, indent, one_line, safe, seconds, usd
+from mainspring.errors import StoreError
+from mainspring.messages import FilePart, ImagePart, Message, TextPart, ThinkingPart, Usage, decode, decode_part
+
+if TYPE_CHECKING:
+    from mainspring.runtime.run import Run
+
+
+class Happening(Protocol):
+    """What is narrated: a journal event, or a live one that was not journaled."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def at(self) -> float: ...
+    @property
+    def payload(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A paragraph to print. `style` is one of the keys of :data:`STYLES`; the text is safe for terminals."""
+
+    style: str
+    text: str
+
+
+#: What each style looks like where colours exist.
+STYLES: Mapping[str, str] = {
+    "head": "bold",
+    "think": "dim italic",
+    "say": "",
+    "call": "cyan",
+    "result": "dim",
+    "error": "red",
+    "warn": "yellow",
+    "spent": "dim blue",
+    "person": "green",
+}
+
+
+@dataclass
+class Tally:
+    """What a run has spent so far, and of how much."""
+
+    steps: int = 0
+    usage: Usage = field(default_factory=Usage)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    began: float = 0.0
+
+    def text(self, now: float | None = None) -> str:
+        """Such as ``step 3/50 · 4.1k tokens · $0.01/$2.00 · 12s``."""
+        steps, tokens, dollars, time_limit = (self.limits.get(k) for k in ("steps", "tokens", "usd", "seconds"))
+        parts = [f"step {self.steps}" + (f"/{steps:g}" if steps else "")]
+        parts.append(count(self.usage.tokens) + (f"/{count(tokens)}" if tokens else "") + " tokens")
+        if self.usage.usd is None or self.usage.usd > 0 or dollars:
+            parts.append(usd(self.usage.usd) + (f"/{usd(dollars)}" if dollars else ""))
+        if now is not None and self.began:
+            parts.append(seconds(now - self.began) + (f"/{seconds(time_limit)}" if time_limit else ""))
+        return " · ".join(parts)
+
+
+class Narrator:
+    """Turns events into lines, and keeps what the next lines need.
+
+    Args:
+        full: show whole thoughts and results (`runs show`) instead of their beginnings (live).
+        hide_answer: the final answer is printed elsewhere; leave it out.
+    """
+
+    def __init__(self, *, full: bool = False, hide_answer: bool = False) -> None:
+        self.full = full
+        self.hide_answer = hide_answer
+        self.tally = Tally()
+        self.doing = "starting"
+        self.run_id = ""
+        self._held: Line | None = None  # the words of an answer without calls: final, unless more follows
+
+    def adopt(self, run: Run) -> None:
+        """Count on from what a resumed run spent before."""
+        self.tally.steps, self.tally.usage, self.tally.limits = run.steps, run.usage, run.state.limits
+
+    def feed(self, event: Happening) -> list[Line]:
+        """Lines for one event; none for what people need not see."""
+        tell: Callable[[Mapping[str, Any]], Iterable[Line]] | None
+        tell = getattr(self, "_" + event.kind.replace(".", "_"), None)
+        if event.kind in ("run.started", "run.resumed"):
+            self.tally.began = event.at
+        if tell is None:
+            return []
+        try:
+            lines = list(tell(event.payload))
+        except (KeyError, TypeError, ValueError, StoreError) as error:
+            # A journal from elsewhere may hold anything; one odd event must not hide the rest.
+            lines = [Line("error", f"event {safe(event.kind)} cannot be shown: {safe(str(error))}")]
+        if event.kind not in ("delta", "progress") and self._held is not None:
+            held, self._held = self._held, None
+            if not (event.kind == "run.ended" and event.payload.get("status") == "done" and self.hide_answer):
+                lines.insert(0, held)
+        if event.kind == "model.answered":
+            self._hold_last(lines)
+        return lines
+
+    def _hold_last(self, lines: list[Line]) -> None:
+        if lines and lines[-1].style == "spent" and len(lines) > 1 and lines[-2].style == "say":
+            self._held = lines.pop(-2)
+
+    def _run_started(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.tally.limits = p.get("limits") or {}
+        self.doing = "starting"
+        agent = p.get("agent")
+        models: Any = ""
+        if isinstance(agent, Mapping):
+            models = ", ".join(map(str, agent.get("models", ())))
+            agent = agent.get("name", "")
+        parts = [str(agent), models, str(p.get("workspace") or "")]
+        yield Line("head", safe(" · ".join(x for x in parts if x)))
+        if self.full:
+            for message in p.get("messages") or ():
+                yield Line("person", "task: " + indent(safe(task_text(message))).lstrip())
+
+    def _run_forked(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        yield Line("head", "forked: what follows is this run's own")
+
+    def _run_resumed(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.doing = "resuming"
+        self.tally.limits = p.get("limits") or self.tally.limits
+        yield Line("head", "resumed")
+
+    def _model_called(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.tally.steps = max(self.tally.steps, int(p.get("step") or 0))
+        effort = p.get("effort")
+        self.doing = f"{safe(str(p.get('model') or 'the model'))} thinks" + (
+            f" ({effort} effort)" if effort and effort != "none" else ""
+        )
+        return ()
+
+    def _model_answered(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        message = decode(p["message"]) if isinstance(p["message"], Mapping) else p["message"]
+        self.tally.steps = max(self.tally.steps, int(p.get("step") or 0))
+        if message.usage is not None:
+            self.tally.usage = self.tally.usage + message.usage
+        self.doing = "deciding"
+        yield from self._spoken(message)
+        spent = message.usage
+        if spent is not None and (spent.tokens or spent.usd):
+            yield Line("spent", f"{self.tally.text()}")
+        elif not message.tool_calls:
+            yield Line("spent", self.tally.text())
+
+    def _spoken(self, message: Message) -> Iterable[Line]:
+        thought = "".join(part.text for part in message.parts if isinstance(part, ThinkingPart)).strip()
+        if thought:
+            yield Line("think", safe(thought if self.full else _beginning(thought, 6)))
+        if message.text.strip():
+            yield Line("say", safe(message.text.strip()))
+        for call in message.tool_calls:
+            if call.invalid is not None:
+                yield Line("error", f"→ {safe(call.name)} {cut(safe(call.invalid, exact=True), 100)}")
+
+    def _model_failed(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        wait = p.get("wait_s")
+        then = f"; trying again in {seconds(float(wait))}" if wait else ""
+        self.doing = "waiting for the model" if wait else "deciding"
+        yield Line("error", f"{safe(str(p.get('model', 'the model')))}: {safe(str(p.get('error', '')))}{then}")
+
+    def _call_refused(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        reason = str(p.get("reason", ""))
+        yield Line("error", f"✗ {safe(str(p.get('tool', '')))} refused: {self._shown(reason)}")
+
+    def _approval_requested(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.doing = "waiting for a person"
+        yield Line("warn", f"? {_call(p)}\n  needs a person's yes: {safe(str(p.get('reason', '')))}")
+
+    def _approval_answered(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        answer, by, reason = (safe(str(p.get(k) or "")) for k in ("answer", "by", "reason"))
+        yield Line(
+            "person" if answer == "approved" else "warn",
+            answer + (f" by {by}" if by else "") + (f": {reason}" if reason else ""),
+        )
+
+    def _effect_intended(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.doing = f"running {safe(str(p.get('tool', '')))}"
+        yield Line("call", f"→ {_call(p)}")
+
+    def _effect_retried(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        yield Line("call", f"→ the same call again, attempt {p['attempt']}")
+
+    def _effect_done(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.doing = "deciding"
+        parts = [decode_part(c) if isinstance(c, Mapping) else c for c in p.get("content") or ()]
+        text = "".join(c.text for c in parts if isinstance(c, TextPart))
+        media = [f"[{c.media_type}, {len(c.data):,} bytes]" for c in parts if isinstance(c, ImagePart | FilePart)]
+        settled = p.get("settled")
+        how = {"adopted": ", had already happened", "person": ", settled by a person"}.get(str(settled), "")
+        took = f"{seconds(float(p.get('seconds') or 0))}{how}"
+        failed, tool = bool(p.get("is_error")), safe(str(p.get("tool", "")))
+        shown = " ".join([self._shown(text), *media]).strip()
+        more = text.strip().count("\n")
+        tail = f" (+{more} lines)" if more and not self.full else ""
+        yield Line("error" if failed else "result", f"{'✗' if failed else '✓'} {tool} {took}  {shown}{tail}".rstrip())
+
+    def _effect_parked(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        yield Line(
+            "warn", f"in doubt: {safe(str(p.get('tool', '')))} may have happened: {safe(str(p.get('reason', '')))}"
+        )
+
+    def _doubt_answered(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        answer = str(p.get("answer", "")).replace("_", " ")
+        yield Line("person", f"doubt settled: {safe(answer)}" + (f", by {safe(str(p['by']))}" if p.get("by") else ""))
+
+    def _message_added(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        text = p.get("message")
+        message = decode(text).text if isinstance(text, Mapping) else str(text)
+        yield Line("person", f"{safe(str(p.get('by') or 'a person'))}: {self._shown(message)}")
+
+    def _limit_warned(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        yield Line("warn", safe(str(p.get("text") or f"close to the limit on {p.get('limit')}")))
+
+    def _output_rejected(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        yield Line("warn", f"answer sent back: {self._shown(str(p.get('complaint', '')))}")
+
+    def _context_compacted(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        yield Line("spent", "context compacted: older messages are summarised; the journal keeps them all")
+
+    def _context_restored(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        yield Line("spent", "compaction undone: the whole context is back")
+
+    def _run_waiting(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.doing = "waiting"
+        wake = p.get("wake_at")
+        what = safe(str(p.get("reason") or p.get("for") or "a person"))
+        yield Line("warn", f"waiting: {what}" + (f" (until {clock(wake)})" if wake else ""))
+
+    def _run_paused(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.doing = "paused"
+        yield Line("warn", "paused" + (f": {safe(str(p['reason']))}" if p.get("reason") else ""))
+
+    def _run_cancel_requested(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        yield Line("warn", f"cancel asked for by {safe(str(p.get('by') or 'a person'))}")
+
+    def _run_ended(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.doing = status = str(p.get("status", "ended"))
+        reason = f": {safe(str(p['reason']))}" if p.get("reason") else ""
+        yield Line("head" if status == "done" else "error", f"{safe(status)}{reason}")
+
+    def _progress(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        text = one_line(str(p.get("line", "")), 160)
+        return [Line("result", f"  {text}")] if text else ()
+
+    def _shown(self, text: str) -> str:
+        return indent(safe(text.strip())).lstrip() if self.full else one_line(text)
+
+
+def _call(p: Mapping[str, Any]) -> str:
+    return f"{safe(str(p.get('tool', '')))} {arguments_text(p.get('arguments') or {})}".rstrip()
+
+
+def _beginning(text: str, lines: int) -> str:
+    kept = text.split("\n")
+    return "\n".join(kept[:lines]) + (f"\n… {len(kept) - lines} more lines" if len(kept) > lines else "")
+
+
+def task_text(message: Mapping[str, Any]) -> str:
+    """The words of a journaled message, with a note for each picture and file."""
+    said = decode(message)
+    named = [f"[{p.media_type}]" for p in said.parts if isinstance(p, ImagePart | FilePart)]
+    return " ".join([said.text, *named])

@@ -1,0 +1,200 @@
+"""Where a run's agent declaration comes from, so that another process can make the same one again.
+
+An origin is a text, journaled when the run starts: `builtin:coding?model=local` for the default agent, or
+`/path/to/file.py:agent` for one from a file, followed by what the command line changed
+(`?allow=send_mail&model=local`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlencode
+
+from mainspring.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from mainspring.agent import Agent
+
+_BUILTIN = "builtin:"
+_OPTIONS = ("model", "tools", "effort", "allow")
+
+CODING = """\
+You are a careful software engineer working in one folder, the workspace. Read before you change anything, make \
+the smallest change that does the task, and check it by running the tests or the program. When you are done, say \
+in a few sentences what you found and what you changed. If the task cannot be done, say why.\
+"""
+PLAIN = "Answer the task clearly and briefly. Say so when you do not know."
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A file and the name in it, or one of our own agents; with what the command line changed.
+
+    Args:
+        place: a path to a Python file, or the name of a built-in agent.
+        attribute: the agent's name in the file; None for the only one. Empty for a built-in agent.
+        options: `model`, `effort`, `tools` and `allow` (comma separated), where given.
+    """
+
+    place: str
+    attribute: str | None = None
+    builtin: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def encode(self) -> str:
+        """The origin as text; :func:`parse` reads it back."""
+        if self.builtin:
+            text = _BUILTIN + self.place
+        else:
+            # Only what would end the path is quoted, so that the text stays a path to look at.
+            text = self.place.replace("%", "%25").replace("?", "%3F")
+            text += f":{self.attribute}" if self.attribute else ""
+        return text + ("?" + urlencode(sorted(self.options.items())) if self.options else "")
+
+
+def parse(text: str) -> Origin:
+    """Read a journaled origin. Raises DeclarationError."""
+    place, _, query = text.partition("?")
+    options = dict(parse_qsl(query))
+    unknown = sorted(set(options) - set(_OPTIONS))
+    if unknown:
+        raise DeclarationError(f"origin {text!r} has options {unknown}, written by a newer mainspring")
+    if place.startswith(_BUILTIN):
+        return Origin(place.removeprefix(_BUILTIN), builtin=True, options=options)
+    file = split(place)
+    return Origin(unquote(file.place), file.attribute, options=options)
+
+
+def split(text: str) -> Origin:
+    """Read ``FILE[:ATTR]`` as a person types it."""
+    path, colon, attribute = text.rpartition(":")
+    if colon and path and attribute.isidentifier():
+        return Origin(path, attribute)
+    return Origin(text)
+
+
+def builtin(model: str, tools: str = "coding", effort: str | None = None) -> Origin:
+    """The default agent's origin."""
+    options = {"model": model, "tools": tools} | ({"effort": effort} if effort else {})
+    return Origin("coding", builtin=True, options=options)
+
+
+def load(origin: Origin) -> Agent:
+    """Make the declaration that an origin names, with `agent.origin` set to its text.
+
+    Raises:
+        DeclarationError: the file cannot be read or run, or holds no such agent.
+    """
+    if origin.builtin:
+        agent = _make_builtin(origin)
+    else:
+        path = Path(origin.place).expanduser().resolve()
+        name, agent = _pick(_execute(path), path, origin.attribute)
+        origin = Origin(str(path), name, options=origin.options)
+        _change(agent, origin.options)
+    if allow := origin.options.get("allow"):
+        _allow(agent, allow.split(","))
+    agent.origin = origin.encode()  # type: ignore[attr-defined]
+    return agent
+
+
+def _make_builtin(origin: Origin) -> Agent:
+    from mainspring.agent import Agent
+
+    if origin.place != "coding":
+        raise DeclarationError(f"there is no built-in agent {origin.place!r}; there is 'coding'")
+    which = origin.options.get("tools", "coding")
+    tools: list[object] = []
+    if which == "coding":
+        from mainspring.tools import coding_tools
+
+        tools = list(coding_tools())
+    elif which != "none":
+        raise DeclarationError(f"tools {which!r} are unknown; use 'coding' or 'none'")
+    return Agent(
+        "coder" if tools else "assistant",
+        model=origin.options.get("model", "local"),
+        instructions=CODING if tools else PLAIN,
+        tools=tools,
+        effort=origin.options.get("effort", "auto"),  # type: ignore[arg-type]
+    )
+
+
+def _change(agent: Agent, options: Mapping[str, str]) -> None:
+    from mainspring.model import EFFORTS
+
+    if "model" in options:
+        agent.models = (options["model"],)
+    if "effort" in options:
+        if options["effort"] not in EFFORTS:
+            raise DeclarationError(f"effort {options['effort']!r} is unknown; use one of {EFFORTS}")
+        agent.effort = options["effort"]  # type: ignore[assignment]  # checked above
+    if "tools" in options:
+        raise DeclarationError("--tools chooses the default agent's tools; an agent from a file declares its own")
+
+
+def _allow(agent: Agent, names: list[str]) -> None:
+    """Let tools pass without asking. What the declaration denies stays denied."""
+    from mainspring.guard import DEFAULT_POLICY, Policy
+
+    unknown = [name for name in names if name not in agent.tools]
+    if unknown:
+        raise DeclarationError(f"--allow {unknown[0]}: agent {agent.name!r} has {sorted(agent.tools) or 'no tools'}")
+    policy = agent.policy or DEFAULT_POLICY
+    if not isinstance(policy, Policy):
+        raise DeclarationError(f"--allow works with a Policy; agent {agent.name!r} has a {type(policy).__name__}")
+    agent.policy = Policy(
+        allow=(*policy.allow, *names), ask=[p for p in policy.ask if p not in names], deny=policy.deny
+    )
+
+
+def _execute(path: Path) -> ModuleType:
+    """Run a person's agent file as a module of its own, with its folder importable as for any script."""
+    if not path.is_file():
+        raise DeclarationError(f"no agent file at {path}")
+    name = f"mainspring_agent_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise DeclarationError(f"{path} is no Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    sys.modules[name] = module  # dataclasses and type hints look their module up
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        if os.environ.get("MAINSPRING_DEBUG"):
+            traceback.print_exc()
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = lines[-1] if lines else getattr(error, "lineno", None)
+        where = f"{path}, line {line}" if line else str(path)
+        raise DeclarationError(f"the agent file failed: {where}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _pick(module: ModuleType, path: Path, attribute: str | None) -> tuple[str, Agent]:
+    from mainspring.agent import Agent
+
+    if attribute is not None:
+        found = getattr(module, attribute, None)
+        if not isinstance(found, Agent):
+            what = "nothing" if found is None else f"a {type(found).__name__}"
+            raise DeclarationError(f"{path} has {what} called {attribute!r}, where an Agent was expected")
+        return attribute, found
+    named = {name: value for name, value in vars(module).items() if isinstance(value, Agent)}
+    if "agent" in named:
+        return "agent", named["agent"]
+    if len({id(value) for value in named.values()}) == 1:
+        return next(iter(named.items()))
+    if not named:
+        raise DeclarationError(f"{path} declares no Agent at its top level")
+    raise DeclarationError(f"{path} declares several agents; choose one: " + ", ".join(f"{path}:{n}" for n in named))
