@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mainspring.agent import Agent, Limits, Task
 from mainspring.errors import DeclarationError
-from mainspring.messages import Message, user
+from mainspring.messages import Message, Part, user
 from mainspring.runtime.journal import RunEvent, Watcher
-from mainspring.runtime.run import Pending, ReplayReport, Run, begin
+from mainspring.runtime.run import Pending, ReplayReport, Run, begin, run_blocking
 from mainspring.store import open_store
 
 __all__ = ["Pending", "ReplayReport", "Run", "RunEvent", "Watcher", "start", "start_sync", "stream"]
@@ -57,8 +57,8 @@ async def start(
 
 
 def start_sync(agent: Agent, task: Task, **options: object) -> Run:
-    """:func:`start` for programs without an event loop; raises RuntimeError inside one (use ``await agent.run``)."""
-    return asyncio.run(start(agent, task, **options))  # type: ignore[arg-type]
+    """:func:`start` for programs without an event loop. Inside one it blocks the loop: use ``await agent.run``."""
+    return run_blocking(start(agent, task, **options))  # type: ignore[arg-type]
 
 
 async def stream(agent: Agent, task: Task, **options: object) -> AsyncIterator[RunEvent]:
@@ -85,11 +85,11 @@ def task_messages(task: Task) -> list[Message]:
             raise DeclarationError("the task is empty; say what is to be done")
         return [user(task)]
     if isinstance(task, Sequence) and task:
-        messages: list[Message] = [item for item in task if isinstance(item, Message)]
-        if len(messages) == len(task):
+        items: list[object] = list(task)
+        messages = [item for item in items if isinstance(item, Message)]
+        if len(messages) == len(items):
             return messages
-        try:
-            return [user(item for item in task if not isinstance(item, Message))]
-        except TypeError as error:
-            raise DeclarationError(f"the task holds something that is no text or part: {error}") from None
+        parts = [item for item in items if isinstance(item, str | Part)]
+        if len(parts) == len(items):
+            return [user(parts)]
     raise DeclarationError(f"a task is text, a message or a list of parts, not {task!r}")

@@ -184,7 +184,7 @@ class Engine:
                 )
         except (MainspringError, TimeoutError):
             return "", None
-        return answer.text.strip()[:8000], None if answer.usage is None else asdict(answer.usage)
+        return answer.text.strip()[:8000], None if answer.usage is None else encode_usage(answer.usage)
 
     # --- acting ---
 
@@ -359,8 +359,7 @@ class Engine:
         """Settle what a dead process left open, before anything else happens."""
         reach("recovery.begun")
         state = self.state
-        if state.cancel_requested is None:
-            take_inbox(self.journal)
+        self._pause = take_inbox(self.journal)
         begun: list[tuple[CallState, Tool, Mapping[str, Any]]] = []
         for call in state.open_calls:
             if call.stage != "intended":

@@ -7,10 +7,11 @@ import builtins
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, TypeVar
 
 from mainspring.agent import Agent, Limits, declared
 from mainspring.errors import ApprovalError, DeclarationError, MainspringError, StoreError
@@ -127,10 +128,17 @@ class Pending:
 class Run:
     """One execution of an agent on a task. Its state is read from the journal, as new as the journal is."""
 
-    def __init__(self, run_id: str, store: SQLiteStore, state: RunState | None = None) -> None:
+    def __init__(self, run_id: str, store: SQLiteStore) -> None:
         self.id = run_id
-        self._store = store
-        self._state = state if state is not None else RunState()
+        self._opened = store
+        self._state = RunState()
+
+    @property
+    def _store(self) -> SQLiteStore:
+        """The journal; opened anew when a full disk or the like broke it."""
+        if self._opened.broken is not None:
+            self._opened = open_store(self._opened.home)
+        return self._opened
 
     @classmethod
     def load(cls, run_id: str, home: str | Path | None = None) -> Run:
@@ -182,7 +190,10 @@ class Run:
         if output is not None and agent is not None and agent.output_type is not None and self.status == "done":
             from mainspring.runtime.output import OutputType
 
-            return OutputType(agent.output_type).restore(output)
+            try:
+                return OutputType(agent.output_type).restore(output)
+            except ValueError:  # the declaration changed since
+                return output
         return output
 
     @property
@@ -295,7 +306,10 @@ class Run:
             JournalVersionError, StoreError: the journal cannot be read or written.
         """
         row = self._store.row(self.id)
-        if row.status in ("done", "cancelled") and not any(i.kind == "message" for i in self._store.inbox(self.id)):
+        inbox = {item.kind for item in self._store.inbox(self.id)}
+        if row.status in ("done", "cancelled") and "message" not in inbox:
+            return self
+        if row.status in ("waiting", "in_doubt") and not inbox and not self._may_go_on():
             return self
         executor = agent if agent is not None else declared.get(row.agent)
         if executor is None:
@@ -307,6 +321,19 @@ class Run:
         await execute(self, executor, changed, on_event)
         return self
 
+    def _may_go_on(self) -> bool:
+        """False while every open call waits for a person who has not answered yet."""
+        calls = self.state.open_calls
+        now = time.time()
+        for call in calls:
+            if call.stage == "asked" and call.approval is not None:
+                row = self._store.approval(call.approval)
+                if row.expires_at is not None and row.expires_at <= now + 1.0:
+                    return True  # it is asked anew
+            elif call.stage != "parked":
+                return True
+        return not calls
+
     def resume_sync(
         self,
         agent: Agent | None = None,
@@ -315,7 +342,7 @@ class Run:
         on_event: Watcher | None = None,
     ) -> Run:
         """:meth:`resume` for programs without an event loop."""
-        return asyncio.run(self.resume(agent, limits=limits, on_event=on_event))
+        return run_blocking(self.resume(agent, limits=limits, on_event=on_event))
 
     def send(self, content: str | Part | Iterable[str | Part], *, by: str = "user") -> None:
         """Say something to the run; the model sees it before its next answer. A finished run goes on at `resume`."""
@@ -328,7 +355,7 @@ class Run:
         if not row.alive and row.status not in ("done", "failed", "cancelled"):
             idle = Agent("mainspring-cancel", model=_NoModel())
             declared.pop(idle.name, None)
-            asyncio.run(execute(self, idle, None, None))
+            run_blocking(execute(self, idle, None, None))
 
     def pause(self, reason: str = "paused by a person") -> None:
         """Stop after the effects under way; `resume` goes on."""
@@ -450,6 +477,7 @@ def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> No
             "limits": None if limits is None else asdict(limits),
         },
     )
+    journal.send(status="running")
 
 
 async def begin(
@@ -489,6 +517,19 @@ async def begin(
             except MainspringError:
                 lease.released = True
     return run
+
+
+_T = TypeVar("_T")
+
+
+def run_blocking(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run `work` to its end; inside a running event loop (a notebook, say) in a thread of its own, blocking the loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, thread_name_prefix="mainspring-run") as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def new_run_id() -> str:

@@ -17,6 +17,7 @@ from mainspring.messages import (
     Usage,
     decode,
     decode_part,
+    decode_usage,
     system,
 )
 from mainspring.runtime.compaction import fold_compaction
@@ -192,8 +193,6 @@ class RunState:
     def _on_model_failed(self, event: Event, p: dict[str, Any]) -> None:
         self.model_open = None
         self.model_failures.append(p)
-        if p.get("usage"):
-            self.usage += Usage(**p["usage"])
 
     def _on_model_answered(self, event: Event, p: dict[str, Any]) -> None:
         message = decode(p["message"])
@@ -312,7 +311,7 @@ class RunState:
     def _on_context_compacted(self, event: Event, p: dict[str, Any]) -> None:
         self.compactions.append(p)
         if p.get("usage"):
-            self.usage += Usage(**p["usage"])
+            self.usage += self._priced(decode_usage(p["usage"]))
         self.context = fold_compaction(p, self.plain)
 
     def _on_context_restored(self, event: Event, p: dict[str, Any]) -> None:

@@ -164,7 +164,7 @@ class Store(Protocol):
         ...
 
     def acquire(self, run_id: str) -> Lease:
-        """Own a run under the next epoch.
+        """Own a run under the next epoch. Its status stays what it is until the owner appends.
 
         Raises:
             RunNotFoundError: there is no such run.

@@ -121,7 +121,7 @@ class SQLiteStore:
                     "wait for it, or stop that process first"
                 )
             connection.execute(
-                "UPDATE runs SET owner=?, epoch=?, status='running', wake_at=NULL WHERE id=?",
+                "UPDATE runs SET owner=?, epoch=? WHERE id=?",
                 (self._owner.name, epoch + 1, run_id),
             )
             return Lease(run_id, epoch + 1, head_seq, head_hash)
