@@ -78,7 +78,6 @@ class Engine:
         params.n_parallel = 1
         params.cache_ram_mib = config["cache_mib"]
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = config["threads"]
-        # Threads that wait do not spin: on a busy machine spinning made generation fifty times slower.
         params.cpuparams.poll = params.cpuparams_batch.poll = 0
         params.hostnames = [self._socket]
         params.warmup = params.fit_params = params.ui = params.endpoint_slots = False

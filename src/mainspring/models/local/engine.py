@@ -119,6 +119,8 @@ class _Child:
             "parent": os.getpid(),
         }
         script = Path(__file__).with_name("child.py")
+        # Compute threads that wait must sleep, not spin: where other programs want the same cores, spinning made
+        # generation ten times slower.
         with self.log.open("ab") as log:
             # -P keeps the folder that the user happens to be in from shadowing modules of the engine.
             process = subprocess.Popen(
@@ -127,6 +129,7 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 encoding="utf-8",
+                env={"OMP_WAIT_POLICY": "passive", **os.environ},
                 start_new_session=True,
             )
         self.process = process
