@@ -87,6 +87,7 @@ class Sandbox:
         env: Mapping[str, str] | None = None,
         scratch: Path | None = None,
         stop: threading.Event | None = None,
+        record: Path | None = None,
     ) -> CommandResult:
         """Run a command and return when it and everything it started are gone.
 
@@ -97,6 +98,7 @@ class Sandbox:
             env: variables besides the few that are always set; nothing is inherited.
             scratch: a folder of the host that the command sees, writable, as ``/run/scratch``.
             stop: set it from another thread to end the command.
+            record: a file that names the sandbox's first process while it runs.
 
         Raises:
             SandboxError: the sandbox could not be set up; the command has not run.
@@ -133,7 +135,7 @@ class Sandbox:
                     pass_fds=[*passed, info_write],
                     start_new_session=True,
                 )
-            result = Supervisor(process, limits).run(info_read, timeout_s, stop)
+            result = Supervisor(process, limits, record).run(info_read, timeout_s, stop)
         return replace(result, notes=_set_aside(self.workspace, before))
 
     def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:

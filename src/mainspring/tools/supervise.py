@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -11,6 +12,7 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from mainspring.errors import SandboxError
 from mainspring.tools.capture import HeadTail
@@ -71,9 +73,10 @@ class CommandResult:
 class Supervisor:
     """Watches one bwrap process: its output, its time, the number of its processes, its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: SandboxLimits) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], limits: SandboxLimits, record: Path | None = None) -> None:
         self._process = process
         self._limits = limits
+        self._record = record
         self._output = HeadTail(limits.output_bytes)
         self._first = -1  # process file descriptor of the first process in the sandbox
         self._first_pid = 0
@@ -112,6 +115,9 @@ class Supervisor:
         self._first_pid = int(found[1])
         self._first = os.pidfd_open(self._first_pid)
         os.set_blocking(output, False)
+        if self._record is not None:
+            start = process_start(self._first_pid)
+            self._record.write_text(json.dumps({"pid": self._first_pid, "start": start}), encoding="utf-8")
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(b"go\n")
             self._process.stdin.close()
@@ -173,6 +179,17 @@ class Supervisor:
                 self._output.feed(data)
         process.stdout.close()
         process.wait()
+        if self._record is not None:
+            self._record.unlink(missing_ok=True)
+
+
+def process_start(pid: int) -> str:
+    """When a process started, in ticks since the machine did; empty when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def _setup_error(said: str) -> SandboxError:

@@ -110,6 +110,7 @@ def run_tests(
     python: str | Path | None = None,
     limits: SandboxLimits | None = None,
     stop: threading.Event | None = None,
+    record: Path | None = None,
 ) -> TestReport:
     """Run the tests of a workspace in the sandbox.
 
@@ -122,23 +123,25 @@ def run_tests(
         python: the interpreter; default the workspace's ``.venv``, else the one that runs Mainspring.
         limits: what the run may use.
         stop: set it from another thread to end the run.
+        record: a file that names the sandbox's first process while it runs.
 
     Raises:
         ToolError: no runner was found, or the target is no shell words.
         SandboxError: the sandbox cannot be set up.
     """
     sandbox = Sandbox(workspace, home=home, python=python, limits=limits)
+    run = _Runs(sandbox, timeout_s, stop, record)
     try:
         words = shlex.split(target)
     except ValueError as error:
         raise ToolError(f"target {target!r} cannot be read: {error}; quote it like a shell command") from None
     if command is not None:
         runner = "pytest" if re.search(r"(^|[\s/])(py\.test|pytest)(\s|$)", command) else "custom"
-        return _run(sandbox, runner, ["bash", "-c", f'{command} "$@"', "bash", *words], timeout_s, stop)
+        return run(runner, ["bash", "-c", f'{command} "$@"', "bash", *words])
     runner = detect_runner(sandbox.workspace)
-    report = _run(sandbox, runner, _command(runner, sandbox.python, words), timeout_s, stop)
+    report = run(runner, _command(runner, sandbox.python, words))
     if runner == "pytest" and "No module named pytest" in report.output and not report.counted:
-        retry = _run(sandbox, "unittest", _command("unittest", sandbox.python, words), timeout_s, stop)
+        retry = run("unittest", _command("unittest", sandbox.python, words))
         if retry.counted and retry.passed + retry.failed + retry.errors:
             return retry
         raise ToolError(
@@ -178,34 +181,40 @@ def _command(runner: str, python: Path, words: list[str]) -> list[str]:
     }[runner]
 
 
-def _run(
-    sandbox: Sandbox, runner: str, command: list[str], timeout_s: float, stop: threading.Event | None
-) -> TestReport:
-    with tempfile.TemporaryDirectory(prefix="mainspring-tests-") as scratch:
-        result = sandbox.run(
-            [*command, *(_pytest_options(timeout_s) if runner == "pytest" else [])],
-            timeout_s=timeout_s,
-            scratch=Path(scratch),
-            env={"CI": "1"},
-            stop=stop,
-        )
-        shown = [os.path.basename(command[0]), *command[1:]]
-        if command[0] == "bash":
-            shown = [command[2].removesuffix(' "$@"'), *command[4:]]
-        report = TestReport(
-            runner,
-            " ".join(shown),
-            result.exit_code,
-            result.ended,
-            output=result.output,
-            seconds=result.seconds,
-            notes=result.notes,
-        )
-        if runner == "pytest":
-            return _with_counts(report, read_junit(Path(scratch), "junit.xml", sandbox.workspace))
-    _refuse_missing(runner, result)
-    # A configured command may well be unittest, so its report is looked for there too.
-    return _with_counts(report, read_unittest(result.output, sandbox.workspace))
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    sandbox: Sandbox
+    timeout_s: float
+    stop: threading.Event | None
+    record: Path | None
+
+    def __call__(self, runner: str, command: list[str]) -> TestReport:
+        with tempfile.TemporaryDirectory(prefix="mainspring-tests-") as scratch:
+            result = self.sandbox.run(
+                [*command, *(_pytest_options(self.timeout_s) if runner == "pytest" else [])],
+                timeout_s=self.timeout_s,
+                scratch=Path(scratch),
+                env={"CI": "1"},
+                stop=self.stop,
+                record=self.record,
+            )
+            shown = [os.path.basename(command[0]), *command[1:]]
+            if command[0] == "bash":
+                shown = [command[2].removesuffix(' "$@"'), *command[4:]]
+            report = TestReport(
+                runner,
+                " ".join(shown),
+                result.exit_code,
+                result.ended,
+                output=result.output,
+                seconds=result.seconds,
+                notes=result.notes,
+            )
+            if runner == "pytest":
+                return _with_counts(report, read_junit(Path(scratch), "junit.xml", self.sandbox.workspace))
+        _refuse_missing(runner, result)
+        # A configured command may well be unittest, so its report is looked for there too.
+        return _with_counts(report, read_unittest(result.output, self.sandbox.workspace))
 
 
 def _pytest_options(timeout_s: float) -> list[str]:

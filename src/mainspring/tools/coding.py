@@ -1,0 +1,187 @@
+"""The five tools for work on code, bound to a workspace."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mainspring.errors import SandboxError, ToolError
+from mainspring.label import Label
+from mainspring.tool import Settled, Tool, ToolContext
+from mainspring.tools import editing, reading, recovery, searching
+from mainspring.tools.capture import shorten
+from mainspring.tools.sandbox import CommandResult, Sandbox, SandboxLimits
+from mainspring.tools.testrun import run_tests
+
+#: What the workspace says was possibly written by anyone who ever wrote to it.
+WORKSPACE = Label(frozenset({"tool:workspace"}))
+MAX_TIMEOUT_S = 3600
+_OUTPUT_CHARACTERS = 24_000
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How the tools work.
+
+    Args:
+        workspace: the folder, when it is not to come from the run.
+        test_command: what `execute_tests` runs instead of what it detects, as a shell command.
+        limits: what commands and tests may use.
+    """
+
+    workspace: Path | None = None
+    test_command: str | None = None
+    limits: SandboxLimits | None = None
+
+    def tools(self) -> list[Tool]:
+        """The five tools."""
+        edit = {"prepare": self._prepare_edit, "reconcile": self._reconcile_edit}
+        command = {"prepare": self._prepare_command, "reconcile": self._reconcile_command}
+        make: Callable[..., Tool] = Tool
+        return [
+            make(self.read_file, effect="read", authority=["path"], label=WORKSPACE),
+            make(self.search_codebase, effect="read", authority=["path"], label=WORKSPACE),
+            make(self.edit_file, effect="write", authority=["path"], undoable=True, label=WORKSPACE, **edit),
+            make(
+                self.run_terminal_command,
+                effect="write",
+                authority=["command"],
+                undoable=True,
+                label=WORKSPACE,
+                **command,
+            ),
+            make(self.execute_tests, effect="write", authority=["target"], undoable=True, label=WORKSPACE, **command),
+        ]
+
+    def read_file(self, path: str, context: ToolContext, start_line: int = 1, lines: int = 250) -> str:
+        """Read a text file as numbered lines, or list a folder.
+
+        Args:
+            path: relative to the workspace
+        """
+        return reading.read(self._workspace(context), path, start_line, lines, context.home)
+
+    def search_codebase(
+        self, query: str, context: ToolContext, path: str = ".", glob: str = "", regex: bool = False
+    ) -> str:
+        """Find lines in the workspace's text files; ignored files are left out. A lower-case query matches any case.
+
+        Args:
+            path: file or folder to search
+            glob: such as *.py
+        """
+        return searching.search(self._workspace(context), query, path, glob, regex, context.home)
+
+    def edit_file(self, path: str, old: str, new: str, context: ToolContext, every: bool = False) -> str:
+        """Replace text in a file, or create one. Returns the diff.
+
+        Args:
+            old: exact text as it is in the file, unique; empty to create the file
+            new: text to put in its place
+            every: replace all occurrences
+        """
+        workspace = self._workspace(context)
+        change = editing.plan(workspace, context.home, path, old, new, every)
+        prepared = context.prepared
+        if prepared is not None and editing.digest(change.before) != prepared["before"]:
+            raise ToolError(f"{change.path} was changed by someone else meanwhile; read it again")
+        if prepared is None and context.home is not None:
+            editing.prepare(context.home, change)
+        return editing.apply(workspace, context.home, change, context.key)
+
+    async def run_terminal_command(self, command: str, context: ToolContext, timeout_s: int = 60) -> str:
+        """Run a bash command in the workspace, without network; only the workspace is writable, .git is not."""
+        workspace = self._workspace(context)
+        seconds = _seconds(timeout_s)
+        if not command.strip() or "\0" in command:
+            raise ToolError("command is empty or holds a NUL byte; give one shell command")
+
+        def run(stop: threading.Event) -> CommandResult:
+            sandbox = Sandbox(workspace, home=context.home, limits=self.limits)
+            record = recovery.record_file(context)
+            return sandbox.run(["bash", "-c", command], timeout_s=seconds, stop=stop, record=record)
+
+        answer = _describe(await _stoppable(run), seconds)
+        recovery.remember(context, answer)
+        return answer
+
+    async def execute_tests(self, context: ToolContext, target: str = "", timeout_s: int = 300) -> str:
+        """Run the project's tests and report what failed, where and why.
+
+        Args:
+            target: file, folder or test id; empty runs all
+        """
+        workspace = self._workspace(context)
+        seconds = _seconds(timeout_s)
+        report = await _stoppable(
+            lambda stop: run_tests(
+                workspace,
+                context.home,
+                target,
+                self.test_command,
+                seconds,
+                limits=self.limits,
+                stop=stop,
+                record=recovery.record_file(context),
+            )
+        )
+        answer = shorten(report.text(), _OUTPUT_CHARACTERS)
+        recovery.remember(context, answer)
+        return answer
+
+    def _workspace(self, context: ToolContext) -> Path:
+        workspace = self.workspace or context.workspace
+        if workspace is None:
+            raise ToolError("this run has no workspace; start it with workspace=... (or --workspace DIR)")
+        return workspace
+
+    def _prepare_edit(
+        self, path: str, old: str, new: str, context: ToolContext, every: bool = False
+    ) -> Mapping[str, Any]:
+        change = editing.plan(self._workspace(context), context.home, path, old, new, every)
+        return editing.prepare(context.home, change)
+
+    def _reconcile_edit(self, context: ToolContext) -> Settled:
+        return editing.reconcile(self._workspace(context), context.home, context.prepared, context.key)
+
+    def _prepare_command(self, context: ToolContext) -> Mapping[str, Any]:
+        return recovery.prepare(self._workspace(context), context.home)
+
+    def _reconcile_command(self, context: ToolContext) -> Settled:
+        return recovery.reconcile(self._workspace(context), context)
+
+
+async def _stoppable(run: Callable[[threading.Event], _Answer]) -> _Answer:
+    """Run a sandboxed call in a thread; when we are cancelled, end it and wait until nothing of it is left."""
+    stop = threading.Event()
+    thread = asyncio.ensure_future(asyncio.to_thread(run, stop))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({thread})
+        raise
+
+
+def _seconds(timeout_s: int) -> float:
+    if not 1 <= timeout_s <= MAX_TIMEOUT_S:
+        raise ToolError(f"timeout_s must be from 1 to {MAX_TIMEOUT_S}; got {timeout_s}")
+    return float(timeout_s)
+
+
+def _describe(result: CommandResult, seconds: float) -> str:
+    if result.ended == "exit":
+        head = f"exit code {result.exit_code}"
+    elif result.ended == "timeout":
+        head = f"ended: still running after {seconds:.0f} s"
+    elif result.ended == "processes":
+        head = "ended: it started too many processes"
+    else:
+        raise SandboxError("the command was cancelled")
+    return "\n".join([head, *result.notes, shorten(result.output, _OUTPUT_CHARACTERS).rstrip() or "(no output)"])

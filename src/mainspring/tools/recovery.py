@@ -1,0 +1,99 @@
+"""Settles a command after a crash: did it end, did it change anything, or can nobody tell?
+
+Before a command, its workspace's fingerprint is journaled with the intent. While it runs, a record names the
+first process of its sandbox. When it has ended, its answer is written beside that, before the journal has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import select
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mainspring.tool import DidNotHappen, Happened, Settled, ToolContext, Unknown
+from mainspring.tools import fingerprint
+from mainspring.tools.supervise import process_start
+
+_KEPT = 200
+_NAMED = 12
+
+
+def prepare(workspace: Path, home: Path | None) -> dict[str, Any]:
+    """What the intent of a command records: the state of its workspace."""
+    state = fingerprint.take(workspace, home)
+    if home is not None:
+        state.save(home)
+    return {"workspace": state.digest, "complete": state.complete}
+
+
+def record_file(context: ToolContext) -> Path | None:
+    """Where the running sandbox of this call is written down, or None without a home and a key."""
+    return _file(context, "running")
+
+
+def remember(context: ToolContext, answer: str) -> None:
+    """Write a command's answer to disk, so that a crash right after it does not leave it in doubt."""
+    target = _file(context, "answers")
+    if target is None:
+        return
+    temporary = target.with_suffix(f".{secrets.token_hex(4)}")
+    with open(temporary, "w", encoding="utf-8", errors="replace") as file:
+        file.write(answer)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(target)
+    fingerprint.forget_old(target.parent, _KEPT)
+
+
+def reconcile(workspace: Path, context: ToolContext) -> Settled:
+    """Whether the command took effect. What is still running of it is ended first."""
+    _end_leftover(record_file(context))
+    answer = _file(context, "answers")
+    if answer is not None and answer.exists():
+        return Happened(answer.read_text(encoding="utf-8"))
+    prepared: Mapping[str, Any] | None = context.prepared
+    if prepared is None:
+        return Unknown("nothing was recorded before the command")
+    now = fingerprint.take(workspace, context.home)
+    if now.digest == prepared["workspace"] and now.complete:
+        return DidNotHappen()
+    before = fingerprint.Fingerprint.load(context.home, prepared["workspace"]) if context.home else None
+    if before is None or not (now.complete and prepared["complete"]):
+        return Unknown("the process died while the command ran, and the workspace may have changed")
+    changes = before.changes(now)
+    named = ", ".join(changes[:_NAMED]) + (f" and {len(changes) - _NAMED} more" if len(changes) > _NAMED else "")
+    return Unknown(f"the process died while the command ran, and files changed: {named}")
+
+
+def _end_leftover(record: Path | None) -> None:
+    """Kill a sandbox that outlived its owner, and wait until it is gone."""
+    if record is None:
+        return
+    try:
+        noted = json.loads(record.read_text(encoding="utf-8"))
+        handle = os.pidfd_open(int(noted["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # it never started, or it is gone
+    try:
+        if process_start(int(noted["pid"])) == noted["start"]:  # else the number belongs to another process by now
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], 30)
+    finally:
+        os.close(handle)
+    record.unlink(missing_ok=True)
+
+
+def _file(context: ToolContext, kind: str) -> Path | None:
+    if context.home is None or not context.key:
+        return None
+    folder = context.home / "commands" / kind
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / hashlib.sha256(f"{context.run_id}\0{context.key}".encode()).hexdigest()[:32]
