@@ -207,7 +207,10 @@ class Effects:
 
 
 async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> Any:
-    """Run the tool within its time limit. A thread cannot be stopped: when we are cancelled, we wait for it."""
+    """Run the tool within its time limit.
+
+    A thread cannot be stopped: when we are cancelled, we wait for it, so that its outcome is known and recorded.
+    """
     if tool.is_async:
         if tool.timeout_s is None:
             return await tool.call(arguments, context)
@@ -217,8 +220,11 @@ async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContex
     try:
         done, _ = await asyncio.wait({thread}, timeout=tool.timeout_s)
     except asyncio.CancelledError:
-        await asyncio.wait({thread})
-        raise
+        done, _ = await asyncio.wait({thread})
+        task = asyncio.current_task()
+        if task is not None:  # hand the cancellation on to the next wait
+            task.uncancel()
+            task.cancel()
     if not done:
         thread.add_done_callback(lambda t: t.cancelled() or t.exception())
         raise TimeoutError
