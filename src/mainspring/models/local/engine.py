@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ Sink: TypeAlias = Callable[[Frame], None]
 
 _BATCH = 256  # tokens between two looks at the cancel flag while a prompt is read
 _LOG_LIMIT = 4 << 20
-_IDLE_S = 900.0
+_DEAF_S = 180.0  # a child that ignores a cancellation for so long hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,13 @@ class EngineConfig:
         path: the GGUF file.
         context: tokens of prompt and answer together.
         threads: CPU threads that compute.
+        idle_s: seconds without a call after which the process ends and gives its memory back.
     """
 
     path: Path
     context: int
     threads: int
+    idle_s: float = 900.0
 
 
 def default_threads() -> int:
@@ -67,6 +70,7 @@ class _Child:
         self.process: subprocess.Popen[str] | None = None
         self.dead = False
         self.sinks: dict[int, Sink] = {}
+        self._cancelled: dict[int, float] = {}  # calls whose end the child has not confirmed, since when
         self._lock = threading.Lock()
         self._outbox: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._bye = False
@@ -78,6 +82,9 @@ class _Child:
     def submit(self, number: int, request: Frame, sink: Sink) -> bool:
         """Queue a request; False when the child is gone already."""
         with self._lock:
+            if self._cancelled and time.monotonic() - min(self._cancelled.values()) > _DEAF_S:
+                self.close()
+                return False
             if self.dead:
                 return False
             self.sinks[number] = sink
@@ -88,6 +95,7 @@ class _Child:
         """Stop working on a request; nothing more of it is delivered."""
         with self._lock:
             self.sinks.pop(number, None)
+            self._cancelled[number] = time.monotonic()
         self._outbox.put({"cancel": number})
 
     def close(self) -> None:
@@ -115,7 +123,7 @@ class _Child:
             "threads": self.config.threads,
             "batch": _BATCH,
             "cache_mib": 1024,
-            "idle_s": _IDLE_S,
+            "idle_s": self.config.idle_s,
             "parent": os.getpid(),
         }
         script = Path(__file__).with_name("child.py")
@@ -153,6 +161,7 @@ class _Child:
                 sink = self.sinks.get(frame["id"])
                 if "done" in frame or "error" in frame:
                     self.sinks.pop(frame["id"], None)
+                    self._cancelled.pop(frame["id"], None)
             if sink is not None:
                 sink(frame)
 
@@ -170,7 +179,8 @@ class _Child:
 
     def _obituary(self, code: int | None) -> str:
         if self._failure is not None:
-            return f"{self._failure}{self._last_words()}"
+            hint = "; install the package libgomp1 (Debian, Ubuntu) or libgomp" if "libgomp" in self._failure else ""
+            return f"{self._failure}{hint}{self._last_words()}"
         if code is not None and code < 0:
             try:
                 return f"ended by signal {signal.Signals(-code).name}"

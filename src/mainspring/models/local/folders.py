@@ -53,11 +53,30 @@ def _sidecar(path: Path) -> Path:
     return path.with_name(path.name + ".verified.json")
 
 
-def remember(path: Path, digest: str) -> None:
-    """Note that `path`, as it is now, has `digest`, so that later starts need not read it all again."""
+def remember(path: Path, digest: str, *, beside: Path | None = None) -> None:
+    """Note that `path`, as it is now, has `digest`, so that later starts need not read it all again.
+
+    Args:
+        beside: where the file is about to be moved to, when it still has another name.
+    """
     stat = path.stat()
     note = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": digest}
-    write_atomically(_sidecar(path), json.dumps(note))
+    write_atomically(_sidecar(beside or path), json.dumps(note))
+
+
+def is_unchanged(path: Path) -> bool:
+    """True when `path` still is what was noted of it; read in full only when size or time of change differ."""
+    try:
+        note = json.loads(_sidecar(path).read_text("utf-8"))
+        stat = path.stat()
+        if (stat.st_size, stat.st_mtime_ns) == (note["size"], note["mtime_ns"]):
+            return True
+        if stat.st_size != note["size"] or digest_of(path) != note["sha256"]:
+            return False
+        remember(path, note["sha256"])
+        return True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def is_verified(path: Path, size: int, digest: str) -> bool:

@@ -70,13 +70,21 @@ class LocalModel:
             ModelError: the weights cannot be had, the prompt is too long, the time is over, or the engine died; the
                 last two may be retried.
         """
+        config, header = await self.prepare()  # a first download takes its own time
         try:
             async with asyncio.timeout(settings.timeout_s):
-                return await self._answer(messages, tools, settings)
+                return await self._answer(messages, tools, settings, config, header)
         except TimeoutError:
             raise ModelError(f"{self.name} gave no answer in {settings.timeout_s:g} s", retryable=True) from None
 
-    async def _answer(self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings) -> Message:
+    async def _answer(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        settings: ModelSettings,
+        config: EngineConfig,
+        header: Header,
+    ) -> Message:
         extra = _checked(settings.extra)
         envelope = Envelope(
             tools,
@@ -87,7 +95,6 @@ class LocalModel:
         prefill = extra.get("prefill", "")
         if prefill and not envelope.is_plain:
             raise ModelError("extra['prefill'] works only for free text: call without tools and output_schema")
-        config, header = await self.prepare()
         chat = render(messages, envelope, header.control_tokens)
         pieces = Pieces(envelope.is_wrapped)
         text: list[str] = []

