@@ -10,7 +10,7 @@ from mainspring.agent import Agent, Limits, Task
 from mainspring.errors import DeclarationError
 from mainspring.messages import Message, Part, user
 from mainspring.runtime.journal import RunEvent, Watcher
-from mainspring.runtime.run import Pending, ReplayReport, Run, begin, run_blocking
+from mainspring.runtime.run import Pending, ReplayReport, Run
 from mainspring.store import open_store
 
 __all__ = ["Pending", "ReplayReport", "Run", "RunEvent", "Watcher", "start", "start_sync", "stream"]
@@ -40,6 +40,8 @@ async def start(
         DeclarationError: the task is empty or of a wrong type, or the workspace is no folder.
         StoreError: the journal cannot be written.
     """
+    from mainspring.runtime.execution import begin
+
     folder = Path(workspace).expanduser().resolve() if workspace is not None else agent.workspace
     if folder is not None and not folder.is_dir():
         raise DeclarationError(f"the workspace {folder} is no folder; make it first")
@@ -58,6 +60,8 @@ async def start(
 
 def start_sync(agent: Agent, task: Task, **options: object) -> Run:
     """:func:`start` for programs without an event loop. Inside one it blocks the loop: use ``await agent.run``."""
+    from mainspring.runtime.execution import run_blocking
+
     return run_blocking(start(agent, task, **options))  # type: ignore[arg-type]
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
-import os
-import secrets
 import time
-from collections.abc import Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO, TypeVar
+from typing import Any, Literal, TextIO
 
 from mainspring.agent import Agent, Limits, declared
-from mainspring.errors import ApprovalError, DeclarationError, MainspringError, StoreError
+from mainspring.errors import DeclarationError, StoreError
 from mainspring.label import USER
 from mainspring.messages import Message, Part, Usage, encode, user
-from mainspring.points import reach
-from mainspring.runtime.journal import Journal, RunEvent, Watcher
+from mainspring.runtime.journal import RunEvent, Watcher
+from mainspring.runtime.pending import Pending, checked_name
 from mainspring.runtime.state import CallState, RunState
 from mainspring.store import Changes, Event, NewEvent, SQLiteStore, open_store
 
@@ -38,91 +34,6 @@ class ReplayReport:
     steps: int
     identical: bool
     differences: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """Something that a run waits for a person to decide.
-
-    Args:
-        id: of the approval, or of the doubt (``RUN:SEQ`` of its intent).
-        kind: ``"approval"`` (may this call be made?) or ``"doubt"`` (did this call take effect?).
-        arguments: exactly what would be, or was, passed.
-        reason: why a person is asked.
-        digest: what an approval is bound to: run, tool, arguments and label.
-        requested_at, expires_at: Unix times.
-    """
-
-    id: str
-    kind: Literal["approval", "doubt"]
-    run_id: str
-    tool: str
-    arguments: dict[str, Any]
-    reason: str
-    digest: str
-    requested_at: float
-    expires_at: float | None
-    home: Path
-
-    @classmethod
-    def list(cls, home: str | Path | None = None) -> builtins.list[Pending]:
-        """What all runs of a home wait for, oldest first."""
-        store = open_store(home)
-        found: builtins.list[Pending] = []
-        for status in ("waiting", "in_doubt", "running"):
-            for row in store.rows(status=status, limit=10_000):
-                found += Run(row.id, store).pending()
-        return sorted(found, key=lambda p: p.requested_at)
-
-    @classmethod
-    def load(cls, id: str, home: str | Path | None = None) -> Pending:
-        """One by its id; raises ApprovalError when nothing with this id waits."""
-        store = open_store(home)
-        run_id = id.rpartition(":")[0] if ":" in id else store.approval(id).run_id
-        for pending in Run.load(run_id, home).pending():
-            if pending.id == id:
-                return pending
-        raise ApprovalError(f"nothing with the id {id!r} waits any more; see `mainspring approvals list`")
-
-    def approve(self, *, by: str, reason: str = "") -> None:
-        """Allow exactly this call, once.
-
-        Raises:
-            ApprovalError: it is a doubt, or was answered already, or has expired.
-        """
-        self._must_be("approval")
-        open_store(self.home).answer(self.id, "approved", by=_name(by), reason=reason)
-
-    def deny(self, *, by: str, reason: str = "") -> None:
-        """Refuse this call; the model is told the reason."""
-        self._must_be("approval")
-        open_store(self.home).answer(self.id, "denied", by=_name(by), reason=reason)
-
-    def settle(
-        self, answer: Literal["happened", "did_not", "abort"], *, by: str, value: str | None = None, reason: str = ""
-    ) -> None:
-        """Settle a doubt.
-
-        Args:
-            answer: ``"happened"`` (the model is told so, with `value` as the tool's answer), ``"did_not"`` (the call
-                is made again, under the same intent and key) or ``"abort"`` (it is given up).
-        """
-        self._must_be("doubt")
-        if answer not in ("happened", "did_not", "abort"):
-            raise ApprovalError(f"a doubt is settled by 'happened', 'did_not' or 'abort', not {answer!r}")
-        payload = {
-            "intent": int(self.id.rpartition(":")[2]),
-            "answer": answer,
-            "by": _name(by),
-            "value": value,
-            "reason": reason,
-        }
-        open_store(self.home).post(self.run_id, "doubt.answered", payload)
-
-    def _must_be(self, kind: str) -> None:
-        if self.kind != kind:
-            way = "settle it with happened, did_not or abort" if self.kind == "doubt" else "approve or deny it"
-            raise ApprovalError(f"{self.id} is a {self.kind}: {way}")
 
 
 class Run:
@@ -317,6 +228,8 @@ class Run:
                 f"run {self.id} belongs to agent {row.agent!r}, which is not declared in this process; "
                 "declare it first, or pass agent=..."
             )
+        from mainspring.runtime.execution import execute
+
         changed = Limits.of(limits) if limits is not None else None
         await execute(self, executor, changed, on_event)
         return self
@@ -342,18 +255,22 @@ class Run:
         on_event: Watcher | None = None,
     ) -> Run:
         """:meth:`resume` for programs without an event loop."""
+        from mainspring.runtime.execution import run_blocking
+
         return run_blocking(self.resume(agent, limits=limits, on_event=on_event))
 
     def send(self, content: str | Part | Iterable[str | Part], *, by: str = "user") -> None:
         """Say something to the run; the model sees it before its next answer. A finished run goes on at `resume`."""
-        self._store.post(self.id, "message", {"message": encode(user(content)), "by": _name(by)})
+        self._store.post(self.id, "message", {"message": encode(user(content)), "by": checked_name(by)})
 
     def cancel(self, *, by: str = "user", reason: str = "cancelled") -> None:
         """End the run: at once when nobody executes it, else as soon as its effects under way have settled."""
-        self._store.post(self.id, "cancel", {"by": _name(by), "reason": reason})
+        self._store.post(self.id, "cancel", {"by": checked_name(by), "reason": reason})
         row = self._store.row(self.id)
         if not row.alive and row.status not in ("done", "failed", "cancelled"):
-            idle = Agent("mainspring-cancel", model=_NoModel())
+            from mainspring.runtime.execution import NoModel, execute, run_blocking
+
+            idle = Agent("mainspring-cancel", model=NoModel())
             declared.pop(idle.name, None)
             run_blocking(execute(self, idle, None, None))
 
@@ -365,7 +282,7 @@ class Run:
         """Give the model its whole context back, at its next step."""
         if not self.state.compactions:
             raise StoreError(f"run {self.id} was never compacted; there is nothing to undo")
-        self._store.post(self.id, "context.restored", {"by": _name(by)})
+        self._store.post(self.id, "context.restored", {"by": checked_name(by)})
 
     def fork(self, step: int | None = None, *, run_id: str | None = None) -> Run:
         """A new run with this one's history up to the end of a step (default: the last finished one).
@@ -389,6 +306,8 @@ class Run:
             at_step = state.step
         if not cut or (step is not None and (step < 0 or at_step != step)):
             raise StoreError(f"run {self.id} has {state.step} steps; it cannot be forked at step {step}")
+        from mainspring.runtime.execution import new_run_id
+
         new_id = run_id or new_run_id()
         events = [NewEvent(e.kind, e.payload, e.label, e.version) for e in kept[:cut]]
         forked = {"parent": self.id, "step": at_step, "seq": cut}
@@ -424,132 +343,6 @@ class Run:
             except (OSError, UnicodeDecodeError) as error:
                 raise StoreError(f"cannot read {source}: {error}") from error
         return cls(import_run(store, source), store)
-
-
-async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watcher | None) -> None:
-    """Own a run and drive it until it stops. Used by `resume` and by a fresh start alike."""
-    from mainspring.runtime.loop import Engine
-
-    store = run._store
-    for attempt in range(5):
-        lease = store.acquire(run.id)
-        state = RunState.of(store.events(run.id))
-        journal = Journal(store, lease, state, on_event)
-        try:
-            _record_resumed(journal, agent, limits if attempt == 0 else None)
-            await Engine(agent, journal, store.home, run).drive()
-            return
-        except ApprovalError:
-            # An approval ran out between the question and the intent. Nothing was written: read the journal again.
-            if attempt == 4:
-                raise
-        finally:
-            run._state = RunState()
-            if not lease.released:
-                try:
-                    store.release(lease)
-                except MainspringError:
-                    lease.released = True
-
-
-def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> None:
-    if journal.state.model_open is not None:
-        called = journal.state.model_open
-        journal.record(
-            "model.failed",
-            {
-                "step": called["step"],
-                "model": called["model"],
-                "model_index": 0,
-                "error": "the process died while the model answered; the call may have been charged",
-                "retryable": True,
-                "attempt": 0,
-                "wait_s": 0.0,
-                "crashed": True,
-            },
-        )
-    journal.record(
-        "run.resumed",
-        {
-            "epoch": journal.lease.epoch,
-            "pid": os.getpid(),
-            "digest": agent.digest(),
-            "limits": None if limits is None else asdict(limits),
-        },
-    )
-    journal.send(status="running")
-
-
-async def begin(
-    store: SQLiteStore,
-    agent: Agent,
-    messages: builtins.list[Message],
-    *,
-    workspace: Path | None,
-    limits: Limits,
-    run_id: str | None,
-    on_event: Watcher | None,
-) -> Run:
-    """Create a run and drive it until it stops."""
-    from mainspring.runtime.loop import Engine, started_payload
-
-    new_id = run_id or new_run_id()
-    payload, label = started_payload(agent, messages, workspace, limits, agent.output_type)
-    event = NewEvent("run.started", payload, label)
-    text = "\n".join(m.text for m in messages if m.role == "user")
-    reach("run.before_create")
-    lease, appended = store.create(new_id, [event], agent=agent.name, task=text[:500])
-    run = Run(new_id, store)
-    try:
-        await asyncio.wrap_future(appended.done)
-        reach("run.created")
-        journal = Journal(store, lease, RunState.of(appended.events), on_event)
-        journal.tell(RunEvent("run.started", 1, appended.events[0].at, payload))
-        try:
-            await Engine(agent, journal, store.home, run).drive()
-        except ApprovalError:
-            store.release(lease)
-            await execute(run, agent, None, on_event)
-    finally:
-        if not lease.released:
-            try:
-                store.release(lease)
-            except MainspringError:
-                lease.released = True
-    return run
-
-
-_T = TypeVar("_T")
-
-
-def run_blocking(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run `work` to its end; inside a running event loop (a notebook, say) in a thread of its own, blocking the loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1, thread_name_prefix="mainspring-run") as pool:
-        return pool.submit(asyncio.run, work).result()
-
-
-def new_run_id() -> str:
-    """A run id that sorts by time: date, time, and 40 random bits."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(5)
-
-
-class _NoModel:
-    """Stands in for the model of a run that is only to be ended."""
-
-    name = "none"
-
-    async def respond(self, messages: object, tools: object, settings: object) -> Message:
-        raise MainspringError("this run is being cancelled; no model is asked")
-
-
-def _name(by: str) -> str:
-    if not isinstance(by, str) or not by.strip():
-        raise ApprovalError("say who decides: by='NAME'")
-    return by.strip()[:200]
 
 
 _PAUSED = Changes(status="waiting", release=True)

@@ -1,0 +1,139 @@
+"""Owning a run and driving it: for a fresh start, after a crash, and after a person's answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mainspring.agent import Agent, Limits
+from mainspring.errors import ApprovalError, MainspringError
+from mainspring.messages import Message
+from mainspring.points import reach
+from mainspring.runtime.journal import Journal, RunEvent, Watcher
+from mainspring.runtime.loop import Engine, started_payload
+from mainspring.runtime.run import Run
+from mainspring.runtime.state import RunState
+from mainspring.store import NewEvent, SQLiteStore
+
+
+async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watcher | None) -> None:
+    """Own a run and drive it until it stops. Used by `resume` and by a fresh start alike."""
+    store = run._store
+    for attempt in range(5):
+        lease = store.acquire(run.id)
+        state = RunState.of(store.events(run.id))
+        journal = Journal(store, lease, state, on_event)
+        try:
+            _record_resumed(journal, agent, limits if attempt == 0 else None)
+            await Engine(agent, journal, store.home, run).drive()
+            return
+        except ApprovalError:
+            # An approval ran out between the question and the intent. Nothing was written: read the journal again.
+            if attempt == 4:
+                raise
+        finally:
+            run._state = RunState()
+            if not lease.released:
+                try:
+                    store.release(lease)
+                except MainspringError:
+                    lease.released = True
+
+
+def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> None:
+    if journal.state.model_open is not None:
+        called = journal.state.model_open
+        journal.record(
+            "model.failed",
+            {
+                "step": called["step"],
+                "model": called["model"],
+                "model_index": 0,
+                "error": "the process died while the model answered; the call may have been charged",
+                "retryable": True,
+                "attempt": 0,
+                "wait_s": 0.0,
+                "crashed": True,
+            },
+        )
+    journal.record(
+        "run.resumed",
+        {
+            "epoch": journal.lease.epoch,
+            "pid": os.getpid(),
+            "digest": agent.digest(),
+            "limits": None if limits is None else asdict(limits),
+        },
+    )
+    journal.send(status="running")
+
+
+async def begin(
+    store: SQLiteStore,
+    agent: Agent,
+    messages: list[Message],
+    *,
+    workspace: Path | None,
+    limits: Limits,
+    run_id: str | None,
+    on_event: Watcher | None,
+) -> Run:
+    """Create a run and drive it until it stops."""
+    new_id = run_id or new_run_id()
+    payload, label = started_payload(agent, messages, workspace, limits, agent.output_type)
+    event = NewEvent("run.started", payload, label)
+    text = "\n".join(m.text for m in messages if m.role == "user")
+    reach("run.before_create")
+    lease, appended = store.create(new_id, [event], agent=agent.name, task=text[:500])
+    run = Run(new_id, store)
+    try:
+        await asyncio.wrap_future(appended.done)
+        reach("run.created")
+        journal = Journal(store, lease, RunState.of(appended.events), on_event)
+        journal.tell(RunEvent("run.started", 1, appended.events[0].at, payload))
+        try:
+            await Engine(agent, journal, store.home, run).drive()
+        except ApprovalError:
+            store.release(lease)
+            await execute(run, agent, None, on_event)
+    finally:
+        if not lease.released:
+            try:
+                store.release(lease)
+            except MainspringError:
+                lease.released = True
+    return run
+
+
+_T = TypeVar("_T")
+
+
+def run_blocking(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run `work` to its end; inside a running event loop (a notebook, say) in a thread, blocking that loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, thread_name_prefix="mainspring-run") as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+def new_run_id() -> str:
+    """A run id that sorts by time: date, time, and 40 random bits."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(5)
+
+
+class NoModel:
+    """Stands in for the model of a run that is only to be ended."""
+
+    name = "none"
+
+    async def respond(self, messages: object, tools: object, settings: object) -> Message:
+        raise MainspringError("this run is being cancelled; no model is asked")
