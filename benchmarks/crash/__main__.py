@@ -39,13 +39,13 @@ def main() -> int:
     """Run the benchmark; exit status 1 when something is not as promised."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object on the last line")
-    parser.add_argument("--quick", action="store_true", help="100 kills instead of 1200")
+    parser.add_argument("--quick", action="store_true", help="100 kills instead of 1500")
     parser.add_argument("--kills", type=int, help="how many kills")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lanes", type=int, default=2, help="scenarios at a time")
+    parser.add_argument("--lanes", type=int, default=4, help="scenarios at a time, all on one journal")
     parser.add_argument("--keep", action="store_true", help="keep the journal and the witness, and say where")
     options = parser.parse_args()
-    kills = options.kills or (100 if options.quick else 1200)
+    kills = options.kills or (100 if options.quick else 1500)
     folder = Path(tempfile.mkdtemp(prefix="mainspring-crash-"))
     started = time.monotonic()
     try:
@@ -121,6 +121,7 @@ def _run(kills: int, seed: int, lanes: int, folder: Path) -> dict[str, Any]:
     result["points"] = {name: total[f"point:{name}"] for name in NAMES}
     result["points_never_killed_at"] = [name for name in NAMES if not total[f"point:{name}"]]
     result["findings"] = findings[:20]
+    result["owner_files"] = sum(1 for _ in (folder / "home" / "owners").iterdir())
     result["journal_kb"] = sum(f.stat().st_size for f in (folder / "home").glob("journal.db*")) // 1024
     return result
 

@@ -21,6 +21,9 @@ NAMES = points.POINTS + WITNESS_POINTS
 ROUNDS = 60
 LIMIT_S = 60.0
 ENDED = ("done", "failed", "cancelled")
+#: Points at which an effect is open, so that recovery has something to settle; and where it settles.
+OPEN = ("intent.committed", "effect.before_act", "effect.acted", "outcome.before_commit", *WITNESS_POINTS[:3])
+SETTLING = ("recovery.begun", "recovery.before_settle", "reconcile.asked", "recovery.settled", *OPEN)
 
 
 @dataclass
@@ -34,12 +37,15 @@ class Chooser:
     )
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(lambda: 0.1))
 
-    def choose(self, role: str) -> Kill:
+    def choose(self, role: str, effect_open: bool) -> Kill:
         """A kill for a worker in this role (``"start"``, ``"recovery"`` or ``"person"``)."""
         if self.rng.random() < 0.3:
             return Kill(after_s=self.rng.uniform(0.001, 1.1 * self.seconds[role]))
         known = self.counts[role]
         names = list(known) if known and self.rng.random() < 0.9 else list(NAMES)
+        if role != "person" and self.rng.random() < 0.5:
+            wanted = SETTLING if effect_open else OPEN
+            names = [name for name in names if name in wanted] or list(wanted)
         fewest = min(self.kills[f"{role}:{name}"] for name in names)
         name = self.rng.choice([n for n in names if self.kills[f"{role}:{n}"] <= fewest + 1])
         most = self.rng.choice(known[name]) if name in known else 1
@@ -65,6 +71,7 @@ class Scenario:
     acks: Path
     kills_left: int
     killed_before: bool = False
+    effect_open: bool = False
     tally: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
 
@@ -150,7 +157,9 @@ class Lane:
             it.tally["approvals_used_twice"] += ended.value["answered_twice"]
 
     def _kill(self, it: Scenario, role: str) -> Kill | None:
-        return self.chooser.choose(role) if it.kills_left > 0 and self.rng.random() < 0.85 else None
+        if it.kills_left == 0 or self.rng.random() >= 0.85:
+            return None
+        return self.chooser.choose(role, it.effect_open)
 
     def _enter(self, it: Scenario, reach: Callable[[str], None], job: Callable[[], Any]) -> Any:
         jobs.enter(reach, it.witness, it.acks)
@@ -169,6 +178,7 @@ class Lane:
                 it.tally["person_kills"] += 1
             it.kills_left -= 1
             it.killed_before = True
+            it.effect_open = ended.point in OPEN + SETTLING
         elif ended.how == "hung":
             it.tally["unsettled"] += 1
             it.findings.append(f"a worker ({role}) of {sorted(it.plans)} hung for {LIMIT_S:.0f} s")
