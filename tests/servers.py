@@ -327,7 +327,30 @@ def _responses(answer: Answer, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses_stream(answer: Answer, body: dict[str, Any]) -> Iterator[str]:
-    raise NotImplementedError("no test streams this protocol")
+    whole = _responses(answer, body)
+    numbers = iter(range(10_000))
+
+    def event(kind: str, **fields: Any) -> str:
+        return _sse({"type": kind, "sequence_number": next(numbers)} | fields, kind)
+
+    yield event("response.created", response=whole | {"status": "in_progress", "output": [], "usage": None})
+    for index, item in enumerate(whole["output"]):
+        at = {"item_id": item["id"], "output_index": index}
+        empty = {"message": {"content": []}, "reasoning": {"summary": []}, "function_call": {"arguments": ""}}
+        yield event("response.output_item.added", output_index=index, item=item | empty[item["type"]])
+        if item["type"] == "message":
+            for piece in _pieces(answer.text):
+                yield event("response.output_text.delta", **at, content_index=0, delta=piece, logprobs=[])
+        elif item["type"] == "reasoning":
+            part = {"type": "summary_text", "text": ""}
+            yield event("response.reasoning_summary_part.added", **at, summary_index=0, part=part)
+            for piece in _pieces(answer.thinking):
+                yield event("response.reasoning_summary_text.delta", **at, summary_index=0, delta=piece)
+        else:
+            for piece in _pieces(item["arguments"]):
+                yield event("response.function_call_arguments.delta", **at, delta=piece)
+        yield event("response.output_item.done", output_index=index, item=item)
+    yield event("response.completed", response=whole)
 
 
 def _pieces(text: str) -> Iterator[str]:

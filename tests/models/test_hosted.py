@@ -69,7 +69,7 @@ def test_text_and_usage(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+@pytest.mark.parametrize("protocol", list(MODELS))
 def test_parallel_calls_and_deltas(protocol: str, streamed: bool) -> None:
     said: list[Delta] = []
     calls = [("c1", "add", '{"a": 1}'), ("c2", "add", '{"a": 22222}')]
@@ -119,13 +119,15 @@ def test_calls_with_the_same_id_are_told_apart() -> None:
     assert len({c.id for c in answer.tool_calls}) == 2
 
 
+@pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("protocol", list(MODELS))
-def test_a_whole_conversation_comes_back_as_it_was(protocol: str) -> None:
+def test_a_whole_conversation_comes_back_as_it_was(protocol: str, streamed: bool) -> None:
+    on_delta = (lambda delta: None) if streamed else None
     calls = [("c1", "add", '{"a":1}'), ("c2", "add", '{"a":2}')]
     with ModelServer([Answer("sure", thinking="hmm", signature="SIG", calls=calls)]) as server:
         model = model_at(server, protocol)
         start = [system("be good"), user(["look", ImagePart(PNG)])]
-        first = decode(encode(ask(model, start, (ADD,), effort="low")))
+        first = decode(encode(ask(model, start, (ADD,), effort="low", on_delta=on_delta)))
         results = Message(
             "tool",
             (
@@ -322,7 +324,7 @@ def test_a_server_that_is_not_there() -> None:
     assert "cannot be reached" in str(caught.value)
 
 
-@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+@pytest.mark.parametrize("protocol", list(MODELS))
 def test_a_stream_that_dies_midway_is_no_answer(protocol: str) -> None:
     said: list[Delta] = []
     long = Answer("one two three four five six seven")

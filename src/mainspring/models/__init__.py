@@ -30,9 +30,7 @@ def resolve(name: str) -> Model:
             missing; never retryable, so a list of models goes on to its next one.
     """
     if not isinstance(name, str) or not name.strip():
-        raise ModelError(
-            f"{name!r} is no model name; use 'local', 'provider:model' or 'http://host/v1#model'"
-        )
+        raise ModelError(f"{name!r} is no model name; use 'local', 'provider:model' or 'http://host/v1#model'")
     name = name.strip()
     with _lock:
         model = _resolved.get(name)

@@ -45,15 +45,11 @@ def parse(name: str) -> Address:
     if _URL.match(name):
         url, _, model = name.rpartition("#")
         if not url or not model:
-            raise ModelError(
-                f"model {name!r} has an address but no model; write it as 'http://host:port/v1#MODEL'"
-            )
+            raise ModelError(f"model {name!r} has an address but no model; write it as 'http://host:port/v1#MODEL'")
         return Address(name, "", model, _checked_url(name, url))
     provider, colon, rest = name.partition(":")
     if not colon or not provider or not rest:
-        raise ModelError(
-            f"model {name!r} names no provider; write 'provider:model' or 'local'{_suggestion(name)}"
-        )
+        raise ModelError(f"model {name!r} names no provider; write 'provider:model' or 'local'{_suggestion(name)}")
     model, *url_part = _AT_URL.split(rest, maxsplit=1)
     if not url_part:
         return Address(name, provider, model)
@@ -116,9 +112,7 @@ def _at_url(address: Address, url: str) -> ProviderModel:
 
         # The SDK adds /v1 itself, and insists on a key even where the server wants none.
         base = url.removesuffix("/v1")
-        return AnthropicModel(
-            address.model, provider=AnthropicProvider(base_url=base, api_key=key or "no-key-needed")
-        )
+        return AnthropicModel(address.model, provider=AnthropicProvider(base_url=base, api_key=key or "no-key-needed"))
     if address.provider == "openai-responses":
         from pydantic_ai.models.openai import OpenAIResponsesModel
         from pydantic_ai.providers.openai import OpenAIProvider

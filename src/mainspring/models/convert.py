@@ -77,9 +77,7 @@ def _request_parts(message: Message, to: Receiver) -> list[theirs.ModelRequestPa
     def flush() -> None:
         if said:
             only = said[0]
-            parts.append(
-                theirs.UserPromptPart(only if len(said) == 1 and isinstance(only, str) else list(said))
-            )
+            parts.append(theirs.UserPromptPart(only if len(said) == 1 and isinstance(only, str) else list(said)))
             said.clear()
 
     for part in message.parts:
@@ -105,9 +103,7 @@ def _tool_result(part: ours.ToolResultPart, to: Receiver) -> theirs.ToolReturnPa
     whole: Any = content
     if all(isinstance(item, str) for item in content):
         whole = "".join(item for item in content if isinstance(item, str))
-    return theirs.ToolReturnPart(
-        part.name, whole, part.call_id, outcome="failed" if part.is_error else "success"
-    )
+    return theirs.ToolReturnPart(part.name, whole, part.call_id, outcome="failed" if part.is_error else "success")
 
 
 def _media(part: ours.ImagePart | ours.FilePart, to: Receiver) -> str | theirs.BinaryContent:
@@ -126,9 +122,7 @@ def _answer(message: Message, to: Receiver) -> theirs.ModelResponse | None:
     carried, parts = _split_carrier(message)
     provider = carried.get("provider") if carried else (to.system if message.model == to.name else None)
     same = provider == to.system
-    extras: Mapping[str, Any] = (
-        carried.get("parts", {}) if same and carried.get("count") == len(parts) else {}
-    )
+    extras: Mapping[str, Any] = carried.get("parts", {}) if same and carried.get("count") == len(parts) else {}
     made: list[theirs.ModelResponsePart] = []
     for index, part in enumerate(parts):
         extra = extras.get(str(index), {})
@@ -203,9 +197,7 @@ def from_theirs(response: theirs.ModelResponse, name: str) -> Message:
         }
         signature = CARRIER + json.dumps(_valid(carrier), separators=(",", ":"))
         parts.insert(0, ours.ThinkingPart("", signature))
-    return Message(
-        "assistant", tuple(parts), usage=usage_of(response), model=name, finish=_finish(response, parts)
-    )
+    return Message("assistant", tuple(parts), usage=usage_of(response), model=name, finish=_finish(response, parts))
 
 
 def _finish(response: theirs.ModelResponse, parts: Sequence[ours.Part]) -> str:

@@ -31,9 +31,7 @@ def as_model_error(error: Exception, name: str, check: str) -> ModelError:
     if isinstance(error, theirs.ModelConnectionError):
         if error.phase == "read" or error.in_stream:
             return ModelError(f"the connection to {name} broke midway: {detail}", retryable=True)
-        return ModelError(
-            f"{name} cannot be reached: {detail}; check the address and the network", retryable=True
-        )
+        return ModelError(f"{name} cannot be reached: {detail}; check the address and the network", retryable=True)
     if isinstance(error, theirs.ModelQuotaExceededError | theirs.ModelRequestRejectedError):
         return ModelError(f"{name} refused the request: {detail}")
     if isinstance(error, theirs.UserError | NotImplementedError):
@@ -50,18 +48,14 @@ def _from_status(error: theirs.ModelHTTPError, name: str, check: str) -> ModelEr
         return ModelError(text, status=status)
 
     if isinstance(error, theirs.ModelQuotaExceededError):
-        return final(
-            f"{name}: the account's quota or credit is used up{said}; top it up or use another model"
-        )
+        return final(f"{name}: the account's quota or credit is used up{said}; top it up or use another model")
     if isinstance(error, theirs.ModelContextWindowExceededError):
         return final(f"{name}: the conversation is longer than its context window{said}")
     if status in (401, 403):
         return final(f"{name} refused the credentials (status {status}){said}; check {check}")
     if status == 404:
         near = f"; did you mean {error.suggested_model_id!r}?" if error.suggested_model_id else ""
-        return final(
-            f"{name}: no such model or address (status 404){said}{near}; check the model's name and URL"
-        )
+        return final(f"{name}: no such model or address (status 404){said}{near}; check the model's name and URL")
     if (status in _RETRYABLE or status >= 500) and error.provider_retry_hint is not False:
         what = "is busy" if status in (429, 503, 529) else "failed"
         return ModelError(
