@@ -54,7 +54,7 @@ def work(scratch: Path, steps: int, window: int) -> tuple[Run, Worker]:
     """Do the whole run, with a person's part in it; raises RuntimeError when it ends in another way than planned."""
     folder = scratch / "workspace"
     workspace.build(folder)
-    worker = Worker(steps, _arguments)
+    worker = Worker(steps, _Plan())
     worker.context_window = window
     worker.record.known += [*facts.RULES, *facts.TASK]
     agent = Agent(
@@ -122,20 +122,31 @@ def call_supplier(order: str) -> str:
     return "told"
 
 
-def _arguments(name: str, module: int) -> dict[str, Any]:
-    path = f"shop/module_{module:02d}.py"
-    match name:
-        case "search_codebase":
-            return {"query": f"def .*_{('order', 'tax', 'rate', 'price', 'refund')[module % 5]}"}
-        case "read_file":
-            return {"path": path}
-        case "edit_file":
-            head = f'"""Part {module:02d} of the shop."""'
-            return {"path": path, "old": head, "new": head}
-        case "execute_tests":
-            return {"path": f"tests/test_module_{module // 4 * 4:02d}.py"}
-        case _:
-            return {"command": f"wc -l shop/*.py && grep -n limit {path}"}
+class _Plan:
+    """Arguments of the coding tools; an edit has to know what the one before it left."""
+
+    def __init__(self) -> None:
+        self.edits: dict[int, int] = {}
+
+    def __call__(self, name: str, module: int) -> dict[str, Any]:
+        path = f"shop/module_{module:02d}.py"
+        match name:
+            case "search_codebase":
+                return {"query": f"_{('order', 'tax', 'rate', 'price', 'refund')[module % 5]}(", "glob": "*.py"}
+            case "read_file":
+                return {"path": path}
+            case "edit_file":
+                before = self.edits.get(module, 0)
+                self.edits[module] = before + 1
+                return {"path": path, "old": _title(module, before), "new": _title(module, before + 1)}
+            case "execute_tests":
+                return {"target": f"tests/test_module_{module // 4 * 4:02d}.py"}
+            case _:
+                return {"command": f"wc -l shop/*.py && grep -n limit {path}"}
+
+
+def _title(module: int, edits: int) -> str:
+    return f'"""Part {module:02d} of the shop.' + (f" Looked through {edits} times." if edits else "") + '"""'
 
 
 def figures(run: Run, record: Record, tokenizer: Tokenizer) -> dict[str, Any]:
