@@ -104,3 +104,41 @@ def test_many_kills() -> None:
     assert result["second_kills"] > 0
     assert result["per_class"]["keyed"]["repeated"] > 0
     assert result["per_class"]["reconcile"]["adopted"] > 0
+
+
+#: Ways to break the protocol, and what the benchmark must then see.
+SABOTAGE = {
+    "repeats what it should park": (
+        "async def bad(self, call, tool, arguments): return 'again'\nEffects._settle = bad",
+        "duplicates",
+    ),
+    "adopts without asking": (
+        "async def bad(self, call, tool, arguments):\n"
+        "    self._done(call, tool, to_content('fine'), False, 0.0, 'adopted')\n"
+        "Effects._settle = bad",
+        "lost",
+    ),
+    "draws a new key for each attempt": (
+        "right = Effects.context\nEffects.context = lambda self, call, key: right(self, call, os.urandom(8).hex())",
+        "duplicates",
+    ),
+    "parks everything": (
+        "async def bad(self, call, tool, arguments): self.park(call, 'lazy')\nEffects._settle = bad",
+        "parked_needlessly",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", SABOTAGE)
+def test_the_benchmark_sees_a_broken_protocol(how: str) -> None:
+    source, counter = SABOTAGE[how]
+    program = (
+        "import os, sys\n"
+        "from mainspring.runtime.effects import Effects, to_content\n"
+        f"{source}\n"
+        "from benchmarks.crash.__main__ import main\n"
+        "sys.argv[1:] = ['--json', '--kills', '60', '--seed', '7']\n"
+        "sys.exit(main())\n"
+    )
+    assert _python("-c", program, timeout_s=280)[counter] > 0

@@ -388,3 +388,141 @@ def test_kills_while_writing_lose_nothing_acknowledged(tmp_path: Path) -> None:
         assert not store.row(run_id).alive  # a dead owner holds nothing back
         store.append(store.acquire(run_id), [NewEvent("note", {})]).done.result()
     store.close()
+
+
+#: An agent whose tool leaves a line outside the journal, and then breaks the disk or finds it broken.
+AGENT = """
+    import json, os, sys
+    from pathlib import Path
+    from mainspring import Agent, Policy, Run, ScriptedModel, tool
+    from mainspring.errors import StoreError
+    from mainspring.messages import ToolCallPart
+
+    home, acts = Path(sys.argv[1]), Path(sys.argv[2])
+
+    @tool(effect="irreversible")
+    def act(n: int) -> str:
+        with acts.open("a") as file:
+            file.write(f"{n}\\n")
+        if n == 1 and sys.argv[3] == "break":
+            break_disk()
+        return "x" * 7000
+
+    script = [ToolCallPart(f"c{n}", "act", {"n": n}) for n in range(4)] + ["finished"]
+    agent = Agent("fault", model=ScriptedModel(script), tools=[act], policy=Policy(allow=["*"]))
+
+    def go():
+        runs = Run.list(home)
+        if not runs:
+            return agent.run_sync("act", home=home)
+        return runs[0].resume_sync(agent)
+
+    def report(error=""):
+        run = Run.list(home)[0]
+        run.verify()
+        pending = [[p.kind, p.arguments["n"]] for p in run.pending()]
+        print(json.dumps({"error": error, "status": run.status, "pending": pending}))
+        sys.stdout.flush()
+"""
+
+
+def _acted(acts: Path) -> list[int]:
+    return [int(line) for line in acts.read_text().split()]
+
+
+@needs_mounts
+def test_a_run_on_a_full_disk_goes_on_when_there_is_space(tmp_path: Path) -> None:
+    home, acts = tmp_path / "home", tmp_path / "acts"
+    home.mkdir()
+    result = script(
+        AGENT
+        + """
+    def break_disk():
+        with (home / "ballast").open("wb") as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+                    file.flush()
+            except OSError:
+                pass
+
+    try:
+        go()
+        raise SystemExit("the full disk went unnoticed")
+    except StoreError as error:
+        first = str(error)
+    (home / "ballast").unlink()
+    run = go()
+    assert run.status == "in_doubt", run.status
+    (doubt,) = run.pending()
+    assert doubt.arguments == {"n": 1}
+    doubt.settle("happened", by="ann")
+    go()
+    report(first)
+""",
+        *(home, acts, "break"),
+        before=mount_command(),
+        mount=f"mount -t tmpfs -o size=4m none {home}",
+    )
+    assert "the disk is full" in result["error"]
+    assert result["status"] == "done"
+    assert _acted(acts) == [0, 1, 2, 3]
+
+
+@pytest.mark.skipif(not can_fail_fsync(), reason="knows the system calls of x86-64 and arm64 Linux only")
+def test_no_effect_follows_an_intent_that_was_not_flushed(tmp_path: Path) -> None:
+    home, acts = tmp_path / "home", tmp_path / "acts"
+    broken = script(
+        AGENT
+        + """
+    from faults import fail_fsync
+    break_disk = fail_fsync
+    try:
+        go()
+        raise SystemExit("the failed flush went unnoticed")
+    except StoreError as error:
+        print(json.dumps({"error": str(error)}))
+        sys.stdout.flush()
+    os._exit(0)
+""",
+        *(home, acts, "break"),
+    )
+    assert "the disk reported an error" in broken["error"]
+    assert _acted(acts) == [0, 1]
+    after = script(AGENT + "    go()\n    report()", home, acts, "well")
+    # The outcome of call 1 was written and never flushed: it may have reached the file, or be in doubt.
+    assert after["status"] in ("done", "in_doubt")
+    if after["status"] == "in_doubt":
+        assert after["pending"] == [["doubt", 1]]
+        assert _acted(acts) == [0, 1]
+    else:
+        assert _acted(acts) == [0, 1, 2, 3]
+
+
+@needs_mounts
+def test_a_run_in_a_folder_that_became_read_only(tmp_path: Path) -> None:
+    home, acts = tmp_path / "home", tmp_path / "acts"
+    home.mkdir()
+    result = script(
+        AGENT
+        + """
+    import subprocess
+
+    try:
+        go()
+        raise SystemExit("the read-only folder went unnoticed")
+    except StoreError as error:
+        first = str(error)
+    assert not acts.exists()
+    subprocess.run(["mount", "-o", "remount,rw", str(home)], check=True)
+    go()
+    report(first)
+""",
+        *(home, acts, "well"),
+        before=mount_command(),
+        mount=f"mount -t tmpfs -o size=4m,ro none {home}",
+    )
+    assert str(home) in result["error"]
+    assert "read-only" in result["error"].lower()
+    assert result["status"] == "done"
+    assert _acted(acts) == [0, 1, 2, 3]
