@@ -1,0 +1,47 @@
+"""Every example runs as it is, in a home of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+WITH_MODEL = {"01_hello.py", "11_pictures_and_files.py"}
+#: What each must print, so that an example that runs and shows something wrong is noticed.
+SAYS = {
+    "01_hello.py": "done - ",
+    "02_tools.py": "after a crash: keyed",
+    "03_approval.py": "done - Ann has been asked.",
+    "04_crash.py": "payments under this key: 1",
+    "05_typed_output.py": "Invoice(number='17', total=119.0)",
+    "06_stream.py": "run.ended",
+    "07_limits_and_fallback.py": "limit steps reached",
+    "08_coding.py": "undone: True",
+    "09_langchain.py": "42",
+    "10_fork_replay_export.py": "identical: True",
+    "11_pictures_and_files.py": "done - ",
+    "12_steering.py": "1 inch",
+}
+
+
+def test_every_example_is_listed_here_and_in_the_readme() -> None:
+    files = {p.name for p in EXAMPLES.glob("*.py")}
+    assert files == set(SAYS)
+    readme = (EXAMPLES / "README.md").read_text()
+    assert all(name in readme for name in files)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in WITH_MODEL else n for n in sorted(SAYS)]
+)
+def test_example(name: str, tmp_path: Path) -> None:
+    env = dict(os.environ, MAINSPRING_HOME=str(tmp_path / "home"), MAINSPRING_MODEL="local:0.5b")
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    assert SAYS[name] in done.stdout, done.stdout + done.stderr
