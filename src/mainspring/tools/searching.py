@@ -58,7 +58,7 @@ def search(
             input=json.dumps(question),
             capture_output=True,
             text=True,
-            timeout=seconds + 5,
+            timeout=seconds + 2,
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mainspring.errors import SandboxError
 from mainspring.tools.capture import HeadTail
+from mainspring.tools.cgroup import bound_processes, remove
 
 READY = b"\x06"
 _TICK_S = 0.05
@@ -80,6 +81,7 @@ class Supervisor:
         self._output = HeadTail(limits.output_bytes)
         self._first = -1  # process file descriptor of the first process in the sandbox
         self._first_pid = 0
+        self._group: Path | None = None
 
     def run(self, info: int, timeout_s: float, stop: threading.Event | None) -> CommandResult:
         started = time.monotonic()
@@ -115,6 +117,9 @@ class Supervisor:
         self._first_pid = int(found[1])
         self._first = os.pidfd_open(self._first_pid)
         os.set_blocking(output, False)
+        children = _children(self._first_pid)
+        if children:
+            self._group = bound_processes([self._first_pid, *children], self._limits.processes)
         if self._record is not None:
             start = process_start(self._first_pid)
             self._record.write_text(json.dumps({"pid": self._first_pid, "start": start}), encoding="utf-8")
@@ -152,7 +157,7 @@ class Supervisor:
         return bool(data)
 
     def _count(self) -> int:
-        # The kernel does not hold the superuser to a number of processes, so we count them ourselves.
+        # Without a control group the kernel does not hold the superuser to a number of processes.
         try:
             return sum(name.isdigit() for name in os.listdir(f"/proc/{self._first_pid}/root/proc"))
         except OSError:
@@ -179,8 +184,18 @@ class Supervisor:
                 self._output.feed(data)
         process.stdout.close()
         process.wait()
+        if self._group is not None:
+            remove(self._group)
         if self._record is not None:
             self._record.unlink(missing_ok=True)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []  # a kernel built without this file
 
 
 def process_start(pid: int) -> str:
