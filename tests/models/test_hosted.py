@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import time
 from typing import Any
@@ -25,6 +26,7 @@ from mainspring.messages import (
     user,
 )
 from mainspring.model import Delta, ModelSettings, ToolSpec
+from mainspring.models import close_connections, resolve
 from mainspring.models.hosted import HostedModel
 from servers import Answer, Dies, Hangs, ModelServer, Raw, Seen, Status
 
@@ -409,6 +411,22 @@ def test_one_model_serves_many_event_loops_and_closes() -> None:
 
         asyncio.run(twice())
     assert len(server.seen) == 12
+
+
+def test_whoever_ends_a_loop_can_close_all_connections(recwarn: pytest.WarningsRecorder) -> None:
+    async def main(name: str) -> None:
+        await close_connections()
+        await resolve(name).respond([user("hi")], (), ModelSettings())
+        await close_connections()
+
+    gc.collect()
+    recwarn.clear()  # other tests end their loops without closing
+    with ModelServer([Answer("ok")]) as server:
+        for _ in range(3):
+            asyncio.run(main(f"{server.url}#m"))
+    gc.collect()
+    assert not [w for w in recwarn if issubclass(w.category, ResourceWarning) and "transport" in str(w.message)]
+    assert len(server.seen) == 3
 
 
 def test_cancelling_a_call_is_no_model_error() -> None:

@@ -5,6 +5,7 @@ Nothing heavy is imported here; a provider's libraries load when one of its mode
 
 from __future__ import annotations
 
+import sys
 import threading
 
 from mainspring.errors import ModelError
@@ -37,6 +38,21 @@ def resolve(name: str) -> Model:
         if model is None:
             model = _resolved[name] = _make(name)
         return model
+
+
+async def close_connections() -> None:
+    """Close what hosted models opened on the running event loop; the next call on any loop opens anew.
+
+    For whoever ends an event loop. The embedded engine is no connection and stays.
+    """
+    hosted = sys.modules.get("mainspring.models.hosted")
+    if hosted is None:
+        return
+    with _lock:
+        models = list(_resolved.values())
+    for model in models:
+        if isinstance(model, hosted.HostedModel):
+            await model.aclose()
 
 
 def _make(name: str) -> Model:
