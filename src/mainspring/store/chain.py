@@ -38,7 +38,7 @@ def encode_payload(payload: Mapping[str, Any]) -> Stored:
             text.encode("utf-8")
             return Stored(text, None, None)
         data = text.encode("utf-8")
-    except (TypeError, ValueError) as error:  # UnicodeEncodeError is a ValueError
+    except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
         raise StoreError(f"this payload cannot be journaled: {error}; it holds {sorted(payload)}") from None
     if len(data) <= BLOB_BYTES:
         return Stored(text, None, None)
@@ -57,7 +57,10 @@ def decode_payload(text: str | bytes, where: str) -> dict[str, Any]:
 
 
 def link(previous: str, run_id: str, seq: int, at: float, kind: str, version: int, label: str, stored: Stored) -> str:
-    """The hash of one event, given the hash of the one before it."""
+    """The hash of one event, given the hash of the one before it; StoreError for names that UTF-8 cannot hold."""
     body = stored.inline if stored.inline is not None else f"blob:{stored.digest}"
     text = f"{previous}\x1f{run_id}\x1f{seq}\x1f{at!r}\x1f{kind}\x1f{version}\x1f{label}\x1f{body}"
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    try:
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    except UnicodeEncodeError as error:
+        raise StoreError(f"run {run_id!r}, event {seq} ({kind!r}) cannot be journaled: {error}") from None

@@ -241,8 +241,13 @@ class Store(Protocol):
         row: Mapping[str, Any],
         lines: Sequence[Mapping[str, Any]],
         approvals: Sequence[Mapping[str, Any]],
+        inbox: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Write an exported run back, chain checked; raises StoreError if the id exists or a line is damaged."""
+        """Write an exported run back, its fields and chain checked.
+
+        Raises:
+            StoreError: the run or an approval is there already, or a line is damaged; nothing was written.
+        """
         ...
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import threading
 import time
@@ -255,7 +254,7 @@ class SQLiteStore:
                 where = f"run {run_id}, event {seq}"
                 if seq != count:
                     raise StoreError(f"{where}: event {count} is missing; the journal was changed")
-                if digest is not None and (data is None or hashlib.sha256(data).hexdigest() != digest):
+                if digest is not None and (not isinstance(data, bytes) or hashlib.sha256(data).hexdigest() != digest):
                     raise StoreError(f"{where}: its blob {digest} is missing or was changed")
                 stored = Stored(payload, digest, None)
                 previous = link(previous, run_id, seq, at, kind, version, label, stored)
@@ -305,8 +304,7 @@ class SQLiteStore:
 
     def post(self, run_id: str, kind: str, payload: Mapping[str, Any]) -> None:
         """See the protocol."""
-        text = encode_payload({"value": dict(payload)})
-        body = text.inline if text.inline is not None else (text.data or b"").decode("utf-8")
+        body = _inbox_body(payload)
 
         def job(connection: sqlite3.Connection) -> None:
             if connection.execute("SELECT 1 FROM runs WHERE id=?", (run_id,)).fetchone() is None:
@@ -325,7 +323,7 @@ class SQLiteStore:
 
     def answer(self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = "") -> None:
         """See the protocol."""
-        body = json.dumps({"value": {"id": approval_id, "answer": state, "by": by, "reason": reason}})
+        body = _inbox_body({"id": approval_id, "answer": state, "by": by, "reason": reason})
 
         def job(connection: sqlite3.Connection) -> None:
             now = time.time()
@@ -368,9 +366,11 @@ class SQLiteStore:
         row: Mapping[str, Any],
         lines: Sequence[Mapping[str, Any]],
         approvals: Sequence[Mapping[str, Any]],
+        inbox: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """See the protocol."""
         run_id = str(row["id"])
+        items = [(run_id, i["at"], i["kind"], _inbox_body(i["payload"])) for i in inbox]
         previous = GENESIS
         rows: list[tuple[Any, ...]] = []
         blobs: list[tuple[str, bytes]] = []
@@ -423,6 +423,7 @@ class SQLiteStore:
                     for a in approvals
                 ],
             )
+            connection.executemany("INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,?,?)", items)
 
         self._writer.submit(job).result()
 
@@ -473,6 +474,11 @@ def _apply(connection: sqlite3.Connection, run_id: str, changes: Changes, now: f
         )
     for item in changes.taken:
         connection.execute("DELETE FROM inbox WHERE id=? AND run_id=?", (item, run_id))
+
+
+def _inbox_body(payload: Mapping[str, Any]) -> str:
+    stored = encode_payload({"value": dict(payload)})
+    return stored.inline if stored.inline is not None else (stored.data or b"").decode("utf-8")
 
 
 def _event(row: tuple[Any, ...]) -> Event:

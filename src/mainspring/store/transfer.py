@@ -1,19 +1,57 @@
 """Runs as JSON lines: for audits, backups and moving a run to another home.
 
-The first line is a header, then one line an event with its whole payload and hash, then the approvals.
+The first line is a header, then one line an event with its whole payload and hash, then the approvals, and what
+the run has not taken from its inbox yet.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 from mainspring.errors import JournalVersionError, StoreError
-from mainspring.store.protocol import Store
+from mainspring.store.protocol import ApprovalState, Store
 
 FORMAT = 1
+
+_TEXT, _MAYBE_TEXT = (str,), (str, type(None))
+_TIME, _MAYBE_TIME = (float, int), (float, int, type(None))
+_COUNT, _MAYBE_COUNT = (int,), (int, type(None))
+_OBJECT = (dict,)
+
+#: What each line must hold, checked before a store sees any of it.
+_RUN = {
+    "id": _TEXT,
+    "agent": _TEXT,
+    "task": _TEXT,
+    "status": _TEXT,
+    "created_at": _TIME,
+    "updated_at": _TIME,
+    "epoch": _COUNT,
+    "head_seq": _COUNT,
+    "wake_at": _MAYBE_TIME,
+    "parent": _MAYBE_TEXT,
+}
+_EVENT = {
+    "seq": _COUNT,
+    "at": (float,),  # the hash covers how it is written
+    "kind": _TEXT,
+    "version": _COUNT,
+    "label": _TEXT,
+    "payload": _OBJECT,
+    "hash": _TEXT,
+}
+_APPROVAL = {
+    "id": _TEXT,
+    "digest": _TEXT,
+    "state": _TEXT,
+    "expires_at": _MAYBE_TIME,
+    "answered_by": _MAYBE_TEXT,
+    "used_seq": _MAYBE_COUNT,
+}
+_INBOX = {"at": _TIME, "kind": _TEXT, "payload": _OBJECT}
 
 
 def export_run(store: Store, run_id: str, out: TextIO) -> int:
@@ -31,6 +69,8 @@ def export_run(store: Store, run_id: str, out: TextIO) -> int:
         _line(out, {"event": value})
     for approval in store.approvals(run_id=run_id):
         _line(out, {"approval": asdict(approval)})
+    for item in store.inbox(run_id):
+        _line(out, {"inbox": {"at": item.at, "kind": item.kind, "payload": item.payload}})
     return count
 
 
@@ -44,35 +84,53 @@ def import_run(store: Store, lines: Iterable[str]) -> str:
     header: dict[str, Any] | None = None
     events: list[dict[str, Any]] = []
     approvals: list[dict[str, Any]] = []
+    inbox: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"line {number} is no JSON ({error}); nothing was imported") from None
         if not isinstance(value, dict):
             raise StoreError(f"line {number} is no JSON object; nothing was imported")
         if header is None:
             version = value.get("mainspring_export")
-            if not isinstance(version, int) or not isinstance(value.get("run"), dict):
+            if type(version) is not int or not isinstance(value.get("run"), dict):
                 raise StoreError("this is no export of a Mainspring run: its first line is no header")
             if version > FORMAT:
-                raise JournalVersionError(f"the export has format {version}; this Mainspring knows {FORMAT}")
-            header = value["run"]
+                raise JournalVersionError(
+                    f"the export has format {version}, and this Mainspring knows formats up to {FORMAT}; "
+                    "update Mainspring (nothing was imported)"
+                )
+            header = _checked(value["run"], _RUN, number)
         elif "event" in value:
-            events.append(value["event"])
+            events.append(_checked(value["event"], _EVENT, number))
         elif "approval" in value:
-            approvals.append(value["approval"])
+            approval = _checked(value["approval"], _APPROVAL, number)
+            if approval["state"] not in get_args(ApprovalState):
+                raise StoreError(f"line {number}: unknown state {approval['state']!r}; nothing was imported")
+            approvals.append(approval)
+        elif "inbox" in value:
+            inbox.append(_checked(value["inbox"], _INBOX, number))
         else:
-            raise StoreError(f"line {number} is neither event nor approval; nothing was imported")
+            raise StoreError(f"line {number} is no event, approval or inbox item; nothing was imported")
     if header is None:
         raise StoreError("the export is empty")
-    try:
-        store.restore(header, events, approvals)
-    except (KeyError, TypeError) as error:
-        raise StoreError(f"the export is damaged ({error!r}); nothing was imported") from None
+    store.restore(header, events, approvals, inbox)
     return str(header["id"])
+
+
+def _checked(value: Any, fields: Mapping[str, tuple[type, ...]], number: int) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise StoreError(f"line {number} is damaged: no JSON object in it; nothing was imported")
+    for name, types in fields.items():
+        if name not in value:
+            raise StoreError(f"line {number} is damaged: {name!r} is missing; nothing was imported")
+        found = value[name]
+        if not isinstance(found, types) or isinstance(found, bool) or (isinstance(found, int) and found >= 2**63):
+            raise StoreError(f"line {number} is damaged: {name!r} is {str(found)[:80]!r}; nothing was imported")
+    return value
 
 
 def _line(out: TextIO, value: dict[str, Any]) -> None:

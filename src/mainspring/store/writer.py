@@ -15,6 +15,14 @@ from mainspring.errors import MainspringError, StoreError
 Job: TypeAlias = Callable[[sqlite3.Connection], Any]
 
 _GROUP = 256
+#: Failures of one job that say nothing about the file: a row that exists, a value that SQLite cannot take.
+_OF_THE_JOB = (
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    ValueError,
+)
 
 
 class Writer:
@@ -30,6 +38,7 @@ class Writer:
         self._name = name
         self._broken: StoreError | None = None
         self._closed = False
+        self._closing = threading.Lock()  # no job may be queued behind the mark that ends the thread
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._main, name="mainspring-writer", daemon=True)
         self._thread.start()
@@ -45,18 +54,21 @@ class Writer:
         future: Future[Any] = Future()
         # From here on nobody can cancel it: a task that stops waiting must not take the answer's place away.
         future.set_running_or_notify_cancel()
-        if self._closed:
-            future.set_exception(StoreError(f"the journal {self._name} is closed"))
-        else:
-            self._queue.put((job, future))
+        with self._closing:
+            if not self._closed:
+                self._queue.put((job, future))
+                return future
+        future.set_exception(StoreError(f"the journal {self._name} is closed"))
         return future
 
     def close(self) -> None:
         """Finish what is queued and stop."""
-        if not self._closed:
+        with self._closing:
+            if self._closed:
+                return
             self._closed = True
             self._queue.put(None)
-            self._thread.join(timeout=30)
+        self._thread.join(timeout=30)
 
     def _main(self) -> None:
         try:
@@ -106,9 +118,9 @@ class Writer:
                     connection.execute("SAVEPOINT job")
                 try:
                     value = job(connection)
-                except MainspringError as error:
+                except (MainspringError, *_OF_THE_JOB) as error:
                     connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
-                    results.append((future, None, error))
+                    results.append((future, None, self._refusal(error)))
                     if alone:
                         break
                 else:
@@ -127,6 +139,13 @@ class Writer:
                 future.set_exception(refused)
             else:
                 future.set_result(value)
+
+    def _refusal(self, error: Exception) -> MainspringError:
+        if isinstance(error, MainspringError):
+            return error
+        refusal = StoreError(f"the journal {self._name} does not take this: {error}; nothing of it was written")
+        refusal.__cause__ = error
+        return refusal
 
     def _fail(self, connection: sqlite3.Connection, batch: list[tuple[Job, Future[Any]]], error: BaseException) -> None:
         if isinstance(error, sqlite3.Error):
