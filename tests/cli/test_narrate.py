@@ -49,8 +49,8 @@ def test_a_run_from_start_to_end() -> None:
     assert lines == [
         "clerk · local · /w",
         "hm",
-        "step 1/50 · 4.1k tokens · $0.00/$2.00",
         "I look.",
+        "step 1/50 · 4.1k tokens · $0.00/$2.00",
         '→ read_file path="a.py"',
         "✓ read_file 0.2s  one (+1 lines)",
         "step 2/50 · 4.2k tokens · $0.50/$2.00",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from mainspring.runtime.run import Pending
 
 _HERE = "mainspring.cli.approvals"
+_ANSWERS: dict[str, Literal["happened", "did_not", "abort"]] = {
+    "happened": "happened",
+    "did-not": "did_not",
+    "abort": "abort",
+}
 
 
 @click.group(
@@ -132,7 +137,7 @@ def deny(id_: str, by: str | None, reason: str, json_: bool) -> None:
 @click.option(
     "--answer",
     required=True,
-    type=click.Choice(["happened", "did-not", "abort"]),
+    type=click.Choice(list(_ANSWERS)),
     help="What is true of the call; `abort` ends the run.",
 )
 @click.option("--value", metavar="TEXT", help="With `happened`: what the call returned.")
@@ -147,7 +152,7 @@ def settle(id_: str, answer: str, value: str | None, by: str | None, json_: bool
     if value is not None and answer != "happened":
         raise click.UsageError("--value says what the call returned, so it goes with --answer happened")
     item = _of_kind(pending(id_), "doubt")
-    item.settle("did_not" if answer == "did-not" else answer, by=by or whoami(), value=value)
+    item.settle(_ANSWERS[answer], by=by or whoami(), value=value)
     _said(item, answer, by, json_)
 
 

@@ -51,9 +51,7 @@ def list_(json_: bool) -> None:
             )
             continue
         also = " (also `local`)" if size == DEFAULT else ""
-        state = (
-            "here" if here else f"{bytes_text(weights.size)} to download, at first use or with `models fetch {name}`"
-        )
+        state = "here" if here else f"{bytes_text(weights.size)} to download: mainspring models fetch {name}"
         rows.append((name, weights.title + also, state))
     if json_:
         for form, what, needs in _FORMS:

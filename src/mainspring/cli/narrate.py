@@ -82,7 +82,8 @@ class Narrator:
         self.tally = Tally()
         self.doing = "starting"
         self.run_id = ""
-        self._held: Line | None = None  # the words of an answer without calls: final, unless more follows
+        self._last_word = False  # the newest answer has no calls, so it is final unless more follows
+        self._held: Line | None = None  # its words
 
     def adopt(self, run: Run) -> None:
         """Count on from what a resumed run spent before."""
@@ -106,12 +107,14 @@ class Narrator:
             if not (event.kind == "run.ended" and event.payload.get("status") == "done" and self.hide_answer):
                 lines.insert(0, held)
         if event.kind == "model.answered":
-            self._hold_last(lines)
+            self._hold(lines)
         return lines
 
-    def _hold_last(self, lines: list[Line]) -> None:
-        if lines and lines[-1].style == "spent" and len(lines) > 1 and lines[-2].style == "say":
-            self._held = lines.pop(-2)
+    def _hold(self, lines: list[Line]) -> None:
+        if self._last_word:
+            said = [line for line in lines if line.style == "say"]
+            self._held = said[0] if said else None
+            lines[:] = [line for line in lines if line.style != "say"]
 
     def _run_started(self, p: Mapping[str, Any]) -> Iterable[Line]:
         self.tally.limits = p.get("limits") or {}
@@ -149,6 +152,7 @@ class Narrator:
         if message.usage is not None:
             self.tally.usage = self.tally.usage + message.usage
         self.doing = "deciding"
+        self._last_word = not message.tool_calls
         yield from self._spoken(message)
         spent = message.usage
         if spent is not None and (spent.tokens or spent.usd):

@@ -10,7 +10,7 @@ from mainspring.cli import origin
 from mainspring.cli.approvals import by_option, json_option
 from mainspring.cli.find import load, whoami
 from mainspring.cli.output import Output, note
-from mainspring.errors import DeclarationError
+from mainspring.errors import DeclarationError, StoreError
 
 if TYPE_CHECKING:
     from mainspring.agent import Agent
@@ -136,9 +136,29 @@ def undo(id_: str, last: int | None, all_: bool, compaction: bool, by: str | Non
         run.undo_compaction(by=by or whoami())
         _undone(output, json_, run.id, ["the newest compaction"])
         return
-    from mainspring.tools.undo import undo as undo_edits
+    if run.status == "running":
+        raise StoreError(f"run {run.id} is working; pause it first (Ctrl-C there), or cancel it")
+    undone: list[str] = []
+    try:
+        _take_back(run, None if all_ else last or 1, undone)
+    finally:
+        _undone(output, json_, run.id, undone)
+        if undone and run.status not in ("done", "cancelled"):
+            run.send("I took back some of your edits: " + "; ".join(undone), by=by or whoami())
 
-    _undone(output, json_, run.id, [str(x) for x in undo_edits(run.id, None if all_ else last or 1)])
+
+def _take_back(run: Run, last: int | None, undone: list[str]) -> None:
+    """Undo edits, newest first, and say each in `undone`; what was taken back before does not count."""
+    from mainspring.tools.undo import list_edits, undo_edit
+
+    if run.workspace is None:
+        return
+    for edit in reversed(list_edits(run.events())):
+        if last is not None and len(undone) >= last:
+            return
+        said = undo_edit(run.home, run.workspace, edit.payload)
+        if "already is" not in said:
+            undone.append(said)
 
 
 def _undone(output: Output, json_: bool, run_id: str, what: list[str]) -> None:
@@ -146,6 +166,6 @@ def _undone(output: Output, json_: bool, run_id: str, what: list[str]) -> None:
         output.json({"run_id": run_id, "undone": what})
         return
     for item in what:
-        output.text(f"undone: {item}")
+        output.text(item)
     if not what:
-        note("nothing to undo")
+        note("nothing was undone")

@@ -148,7 +148,7 @@ class LiveView:
 
         text = Text(line.text, style=STYLES[line.style])
         inside = 2 if line.style in ("call", "result", "error", "think", "spent") else 0
-        return Padding(text, (0, 0, 0, inside)) if inside else text
+        return Padding(text, (0, 0, 0, inside), expand=False) if inside else text
 
     def _now(self) -> RenderableType:
         from rich.console import Group
