@@ -116,9 +116,9 @@ def test_a_broken_call_can_be_sent_back() -> None:
 
 
 def test_calls_with_the_same_id_are_told_apart() -> None:
-    with ModelServer([Answer(calls=[("0", "add", "{}"), ("0", "add", "{}")])]) as server:
+    with ModelServer([Answer(calls=[("0", "add", "{}")] * 10_000)]) as server:
         answer = ask(model_at(server), tools=(ADD,))
-    assert len({c.id for c in answer.tool_calls}) == 2
+    assert len({c.id for c in answer.tool_calls}) == 10_000
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -206,6 +206,17 @@ def test_more_effort_is_more_thinking() -> None:
     assert budgets[0] == 0
 
 
+def test_a_thinking_budget_leaves_room_for_the_answer() -> None:
+    with ModelServer([Answer("ok")]) as server:
+        model = model_at(server, "anthropic")
+        ask(model, effort="high", max_output_tokens=500, temperature=0.5)
+        ask(model, effort="none", max_output_tokens=500, temperature=0.5)
+        thinking, plain = (seen.body for seen in server.seen)
+    assert thinking["max_tokens"] == thinking["thinking"]["budget_tokens"] + 500
+    assert "temperature" not in thinking
+    assert (plain["max_tokens"], plain["temperature"]) == (500, 0.5)
+
+
 def test_openai_gets_a_cache_key_an_effort_and_no_run_id() -> None:
     with ModelServer([Answer("ok")]) as server:
         said = ask(model_at(server, "openai-responses"), effort="high", run_id="run-7")
@@ -245,7 +256,7 @@ def test_settings_reach_the_request() -> None:
     assert body["seed"] == 3
     assert body["top_p"] == 0.25
     assert body["mirostat"] == 1
-    assert 77 in (body.get("max_tokens"), body.get("max_completion_tokens"))
+    assert body["max_tokens"] == 77
     assert body["response_format"]["json_schema"]["schema"]["required"] == ["x"]
 
 

@@ -127,6 +127,11 @@ def _at_url(address: Address, url: str) -> ProviderModel:
     provider = OpenAICompatibleProvider(urlsplit(url).netloc, base_url=url, api_key=key)
     # Without a finish reason nobody can tell an answer that ended from a server that died while writing it.
     profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+    model = OpenAIChatModel(address.model, provider=provider, profile=profile)
+    if model.profile.get("supports_thinking", False):
+        return model
+    # Every server knows `max_tokens`; only OpenAI's own thinking models refuse it for the longer name.
+    profile["openai_chat_supports_max_completion_tokens"] = False
     return OpenAIChatModel(address.model, provider=provider, profile=profile)
 
 

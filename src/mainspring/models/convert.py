@@ -215,8 +215,8 @@ def _part(part: theirs.ModelResponsePart, seen: set[str]) -> ours.Part | None:
             return ours.ThinkingPart(valid_text(part.content), part.signature)
         case theirs.ToolCallPart():
             id = valid_text(part.tool_call_id)
-            while id in seen:  # some servers number every call 0; answers are paired by id
-                id += "+"
+            if id in seen:  # some servers number every call 0; answers are paired by id
+                id = f"{id}+{len(seen)}"
             seen.add(id)
             arguments, invalid = read_arguments(part.args)
             return ours.ToolCallPart(id, valid_text(part.tool_name), arguments, invalid)

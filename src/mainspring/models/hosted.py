@@ -176,11 +176,23 @@ class HostedModel:
             options["temperature"] = settings.temperature
         if settings.seed is not None:
             options["seed"] = settings.seed
+        self._make_room_for_thinking(options)
         if settings.run_id and model.system == "openai":
             # Requests with one key go to the machine that holds the prefix; the run's id itself stays here.
             options["openai_prompt_cache_key"] = hashlib.sha256(settings.run_id.encode()).hexdigest()[:32]
         known = {key: value for key, value in options.items() if key not in model.unsupported_settings}
         return known | dict(settings.extra)
+
+    def _make_room_for_thinking(self, options: dict[str, Any]) -> None:
+        """Claude models that think within a budget count it as output and take no temperature beside it."""
+        effort = options.get("thinking")
+        if not effort or not self.thinks or self._profile.get("anthropic_supports_adaptive_thinking", True):
+            return
+        from pydantic_ai.profiles.anthropic import ANTHROPIC_THINKING_BUDGET_MAP
+
+        options.pop("temperature", None)
+        if "max_tokens" in options:
+            options["max_tokens"] += ANTHROPIC_THINKING_BUDGET_MAP[effort]
 
     async def _stream(
         self,
