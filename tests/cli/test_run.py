@@ -196,9 +196,6 @@ def test_a_killed_run_is_called_interrupted_and_its_call_is_settled_by_a_person(
 
 
 def test_two_processes_resume_one_run(home: Path, desk: Path) -> None:
-    mainspring("run", "Dawdle", "-a", f"{CLERK}:slow", "-w", desk, "--limit", "steps=1", home=home, expect=1)
-    for name in ("dawdling", "dawdled"):
-        (desk / name).unlink(missing_ok=True)
     run = begin(home, desk, "run", "Dawdle", "-a", f"{CLERK}:slow", "-w", str(desk))
     until((desk / "dawdling").exists, run)
     second = mainspring("runs", "resume", "last", home=home, expect=1)

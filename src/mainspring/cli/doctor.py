@@ -71,9 +71,9 @@ def checks() -> Iterator[Check]:
     yield from _guarded("journal", _journal)
     yield _disk()
     yield from _guarded("sandbox", _sandbox)
-    local = list(_guarded("local model", _local))
-    yield from local
-    yield _keys(any(check.ok for check in local))
+    keys = _keys()
+    yield from _guarded("local model", lambda: _local(needed=not keys.ok))
+    yield keys
     yield _uv()
 
 
@@ -143,21 +143,22 @@ def _sandbox() -> Iterator[Check]:
     yield Check("sandbox", works, True, found, fix)
 
 
-def _local() -> Iterator[Check]:
+def _local(needed: bool) -> Iterator[Check]:
+    """The local model; needed when there is no key for another one. Memory comes and goes, so it never is."""
     from mainspring.models.local.doctor import status
 
-    for item in status():
-        yield Check(*item)
+    for name, ok, found, fix in status():
+        yield Check(name, ok, needed and not name.startswith("memory"), found, fix)
 
 
-def _keys(other_model: bool) -> Check:
+def _keys() -> Check:
     names = sorted(
         name
         for name, value in os.environ.items()
         if value and (name.endswith("_API_KEY") or name.startswith("MAINSPRING_KEY_"))
     )
     fix = "set a provider's key, such as ANTHROPIC_API_KEY or OPENAI_API_KEY, to use its models"
-    return Check("provider keys", bool(names), not other_model, ", ".join(names) or "none set", fix)
+    return Check("provider keys", bool(names), False, ", ".join(names) or "none set", fix)
 
 
 def _uv() -> Check:

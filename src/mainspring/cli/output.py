@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -82,8 +83,14 @@ class Output:
         return cls(sys.stdout)
 
     @property
-    def stream(self) -> TextIO:
-        """The stream itself, for those who write long things. Raises OutputGoneError when it is closed."""
+    def utf8(self) -> TextIO:
+        """The stream as UTF-8, whatever the locale, for files passed through. Raises OutputGoneError."""
+        stream = self._open_stream()
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="strict")
+        return stream
+
+    def _open_stream(self) -> TextIO:
         if 1 in _closed:
             raise OutputGoneError("standard output is closed; open it, or send it to a file")
         return self._stream
@@ -97,7 +104,7 @@ class Output:
         self._write(json.dumps(value, default=_jsonable) + "\n")
 
     def _write(self, text: str) -> None:
-        stream = self.stream
+        stream = self._open_stream()
         try:
             stream.write(text)
             stream.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def export(id_: str, path: Path | None) -> None:
         run.export(path)
         note(f"exported {run.id} to {path}")
         return
-    run.export(Output.plain().stream)
+    run.export(Output.plain().utf8)
 
 
 @click.command("import")
@@ -101,7 +102,7 @@ def import_(path: str, json_: bool) -> None:
     from mainspring.runtime.run import Run
 
     try:
-        run = Run.import_(sys.stdin if path == "-" else Path(path))
+        run = Run.import_(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8") if path == "-" else Path(path))
     except UnicodeDecodeError as error:
         raise StoreError(f"{path} is no export of a run: not valid UTF-8 at byte {error.start}") from None
     output = Output.plain()

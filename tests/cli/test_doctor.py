@@ -1,0 +1,55 @@
+"""`mainspring doctor` and `models`: what is there, what is missing."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from cli_program import json_lines, mainspring
+
+CLERK = Path(__file__).with_name("clerk.py")
+SECRET = "sk-not-to-be-shown"
+
+
+def test_the_doctor_names_every_part_and_no_secret(tmp_path: Path) -> None:
+    done = mainspring("doctor", "--json", home=tmp_path, expect=None, SOME_API_KEY=SECRET)
+    checks = {check["name"]: check for check in json_lines(done.stdout)}
+    assert {"python", "home", "journal", "disk", "sandbox", "local engine", "provider keys", "uv"} <= set(checks)
+    assert "SOME_API_KEY" in checks["provider keys"]["found"]
+    assert done.returncode == (0 if all(c["ok"] for c in checks.values() if c["needed"]) else 1)
+    assert all(check["ok"] or check["fix"] for check in checks.values())
+    told = mainspring("doctor", home=tmp_path, expect=done.returncode, SOME_API_KEY=SECRET)
+    assert SECRET not in done.stdout + done.stderr + told.stdout + told.stderr
+    for check in checks.values():
+        assert f"{check['name']}: " in told.stdout
+
+
+def test_a_home_that_cannot_be_used_is_found(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = mainspring("doctor", "--json", home=tmp_path / "file" / "home", expect=1)
+    checks = {check["name"]: check for check in json_lines(done.stdout)}
+    assert not checks["home"]["ok"]
+    assert "uv" in checks  # the rest is looked at all the same
+
+
+def test_a_changed_journal_is_found(tmp_path: Path) -> None:
+    mainspring("run", "Look", "-q", "-a", f"{CLERK}:reader", home=tmp_path)
+    with sqlite3.connect(tmp_path / "journal.db") as database:
+        database.execute("UPDATE events SET payload=replace(payload, 'Look', 'Leak') WHERE seq=1")
+    done = mainspring("doctor", "--json", home=tmp_path, expect=1)
+    [journal] = [check for check in json_lines(done.stdout) if check["name"] == "journal"]
+    assert not journal["ok"]
+    assert "event 1" in journal["found"]
+
+
+def test_the_models(tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    listed = mainspring("models", home=tmp_path, MAINSPRING_CACHE=cache).stdout
+    assert "local:0.5b" in listed
+    lines = json_lines(mainspring("models", "list", "--json", home=tmp_path, MAINSPRING_CACHE=cache).stdout)
+    local = [line for line in lines if "cached" in line]
+    assert {line["name"] for line in local} == {"local:0.5b", "local:1.5b"}
+    assert not any(line["cached"] for line in local)
+    assert sum(line["default"] for line in local) == 1
+    wrong = mainspring("models", "fetch", "local:9b", home=tmp_path, expect=1, MAINSPRING_CACHE=cache)
+    assert "there is no local model '9b'" in wrong.stderr
