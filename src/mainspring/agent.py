@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mainspring.guard import Policy
     from mainspring.runtime.run import Run, RunEvent
 
-Task: TypeAlias = "str | Message | Sequence[str | Part]"
+Task: TypeAlias = "str | Message | Sequence[Message] | Sequence[str | Part]"
 
 #: Agents declared in this process by name, so that `Run.load(id).resume_sync()` finds its declaration again.
 declared: dict[str, Agent] = {}
@@ -44,6 +45,14 @@ class Limits:
     tool_failures: int | None = 20
     repeats: int | None = 6
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            number = getattr(self, field.name)
+            if number is not None and (
+                isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf
+            ):
+                raise DeclarationError(f"limit {field.name!r} must be a positive number or None, not {number!r}")
+
     @classmethod
     def of(cls, value: Limits | Mapping[str, float | None] | None) -> Limits:
         """Limits from a mapping such as ``{"usd": 2, "steps": 200}``; raises DeclarationError."""
@@ -51,12 +60,12 @@ class Limits:
             return cls()
         if isinstance(value, Limits):
             return value
+        if not isinstance(value, Mapping):
+            raise DeclarationError(f"limits are a mapping such as {{'usd': 2, 'steps': 200}}, not {value!r}")
         known = {f.name for f in fields(cls)}
-        for key, number in value.items():
+        for key in value:
             if key not in known:
                 raise DeclarationError(f"limit {key!r} is unknown; known are {sorted(known)}")
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int | float) or number <= 0):
-                raise DeclarationError(f"limit {key!r} must be a positive number or None, not {number!r}")
         return cls(**value)  # type: ignore[arg-type]
 
 
@@ -112,6 +121,18 @@ class Agent:
         self.name = name
         self.models: tuple[str | Model, ...] = _models(name, model)
         self.instructions = instructions
+        if isinstance(tools, str | Tool) or not isinstance(tools, Iterable):
+            raise DeclarationError(f"agent {name!r}: tools is a list of tools, not {tools!r}")
+        if policy is not None and not hasattr(policy, "decide"):
+            raise DeclarationError(f"agent {name!r}: policy must be a Policy, not {policy!r}")
+        if check is not None and not callable(check):
+            raise DeclarationError(f"agent {name!r}: check must be a function, not {check!r}")
+        if isinstance(model_retries, bool) or not isinstance(model_retries, int) or model_retries < 1:
+            raise DeclarationError(
+                f"agent {name!r}: model_retries must be a whole number from 1, not {model_retries!r}"
+            )
+        if not isinstance(model_timeout_s, int | float) or not 0 < model_timeout_s < math.inf:
+            raise DeclarationError(f"agent {name!r}: model_timeout_s must be positive seconds, not {model_timeout_s!r}")
         self.tools: dict[str, Tool] = {}
         for item in tools:
             made = as_tool(item)

@@ -63,6 +63,10 @@ class ModelError(MainspringError):
         self.status = status
 
 
+class ContextWindowError(ModelError):
+    """The prompt is longer than the model's context window; the loop folds the context and tries again."""
+
+
 class ToolError(MainspringError):
     """Raise it inside a tool to answer the model with a plain error instead of a crash report."""
 

@@ -138,3 +138,25 @@ def test_a_note_that_is_done_is_dropped(tmp_path: Path) -> None:
     ]
     run = Agent("x", model=Recorder(script), tools=[dump]).run_sync("go", home=tmp_path)
     assert run.state.notes == [{"kind": "todo", "text": "b"}]
+
+
+def test_a_context_that_the_model_finds_too_long_is_folded(tmp_path: Path) -> None:
+    from mainspring.errors import ContextWindowError
+
+    class Narrow(Recorder):
+        """Says that it takes more than it does."""
+
+        async def respond(self, messages: Sequence[Message], tools: Any, settings: Any) -> Message:
+            if sum(len(str(encode(m))) for m in messages) > 30_000:
+                raise ContextWindowError("too long")
+            return await super().respond(messages, tools, settings)
+
+    model = Narrow([call("dump", n=i) for i in range(30)] + ["end"], window=16_000)
+    run = Agent("x", model=model, tools=[dump]).run_sync("go", home=tmp_path)
+    assert run.status == "done"
+    assert any(e.kind == "context.compacted" for e in run.events())
+    assert run.replay().identical
+    # A task that alone is too long cannot be folded: the run says so.
+    run = Agent("y", model=Narrow(["end"], window=16_000)).run_sync("x" * 40_000, home=tmp_path)
+    assert run.status == "failed"
+    assert "too long" in run.reason

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_ai import exceptions as theirs
 
-from mainspring.errors import ModelError
+from mainspring.errors import ContextWindowError, ModelError
 from mainspring.models.convert import valid_text
 
 _RETRYABLE = frozenset({408, 409, 425, 429})
@@ -50,7 +50,7 @@ def _from_status(error: theirs.ModelHTTPError, name: str, check: str) -> ModelEr
     if isinstance(error, theirs.ModelQuotaExceededError):
         return final(f"{name}: the account's quota or credit is used up{said}; top it up or use another model")
     if isinstance(error, theirs.ModelContextWindowExceededError):
-        return final(f"{name}: the conversation is longer than its context window{said}")
+        return ContextWindowError(f"{name}: the conversation is longer than its context window{said}", status=status)
     if status in (401, 403):
         return final(f"{name} refused the credentials (status {status}){said}; check {check}")
     if status == 404:

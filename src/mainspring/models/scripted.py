@@ -33,9 +33,7 @@ class ScriptedModel:
         self.calls = 0
         self._raised: set[int] = set()
 
-    async def respond(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings
-    ) -> Message:
+    async def respond(self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings) -> Message:
         """The next line of the script, as an assistant's message."""
         self.calls += 1
         index = sum(1 for message in messages if message.role == "assistant") + len(self._raised)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sys
 import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -117,12 +118,22 @@ _T = TypeVar("_T")
 
 def run_blocking(work: Coroutine[Any, Any, _T]) -> _T:
     """Run `work` to its end; inside a running event loop (a notebook, say) in a thread, blocking that loop."""
+
+    async def main() -> _T:
+        try:
+            return await work
+        finally:
+            # Providers' connections belong to this loop, which ends here.
+            models = sys.modules.get("mainspring.models")
+            if models is not None:
+                await models.close_connections()
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        return asyncio.run(main())
     with ThreadPoolExecutor(1, thread_name_prefix="mainspring-run") as pool:
-        return pool.submit(asyncio.run, work).result()
+        return pool.submit(asyncio.run, main()).result()
 
 
 def new_run_id() -> str:

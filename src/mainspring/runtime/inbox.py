@@ -39,7 +39,9 @@ def _record(journal: Journal, item: InboxItem) -> None:
         reach("approval.taken")
         journal.record("approval.answered", payload, USER)
     elif item.kind == "doubt.answered":
-        if any(c.intent == payload["intent"] and c.stage == "parked" for c in state.calls.values()):
+        # An answer about an earlier attempt says nothing of the latest one; it is dropped and the doubt stays open.
+        about = (payload["intent"], payload["attempt"])
+        if any((c.intent, c.attempts) == about and c.stage == "parked" for c in state.calls.values()):
             journal.record("doubt.answered", payload, USER)
     elif item.kind == "context.restored" and state.compactions:
         journal.record("context.restored", {"by": payload["by"]}, USER)

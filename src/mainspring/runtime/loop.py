@@ -37,7 +37,7 @@ from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.output import MAX_REJECTIONS, OutputType, judge
 from mainspring.runtime.state import CallState
-from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Thinker
+from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Thinker, TooLong
 from mainspring.store import ApprovalRequest
 from mainspring.tool import Tool
 
@@ -123,6 +123,9 @@ class Engine:
                 await self._refuse_at_limit()
             case Exhausted(reason):
                 await self._end("failed", reason, _last_words(state.plain))
+            case TooLong(reason):
+                if not await self._compact(await self._thinker.window() // 2):
+                    await self._end("failed", reason, _last_words(state.plain))
             case Asleep(wake_at, reason):
                 await self._wait("waiting", reason, wake_at)
 
@@ -144,13 +147,16 @@ class Engine:
             )
 
     async def _compact_if_needed(self) -> None:
+        window = await self._thinker.window()
+        if self.state.context.chars / CHARS_PER_TOKEN > window * START_SHARE:
+            await self._compact(window)
+
+    async def _compact(self, window: int) -> bool:
+        """Fold the older steps; False when there is nothing more to fold."""
         state = self.state
-        window = self._thinker.window
-        if state.context.chars / CHARS_PER_TOKEN <= window * START_SHARE:
-            return
         plan = plan_compaction(state.plain, state.boundaries, state.head, window)
         if plan is None or (state.compactions and plan[1] <= state.compactions[-1].get("end", 0)):
-            return  # nothing more can be folded; the provider will say if it is too long
+            return False
         first, end = plan
         folded = state.plain[first:end]
         summary, usage = await self._summary()
@@ -169,11 +175,12 @@ class Engine:
             },
             state.label,
         )
+        return True
 
     async def _summary(self) -> tuple[str, dict[str, Any] | None]:
         """The model's own summary; without one the digest of calls has to do."""
         try:
-            model = self._thinker.model(0)
+            model = await self._thinker.model(0)
             messages = [
                 *for_model(self.state.context, getattr(model, "takes", frozenset())),
                 note(SUMMARY_ORDER),

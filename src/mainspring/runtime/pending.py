@@ -16,7 +16,7 @@ class Pending:
     """Something that a run waits for a person to decide.
 
     Args:
-        id: of the approval, or of the doubt (``RUN:SEQ`` of its intent).
+        id: of the approval, or of the doubt (``RUN:INTENT.ATTEMPT``: another attempt is another doubt).
         kind: ``"approval"`` (may this call be made?) or ``"doubt"`` (did this call take effect?).
         arguments: exactly what would be, or was, passed.
         reason: why a person is asked.
@@ -81,12 +81,21 @@ class Pending:
         Args:
             answer: ``"happened"`` (the model is told so, with `value` as the tool's answer), ``"did_not"`` (the call
                 is made again, under the same intent and key) or ``"abort"`` (it is given up).
+
+        Raises:
+            ApprovalError: it is an approval, was settled already, or the call was tried again since.
         """
+        from mainspring.runtime.run import Run
+
         self._must_be("doubt")
         if answer not in ("happened", "did_not", "abort"):
             raise ApprovalError(f"a doubt is settled by 'happened', 'did_not' or 'abort', not {answer!r}")
+        if self.id not in {p.id for p in Run.load(self.run_id, self.home).pending()}:
+            raise ApprovalError(f"doubt {self.id} was settled already, or its call was tried again since: look anew")
+        intent, _, attempt = self.id.rpartition(":")[2].partition(".")
         payload = {
-            "intent": int(self.id.rpartition(":")[2]),
+            "intent": int(intent),
+            "attempt": int(attempt),
             "answer": answer,
             "by": checked_name(by),
             "value": value,

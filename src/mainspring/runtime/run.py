@@ -158,16 +158,20 @@ class Run:
     def pending(self) -> builtins.list[Pending]:
         """Approvals and doubts that wait for a person."""
         state = self.state
-        answered = {item.payload["intent"] for item in self._store.inbox(self.id) if item.kind == "doubt.answered"}
+        answered = {
+            (item.payload["intent"], item.payload["attempt"])
+            for item in self._store.inbox(self.id)
+            if item.kind == "doubt.answered"
+        }
         found: builtins.list[Pending] = []
         for call in state.open_calls:
             if call.stage == "asked" and call.approval is not None:
                 row = self._store.approval(call.approval)
                 if row.state == "pending":
                     found.append(self._pending(call, row.id, "approval", row.digest, row.expires_at))
-            elif call.stage == "parked" and call.intent not in answered:
+            elif call.stage == "parked" and (call.intent, call.attempts) not in answered:
                 digest = str(call.intended["digest"])
-                found.append(self._pending(call, f"{self.id}:{call.intent}", "doubt", digest, None))
+                found.append(self._pending(call, f"{self.id}:{call.intent}.{call.attempts}", "doubt", digest, None))
         return found
 
     def _pending(

@@ -310,6 +310,7 @@ class RunState:
 
     def _on_context_compacted(self, event: Event, p: dict[str, Any]) -> None:
         self.compactions.append(p)
+        self.model_failures = [f for f in self.model_failures if f["retryable"]]  # a prompt too long may fit now
         if p.get("usage"):
             self.usage += self._priced(decode_usage(p["usage"]))
         self.context = fold_compaction(p, self.plain)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mainspring.agent import Agent
-from mainspring.errors import MainspringError, ModelError
+from mainspring.errors import ContextWindowError, MainspringError, ModelError
 from mainspring.label import MODEL
 from mainspring.messages import (
     FilePart,
@@ -58,6 +58,13 @@ class Asleep:
 
 
 @dataclass(frozen=True, slots=True)
+class TooLong:
+    """The context does not fit the model's window, whatever we thought of its size."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """A person wants something first; the call was given up and may be made again."""
 
@@ -73,6 +80,7 @@ class Thinker:
         self._models: dict[int, Model] = {}
         self._timeout: asyncio.Timeout | None = None  # of the call that is under way
         self._interrupted = False
+        self._too_long: str | None = None
 
     def interrupt(self) -> None:
         """Give up the model call that is under way, if there is one."""
@@ -80,7 +88,7 @@ class Thinker:
             self._interrupted = True
             self._timeout.reschedule(asyncio.get_running_loop().time())
 
-    def model(self, index: int) -> Model:
+    async def model(self, index: int) -> Model:
         """The model at `index` of the agent's list; raises ModelError when it cannot be had."""
         made = self._models.get(index)
         if made is None:
@@ -88,23 +96,23 @@ class Thinker:
             if isinstance(spec, str):
                 from mainspring.models import resolve
 
-                made = resolve(spec)
+                # A provider's library takes seconds to import; other runs of this loop go on meanwhile.
+                made = await asyncio.to_thread(resolve, spec)
             else:
                 made = spec
             self._models[index] = made
         return made
 
-    @property
-    def window(self) -> int:
+    async def window(self) -> int:
         """Context window of the current model in tokens."""
         index = self._choose(self._journal.state)
         try:
-            window = getattr(self.model(index or 0), "context_window", None)
+            window = getattr(await self.model(index or 0), "context_window", None)
         except MainspringError:
             window = None
         return window if isinstance(window, int) and window > 0 else 128_000
 
-    async def think(self) -> Answered | Exhausted | Asleep | Interrupted:
+    async def think(self) -> Answered | Exhausted | Asleep | TooLong | Interrupted:
         """Call models until one answers. Every failure is recorded before the next attempt."""
         state = self._journal.state
         while True:
@@ -126,6 +134,9 @@ class Thinker:
             if self._interrupted:
                 self._interrupted = False
                 return Interrupted()
+            if self._too_long is not None:
+                reason, self._too_long = self._too_long, None
+                return TooLong(reason)
 
     def _choose(self, state: RunState) -> int | None:
         """The first model that has not failed for good since the last answer."""
@@ -139,7 +150,8 @@ class Thinker:
         from mainspring.models.effort import choose_effort
 
         journal, state, agent = self._journal, self._journal.state, self._agent
-        effort, why = choose_effort(agent.effort, state.trouble + len(state.model_failures))
+        thinks = getattr(self._models.get(index), "thinks", True)
+        effort, why = choose_effort(agent.effort, state.trouble + len(state.model_failures), thinks)
         name = agent.model_names()[index]
         journal.record(
             "model.called",
@@ -163,7 +175,7 @@ class Thinker:
             journal.tell_live("delta", {"kind": delta.kind, "text": delta.text})
 
         try:
-            model = self.model(index)
+            model = await self.model(index)
             settings = ModelSettings(
                 effort=effort,  # type: ignore[arg-type]
                 max_output_tokens=agent.max_output_tokens,
@@ -190,6 +202,8 @@ class Thinker:
             failure = ModelError(f"{name} failed: {type(error).__name__}: {error}")
         finally:
             self._timeout = None
+        if isinstance(failure, ContextWindowError):
+            self._too_long = str(failure)
         if self._interrupted:
             failure = ModelError("given up, because a person asked for something else", retryable=True)
         attempt = 1 + sum(1 for f in state.model_failures if f["model_index"] == index)

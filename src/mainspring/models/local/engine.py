@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from mainspring.errors import ModelError
+from mainspring.errors import ContextWindowError, ModelError
 from mainspring.models.local.folders import make_folder
 
 Frame: TypeAlias = dict[str, Any]
@@ -292,7 +292,7 @@ def _what_happened(frame: Frame) -> str:
 
 def _refusal(error: Mapping[str, Any], config: EngineConfig) -> ModelError:
     if error.get("type") == "exceed_context_size_error":
-        return ModelError(
+        return ContextWindowError(
             f"the prompt has {error.get('n_prompt_tokens')} tokens and {config.path.name} was started with a context "
             f"of {error.get('n_ctx')}; shorten it, or set MAINSPRING_LOCAL_CONTEXT to more (memory grows with it)"
         )

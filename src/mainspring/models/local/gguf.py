@@ -47,7 +47,7 @@ def read_header(path: Path) -> Header:
         raise ModelError(f"there is no file {path}; give the path of a .gguf file") from None
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
-    except (struct.error, ValueError, KeyError, UnicodeDecodeError, EOFError, MemoryError) as error:
+    except (struct.error, ValueError, KeyError, UnicodeDecodeError, EOFError, MemoryError, RecursionError) as error:
         raise ModelError(
             f"{path} starts like a GGUF file but is damaged or cut short ({error or type(error).__name__}); "
             "fetch it again"

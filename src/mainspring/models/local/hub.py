@@ -56,7 +56,7 @@ class HubFile:
 
 def parse_hub_name(text: str) -> HubFile:
     """``ORG/REPO/FILE.gguf`` or ``ORG/REPO@REVISION/FILE.gguf``, as a file. Raises ModelError when it is neither."""
-    found = re.fullmatch(rf"({_NAME})/({_NAME})(?:@([^/@]+))?/([^\0]+\.gguf)", text)
+    found = re.fullmatch(rf"({_NAME})/({_NAME})(?:@({_NAME}))?/([^\0]+\.gguf)", text)
     if found is None or any(step in ("", ".", "..") for step in found[4].split("/")):
         raise ModelError(f"hf/{text} names no file of a repository; write hf/ORG/REPO/FILE.gguf")
     return HubFile(f"{found[1]}/{found[2]}", found[4], found[3] or "main")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from mainspring.errors import ModelError
 from mainspring.messages import Message, Usage
 from mainspring.model import Delta, ModelSettings, ToolSpec
-from mainspring.models.local.engine import EngineConfig, default_threads, engine_for
+from mainspring.models.local.engine import EngineConfig, Frame, default_threads, engine_for
 from mainspring.models.local.envelope import Envelope
 from mainspring.models.local.gguf import Header, read_header
 from mainspring.models.local.pieces import Pieces
@@ -70,21 +70,6 @@ class LocalModel:
             ModelError: the weights cannot be had, the prompt is too long, the time is over, or the engine died; the
                 last two may be retried.
         """
-        config, header = await self.prepare()  # a first download takes its own time
-        try:
-            async with asyncio.timeout(settings.timeout_s):
-                return await self._answer(messages, tools, settings, config, header)
-        except TimeoutError:
-            raise ModelError(f"{self.name} gave no answer in {settings.timeout_s:g} s", retryable=True) from None
-
-    async def _answer(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[ToolSpec],
-        settings: ModelSettings,
-        config: EngineConfig,
-        header: Header,
-    ) -> Message:
         extra = _checked(settings.extra)
         envelope = Envelope(
             tools,
@@ -92,16 +77,23 @@ class LocalModel:
             thought=settings.effort in _THINKS,
             must_call=extra.get("tool_choice") == "required" and bool(tools),
         )
-        prefill = extra.get("prefill", "")
-        if prefill and not envelope.is_plain:
+        if extra.get("prefill") and not envelope.is_plain:
             raise ModelError("extra['prefill'] works only for free text: call without tools and output_schema")
+        config, header = await self.prepare()  # a first download takes its own time
         chat = render(messages, envelope, header.control_tokens)
+        frames = engine_for(config).complete(
+            chat, prefill=extra.get("prefill", ""), schema=envelope.schema(), params=_params(settings, extra)
+        )
+        try:
+            async with asyncio.timeout(settings.timeout_s):
+                return await self._read(frames, envelope, settings)
+        except TimeoutError:
+            raise ModelError(f"{self.name} gave no answer in {settings.timeout_s:g} s", retryable=True) from None
+
+    async def _read(self, answer: AsyncGenerator[Frame], envelope: Envelope, settings: ModelSettings) -> Message:
         pieces = Pieces(envelope.is_wrapped)
         text: list[str] = []
         done: dict[str, Any] | None = None
-        answer = engine_for(config).complete(
-            chat, prefill=prefill, schema=envelope.schema(), params=_params(settings, extra)
-        )
         async with aclosing(answer) as frames:
             async for frame in frames:
                 if "done" in frame:

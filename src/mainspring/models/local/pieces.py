@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["text", "thinking", "call"]
 
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_STRINGS: tuple[tuple[str, Kind], ...] = (('"thought": "', "thinking"), ('"answer": "', "text"))
-_VALUES: tuple[tuple[str, Kind], ...] = (('"tool": ', "call"), ('"answer": ', "text"))
+_KEY = re.compile(r'"(thought|answer|tool)": (.)', re.DOTALL)  # the first one is the envelope's own
+_KINDS: dict[str, Kind] = {"thought": "thinking", "answer": "text", "tool": "call"}
 
 
 class Pieces:
@@ -54,21 +55,19 @@ class Pieces:
             if closed:
                 self._inside = None
             return closed
-        for key, kind in _STRINGS:
-            if (found := rest.find(key)) >= 0:
-                self._at += found + len(key)
-                self._inside = kind
-                if kind == "text":
-                    self.kind = "text"
-                return True
-        for key, kind in _VALUES:
-            found = rest.find(key)
-            if found >= 0 and len(rest) > found + len(key):  # the next letter says whether it is a string
-                self._at += found + len(key)
-                self.kind = kind
-                self._verbatim = True
-                return True
-        return False
+        found = _KEY.search(rest)
+        if found is None:
+            return False
+        kind = _KINDS[found[1]]
+        if kind != "thinking":
+            self.kind = kind
+        if found[2] == '"' and kind != "call":
+            self._at += found.end()
+            self._inside = kind
+        else:
+            self._at += found.start(2)
+            self._verbatim = kind != "thinking"
+        return True
 
 
 def decode_string(text: str) -> tuple[str, int, bool]:
