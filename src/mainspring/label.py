@@ -62,9 +62,15 @@ def _decode(text: str) -> Label:
     try:
         value = json.loads(text)
         readers = value.get("readers")
-        return Label(frozenset(value["sources"]), None if readers is None else frozenset(readers))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"not a label: {text[:200]!r} ({error}); the journal may be damaged") from None
+        return Label(_names(value["sources"]), None if readers is None else _names(readers))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(f"not a label: {str(text)[:200]!r} ({error}); the journal may be damaged") from None
+
+
+def _names(value: object) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise TypeError("sources and readers are lists of names")
+    return frozenset(value)
 
 
 SYSTEM = Label()

@@ -7,7 +7,6 @@ message into JSON and back without loss. Bytes of images and files travel as bas
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -15,6 +14,8 @@ from typing import Any, Literal, TypeAlias
 from mainspring.errors import StoreError
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+
+_ROLES = ("system", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,19 +218,21 @@ def decode_part(value: Mapping[str, Any]) -> Part:
     try:
         match value["type"]:
             case "text":
-                return TextPart(value["text"])
+                return TextPart(_text(value["text"]))
             case "call":
-                return ToolCallPart(value["id"], value["name"], value["arguments"], value.get("invalid"))
+                arguments = value["arguments"]
+                if not isinstance(arguments, dict):
+                    raise TypeError("the arguments of a call are no object")
+                return ToolCallPart(_text(value["id"]), _text(value["name"]), arguments, value.get("invalid"))
             case "result":
-                content = tuple(decode_part(c) for c in value["content"])
                 return ToolResultPart(
-                    value["call_id"],
-                    value["name"],
-                    tuple(c for c in content if isinstance(c, TextPart | ImagePart | FilePart)),
+                    _text(value["call_id"]),
+                    _text(value["name"]),
+                    tuple(_content(decode_part(c)) for c in value["content"]),
                     bool(value.get("is_error", False)),
                 )
             case "thinking":
-                return ThinkingPart(value["text"], value.get("signature"))
+                return ThinkingPart(_text(value["text"]), value.get("signature"))
             case "image":
                 data = base64.b64decode(value["data"], validate=True)
                 return ImagePart(data, value["media_type"], value.get("description", ""))
@@ -238,8 +241,20 @@ def decode_part(value: Mapping[str, Any]) -> Part:
                 return FilePart(data, value["media_type"], value.get("name", ""))
             case other:
                 raise StoreError(f"unknown message part {other!r}; it may come from a newer Mainspring")
-    except (KeyError, TypeError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"damaged message part {str(value)[:200]!r}: {error!r}") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _content(part: Part) -> TextPart | ImagePart | FilePart:
+    if not isinstance(part, TextPart | ImagePart | FilePart):
+        raise TypeError(f"a tool's answer cannot hold a {type(part).__name__}")
+    return part
 
 
 def encode(message: Message) -> dict[str, Any]:
@@ -258,8 +273,11 @@ def decode(value: Mapping[str, Any]) -> Message:
     """Inverse of :func:`encode`. Raises StoreError for a damaged message."""
     try:
         usage = value.get("usage")
+        role: Role = value["role"]
+        if role not in _ROLES:
+            raise TypeError(f"the role {role!r} is unknown")
         return Message(
-            value["role"],
+            role,
             tuple(decode_part(p) for p in value["parts"]),
             None if usage is None else decode_usage(usage),
             value.get("model"),

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import inspect
 import json
+import math
 import re
 import types
 import typing
@@ -110,8 +111,11 @@ class Tool:
         label: Label | None = None,
         schema: Mapping[str, Any] | None = None,
     ) -> None:
+        if not callable(function):
+            raise DeclarationError(f"{function!r} is no tool: it cannot be called")
         self.function = function
-        self.name = name if name is not None else getattr(function, "__name__", "")
+        plain = _unbound(function)
+        self.name = name if name is not None else getattr(plain, "__name__", "")
         if not isinstance(self.name, str) or not _NAME.match(self.name):
             raise DeclarationError(
                 f"tool name {self.name!r} is not usable: 1 to 64 letters, digits, '_' or '-', "
@@ -122,7 +126,7 @@ class Tool:
                 f"tool {self.name!r}: effect {effect!r} is unknown; use 'read', 'write' or 'irreversible'"
             )
         self.effect: Effect = effect
-        doc = inspect.getdoc(function) or ""
+        doc = inspect.getdoc(plain) or ""
         self.description = description if description is not None else _summary(doc)
         self.reconcile = reconcile
         self.prepare = prepare
@@ -137,19 +141,55 @@ class Tool:
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004  an object whose __call__ is async
         )
-        self._parameters = inspect.signature(function).parameters
+        try:
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError) as error:
+            raise DeclarationError(f"tool {self.name!r}: its parameters cannot be read: {error}; wrap it") from None
+        # What a partial has bound by keyword is settled; its signature would offer it to the model as a default.
+        bound = function.keywords if isinstance(function, functools.partial) else {}
+        self._parameters = {name: parameter for name, parameter in parameters.items() if name not in bound}
+        self._check_declaration()
         if idempotency is not None and schema is None and idempotency not in self._parameters:
             raise DeclarationError(
                 f"tool {self.name!r}: idempotency={idempotency!r} names no parameter; it has {sorted(self._parameters)}"
             )
+        authority = (authority,) if isinstance(authority, str) else authority
         self._declared_authority = None if authority is None else tuple(authority)
-        if authority is not None and schema is None:
-            unknown = [a for a in authority if a not in self._parameters]
+        if self._declared_authority is not None and schema is None:
+            unknown = [a for a in self._declared_authority if a not in self._parameters]
             if unknown:
                 raise DeclarationError(
                     f"tool {self.name!r}: authority {unknown} names no parameter; it has {sorted(self._parameters)}"
                 )
         functools.update_wrapper(self, function, updated=())
+
+    def _check_declaration(self) -> None:
+        for what, number in (("timeout_s", self.timeout_s), ("key_ttl_s", self.key_ttl_s)):
+            if number is not None and (
+                isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf
+            ):
+                raise DeclarationError(
+                    f"tool {self.name!r}: {what} must be a positive number of seconds, not {number!r}"
+                )
+        for what, function in (("reconcile", self.reconcile), ("prepare", self.prepare)):
+            if function is not None and not callable(function):
+                raise DeclarationError(f"tool {self.name!r}: {what} must be a function, not {function!r}")
+        if not isinstance(self.label, Label):
+            raise DeclarationError(f"tool {self.name!r}: label must be a Label, not {self.label!r}")
+        if not isinstance(self.description, str):
+            raise DeclarationError(f"tool {self.name!r}: description must be text, not {self.description!r}")
+        if self._given_schema is not None:
+            return
+        for parameter in self._parameters.values():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                raise DeclarationError(
+                    f"tool {self.name!r}: *args and **kwargs cannot be described to a model; name them"
+                )
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                raise DeclarationError(
+                    f"tool {self.name!r}: {parameter.name!r} is positional-only, and tools are called by "
+                    "name; remove the '/'"
+                )
 
     @classmethod
     def from_schema(
@@ -209,10 +249,6 @@ class Tool:
         for name, parameter in self._parameters.items():
             if name == self.key_argument or name in self._context_arguments:
                 continue
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                raise DeclarationError(
-                    f"tool {self.name!r}: *args and **kwargs cannot be described to a model; name them"
-                )
             default = ... if parameter.default is parameter.empty else parameter.default
             annotation = hints.get(name, Any)
             # The alias lets a parameter be called `schema` or `copy` without meeting BaseModel's own names.
@@ -279,6 +315,10 @@ class Tool:
         value = await _in_thread_or_loop(self.prepare, dict(arguments) | {"context": context})
         if value is not None and not isinstance(value, Mapping):
             raise ToolError(f"tool {self.name!r}: prepare must return a dict or None, not {type(value).__name__}")
+        try:
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ToolError(f"tool {self.name!r}: what prepare returned cannot be journaled as JSON: {error}") from None
         return value
 
     async def run_reconcile(self, arguments: Mapping[str, Any], context: ToolContext) -> Settled:
@@ -382,19 +422,43 @@ def to_content(value: object) -> Content:
     """What a tool returned, as the parts that the model will see.
 
     Text stays text; message parts stay themselves; None becomes ``"done"``; everything else becomes JSON
-    (pydantic models, dataclasses, dates, sets and paths included).
+    (pydantic models, dataclasses, dates, sets and paths included), or its `repr` where JSON cannot say it.
+    Never raises, and what it returns can be journaled: lone surrogates become question marks.
     """
     if isinstance(value, str):
         return (TextPart(_valid_text(value)),)
     if value is None:
         return (TextPart("done"),)
     if isinstance(value, TextPart | ImagePart | FilePart):
-        return (value,)
+        return (_valid_part(value),)
     if isinstance(value, list | tuple) and value and all(isinstance(v, TextPart | ImagePart | FilePart) for v in value):
-        return tuple(value)
+        return tuple(_valid_part(v) for v in value)
     if isinstance(value, bytes | bytearray):
         return (TextPart(bytes(value).decode("utf-8", "replace")),)
-    return (TextPart(_valid_text(json.dumps(value, ensure_ascii=False, default=_jsonable))),)
+    return (TextPart(_valid_text(_written(value))),)
+
+
+def _written(value: object) -> str:
+    # Whatever a stranger's object does while it is written down must not end the run: its call has been made.
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_jsonable)
+    except Exception:
+        try:
+            return repr(value)
+        except Exception as error:
+            return f"[a {type(value).__name__} that cannot be written as text: {type(error).__name__}]"
+
+
+def _valid_part(part: TextPart | ImagePart | FilePart) -> TextPart | ImagePart | FilePart:
+    if isinstance(part, TextPart):
+        return TextPart(_valid_text(str(part.text)))
+    if not isinstance(part.data, bytes | bytearray | memoryview):
+        wrong = type(part.data).__name__
+        return TextPart(f"[the tool returned a {type(part).__name__} whose data is {wrong} instead of bytes]")
+    data, media_type = bytes(part.data), _valid_text(str(part.media_type))
+    if isinstance(part, ImagePart):
+        return ImagePart(data, media_type, _valid_text(str(part.description)))
+    return FilePart(data, media_type, _valid_text(str(part.name)))
 
 
 def _valid_text(text: str) -> str:
@@ -429,7 +493,15 @@ async def _in_thread_or_loop(function: Callable[..., Any], kwargs: dict[str, Any
     return await asyncio.to_thread(functools.partial(function, **kwargs))
 
 
+def _unbound(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function in a partial, whose name, words and type hints it lacks."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    function = _unbound(function)
     try:
         target = function if isinstance(function, types.FunctionType | types.MethodType) else function.__call__  # type: ignore[operator]
         return typing.get_type_hints(target, include_extras=True)

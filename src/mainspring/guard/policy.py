@@ -10,6 +10,8 @@ from mainspring.guard.decision import Call, CallContext, Decision
 
 
 def _names(which: str, value: Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(value, Iterable):
+        raise DeclarationError(f"Policy({which}=...) takes a list of tool names, not {value!r}")
     names = (value,) if isinstance(value, str) else tuple(value)
     for name in names:
         if not isinstance(name, str) or not name:
