@@ -53,6 +53,7 @@ def test_each_tool_is_importable_by_itself() -> None:
 
 
 def test_a_run_finds_mends_and_tests(workspace: Path, home: Path) -> None:
+    (workspace / "pytest.ini").write_text("[pytest]\naddopts = -p no:langsmith_plugin -p no:hypothesispytest\n")
     (workspace / "calc.py").write_text("def add(a, b):\n    return a - b\n")
     (workspace / "test_calc.py").write_text("from calc import add\n\ndef test_add():\n    assert add(1, 2) == 3\n")
     model = ScriptedModel(
@@ -122,7 +123,7 @@ def test_cancelling_ends_the_command_and_waits_for_it(workspace: Path, home: Pat
 
     async def go() -> None:
         task = asyncio.ensure_future(tool.call({"command": "touch begun; sleep 2; touch late"}, context))
-        while not (workspace / "begun").exists():
+        while not (workspace / "begun").exists():  # noqa: ASYNC110  a file cannot be awaited
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -53,7 +53,7 @@ def test_a_near_miss_shows_the_nearest_lines(workspace: Path) -> None:
 
 def test_several_matches_name_their_lines(workspace: Path) -> None:
     (workspace / "a.py").write_text("a\nb\na\n")
-    with pytest.raises(ToolError, match="occurs 2 times in a.py, at lines 1, 3"):
+    with pytest.raises(ToolError, match=r"occurs 2 times in a\.py, at lines 1, 3"):
         edit(workspace, "a.py", "a", "c")
     edit(workspace, "a.py", "a", "c", every=True)
     assert (workspace / "a.py").read_text() == "c\nb\nc\n"

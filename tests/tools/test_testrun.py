@@ -12,6 +12,8 @@ from mainspring.errors import ToolError
 from mainspring.tools.testparse import Frame, read_junit
 from mainspring.tools.testrun import detect_runner, run_tests
 
+# The plugins of our own environment take seconds to load, and no project here needs them.
+QUICK = "[pytest]\naddopts = -p no:langsmith_plugin -p no:hypothesispytest -p no:anyio -p no:timeout\npythonpath = .\n"
 TESTS = """
 import unittest
 import pytest
@@ -45,7 +47,7 @@ def test_setup(broken):
 def project(workspace: Path) -> Path:
     for folder in ("pkg", "tests"):
         (workspace / folder).mkdir()
-    (workspace / "conftest.py").write_text("")
+    (workspace / "pytest.ini").write_text(QUICK)
     (workspace / "pkg" / "__init__.py").write_text("")
     (workspace / "pkg" / "calc.py").write_text(
         "def add(a, b):\n    return a - b\n\n\ndef deep(x):\n    return add(x, '1')\n"
@@ -116,6 +118,7 @@ def test_unittest(workspace: Path, home: Path) -> None:
 
 
 def test_a_test_that_hangs_is_ended(workspace: Path, home: Path) -> None:
+    (workspace / "pytest.ini").write_text(QUICK)
     (workspace / "test_slow.py").write_text("import time\n\ndef test_slow():\n    time.sleep(1000)\n")
     report = run_tests(workspace, home, timeout_s=8)
     assert report.timed_out
@@ -129,7 +132,7 @@ def test_no_tests_and_no_runner(workspace: Path, home: Path) -> None:
         run_tests(workspace, home)
     (workspace / "go.mod").write_text("module x\n")
     assert detect_runner(workspace) == "go"
-    (workspace / "pytest.ini").write_text("[pytest]\n")
+    (workspace / "pytest.ini").write_text(QUICK)
     report = run_tests(workspace, home)
     assert (report.exit_code, report.passed) == (5, 0)
     assert "no tests ran" in report.text()

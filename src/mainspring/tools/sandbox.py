@@ -36,7 +36,6 @@ __all__ = ["CommandResult", "Sandbox", "SandboxLimits", "bwrap_version", "check"
 HOME_INSIDE = "/home/agent"
 # `read` gives EOF when Mainspring died before it said go, so a command never starts without its owner.
 _LAUNCHER = r"""printf '\006'; read -r go || exit 125
-echo 1000 > /proc/self/oom_score_adj
 ulimit -c 0; ulimit -t {cpu} && ulimit -f {file} && ulimit -v {memory} || exit 125
 ulimit -u {processes} 2> /dev/null || ulimit -p {processes} || exit 125
 exec "$@" < /dev/null"""
@@ -163,7 +162,8 @@ class Sandbox:
             "--die-with-parent --new-session --proc /proc --dev /dev "
             + ("--disable-userns " if new else "")
             + "".join(f"{size}--tmpfs {path} " for path in ("/dev/shm", "/tmp", "/var/tmp", HOME_INSIDE))
-            + "--remount-ro /dev"
+            # Run by the superuser, a command would otherwise be let into /proc/sys as the owner of its files.
+            + "--remount-ro /dev --remount-ro /proc"
         ).split()
         for mount in self._mounts(git):
             arguments += mount.arguments()

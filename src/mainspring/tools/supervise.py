@@ -118,6 +118,9 @@ class Supervisor:
         self._first = os.pidfd_open(self._first_pid)
         os.set_blocking(output, False)
         children = _children(self._first_pid)
+        for pid in (self._first_pid, *children):  # when memory runs out, the kernel ends these before anything else
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file:
+                file.write("1000")
         if children:
             self._group = bound_processes([self._first_pid, *children], self._limits.processes)
         if self._record is not None:
