@@ -164,5 +164,8 @@ def test_undo_takes_edits_back_newest_first(home: Path, tmp_path: Path) -> None:
     assert line["undone"] == ["restored a.txt"]
     assert file.read_text() == "one\n"
     assert "nothing was undone" in mainspring("runs", "undo", "last", home=home).stderr
+    file.write_text("by hand\n")
+    assert "a.txt was changed" in mainspring("runs", "undo", "last", home=home, expect=1).stderr
+    assert file.read_text() == "by hand\n"
     never = mainspring("runs", "undo", "last", "--compaction", home=home, expect=1)
     assert "never compacted" in never.stderr

@@ -10,7 +10,7 @@ from mainspring.cli import origin
 from mainspring.cli.approvals import by_option, json_option
 from mainspring.cli.find import load, whoami
 from mainspring.cli.output import Output, note
-from mainspring.errors import DeclarationError, StoreError
+from mainspring.errors import DeclarationError, StoreError, ToolError
 
 if TYPE_CHECKING:
     from mainspring.agent import Agent
@@ -148,17 +148,29 @@ def undo(id_: str, last: int | None, all_: bool, compaction: bool, by: str | Non
 
 
 def _take_back(run: Run, last: int | None, undone: list[str]) -> None:
-    """Undo edits, newest first, and say each in `undone`; what was taken back before does not count."""
+    """Undo edits, newest first, and say each in `undone`.
+
+    What was taken back before does not count: then a file's content fits an older edit and not the newest one. Raises
+    ToolError when a file's content fits none of its edits, after the other files were seen to.
+    """
     from mainspring.tools.undo import list_edits, undo_edit
 
     if run.workspace is None:
         return
+    unfit: dict[str, ToolError] = {}
     for edit in reversed(list_edits(run.events())):
         if last is not None and len(undone) >= last:
-            return
-        said = undo_edit(run.home, run.workspace, edit.payload)
+            break
+        try:
+            said = undo_edit(run.home, run.workspace, edit.payload)
+        except ToolError as error:
+            unfit.setdefault(edit.path, error)
+            continue
+        unfit.pop(edit.path, None)
         if "already is" not in said:
             undone.append(said)
+    for error in unfit.values():
+        raise error
 
 
 def _undone(output: Output, json_: bool, run_id: str, what: list[str]) -> None:
