@@ -64,7 +64,7 @@ def open_tokenizer(gguf: Path | None) -> Tokenizer:
     path = gguf or _cached()
     if path is None:
         return Tokenizer(f"none cached: estimated at {CHARS_PER_TOKEN} characters a token")
-    import xllamacpp
+    import xllamacpp  # type: ignore[import-untyped]
 
     settings = xllamacpp.CommonParams()
     settings.model.path = str(path)
