@@ -1,9 +1,7 @@
 """Agents for the tests of the command line: scripted models, real tools."""
 
 import os
-import sys
 import time
-from pathlib import Path
 
 from mainspring import Agent, ScriptedModel, ToolContext, tool
 from mainspring.messages import Message, TextPart, ThinkingPart, ToolCallPart, Usage
@@ -84,6 +82,3 @@ killer = agent_of("killer", says("I die.", call("die")), END)
 hanger = agent_of("hanger", says("I hang.", call("hang")), END)
 lost = agent_of("lost")
 typed = Agent("typed", model=ScriptedModel(["[1, 2]"]), output_type=list[int])
-
-if sys.argv[0] == str(Path(__file__)):
-    raise SystemExit("this file declares agents; run them with: mainspring run TASK --agent clerk.py:NAME")

@@ -276,3 +276,24 @@ def test_without_stdin_or_stderr(home: Path, desk: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("All ")
     assert os.path.exists(home)
+
+
+def test_the_default_agent_is_found_again(home: Path, desk: Path) -> None:
+    arguments = ("run", "Hello", "--tools", "none", "--effort", "low")
+    failed = mainspring(*arguments, home=home, cwd=desk, expect=1, MAINSPRING_MODEL="no-such-model")
+    assert "'no-such-model'" in failed.stderr
+    shown = json_lines(mainspring("runs", "show", "last", "--events", "--json", home=home).stdout)
+    assert shown[1]["payload"]["origin"] == "builtin:coding?effort=low&model=no-such-model&tools=none"
+    assert shown[0]["workspace"] == str(desk)
+    again = mainspring("runs", "resume", "last", home=home, expect=1, MAINSPRING_MODEL="another")
+    assert "'no-such-model'" in again.stderr
+
+
+def test_a_run_of_a_program_needs_its_declaration_named(home: Path, desk: Path) -> None:
+    code = f"import runpy; runpy.run_path({str(CLERK)!r})['payer'].run_sync('Pay', workspace={str(desk)!r})"
+    subprocess.run([COMMAND[0], "-c", code], env=environment(home), check=True, capture_output=True)
+    refused = mainspring("runs", "resume", "last", home=home, expect=1)
+    assert "--agent FILE" in refused.stderr
+    mainspring("approvals", "approve", "last", home=home)
+    mainspring("runs", "resume", "last", "--agent", f"{CLERK}:payer", home=home)
+    assert (desk / "payments").read_text() == "bob 5\n"
