@@ -20,6 +20,7 @@ from mainspring.model import Delta, ModelSettings, ToolSpec
 from mainspring.models.local import LocalModel, resolve_local
 from mainspring.models.local.carriers import SMALL, fetch
 from mainspring.models.local.engine import Engine, EngineConfig, default_threads
+from mainspring.models.local.progress import Progress
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -147,6 +148,18 @@ def test_a_growing_conversation_is_read_once(model: LocalModel) -> None:
         assert answer.usage is not None
         assert answer.usage.cache_read_tokens / answer.usage.input_tokens > 0.9
         talk.append(answer)
+
+
+def test_a_watcher_sees_the_engine_load_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(Progress, "listener", lambda title, done, total: seen.append(title))
+    fresh = resolve_local("local:0.5b", context=4096)
+    ask(fresh, [user("Read this. " * 200)], [], ModelSettings(max_output_tokens=2))
+    assert seen[0] == "Loading local:0.5b"
+    read = [int(line.split(" has read ")[1].split(" of ")[0].replace(",", "")) for line in seen[1:]]
+    assert read == sorted(read)
+    assert len(read) >= 2
+    assert read[-1] > 600
 
 
 def test_a_killed_engine_fails_its_call_and_the_next_one_works(model: LocalModel) -> None:

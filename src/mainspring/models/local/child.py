@@ -12,6 +12,7 @@ Requests::
 Frames::
 
     {"ready": true} | {"failed": "why"} | {"bye": true}
+    {"id": 1, "reading": [tokens of the prompt read, tokens in all]}
     {"id": 1, "text": "piece"}
     {"id": 1, "done": {"finish": "stop" | "length", "prompt": n, "cached": n, "output": n, "prompt_ms", "output_ms"}}
     {"id": 1, "error": {"message": "...", "type": "...", ...}}
@@ -117,7 +118,7 @@ class Engine:
         number = request["id"]
         body = dict(request["params"])
         body["prompt"] = self.render(request["messages"]) + request["prefill"]
-        body["stream"] = body["cache_prompt"] = True
+        body["stream"] = body["cache_prompt"] = body["return_progress"] = True
         if request["schema"] is not None:
             body["grammar"] = self.grammar(request["schema"])
         finish: str | None = None
@@ -128,6 +129,8 @@ class Engine:
                 finish = "error"
                 wire.send({"id": number, "error": frame["error"]})
                 return True
+            if reading := frame.get("prompt_progress"):
+                wire.send({"id": number, "reading": [reading["processed"], reading["total"]]})
             choice = frame["choices"][0]
             if choice["text"]:
                 wire.send({"id": number, "text": choice["text"]})

@@ -73,6 +73,7 @@ class _Child:
         self._cancelled: dict[int, float] = {}  # calls whose end the child has not confirmed, since when
         self._lock = threading.Lock()
         self._outbox: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+        self._ready = False
         self._bye = False
         self._failure: str | None = None
         self._log_start = log.stat().st_size if log.exists() else 0
@@ -88,6 +89,8 @@ class _Child:
             if self.dead:
                 return False
             self.sinks[number] = sink
+        if not self._ready:
+            sink({"loading": True})
         self._outbox.put({**request, "id": number})
         return True
 
@@ -152,7 +155,9 @@ class _Child:
         return process.wait()
 
     def _deliver(self, frame: Frame) -> None:
-        if "bye" in frame:
+        if "ready" in frame:
+            self._ready = True
+        elif "bye" in frame:
             self._bye = True
         elif "failed" in frame:
             self._failure = str(frame["failed"])
@@ -239,6 +244,8 @@ class Engine:
         params: Mapping[str, Any],
     ) -> AsyncGenerator[Frame]:
         """Frames of one answer: ``{"text": piece}`` ..., then ``{"done": {...}}``.
+
+        Before them may come ``{"loading": True}`` and ``{"reading": [tokens of the prompt read, in all]}``.
 
         Closing the iterator early, or cancelling the task, stops the generation.
 

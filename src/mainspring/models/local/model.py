@@ -17,6 +17,7 @@ from mainspring.models.local.engine import EngineConfig, Frame, default_threads,
 from mainspring.models.local.envelope import Envelope
 from mainspring.models.local.gguf import Header, read_header
 from mainspring.models.local.pieces import Pieces
+from mainspring.models.local.progress import announce
 from mainspring.models.local.rendering import render
 
 _CONTEXT = 16_384
@@ -99,6 +100,9 @@ class LocalModel:
                 if "done" in frame:
                     done = frame["done"]
                     continue
+                if "text" not in frame:
+                    self._announce(frame)
+                    continue
                 text.append(frame["text"])
                 for kind, piece in pieces.feed(frame["text"]):
                     if settings.on_delta is not None:
@@ -109,6 +113,13 @@ class LocalModel:
         parts, finish = envelope.read("".join(text), done["finish"])
         usage = Usage(done["prompt"], done["output"], cache_read_tokens=done["cached"], calls=1, usd=0.0)
         return Message("assistant", parts, usage=usage, model=self.name, finish=finish)
+
+    def _announce(self, frame: Frame) -> None:
+        if "loading" in frame:
+            announce(f"Loading {self.name}")
+        elif "reading" in frame:
+            done, total = frame["reading"]
+            announce(f"{self.name} has read {done:,} of {total:,} tokens")
 
     async def prepare(self) -> tuple[EngineConfig, Header]:
         """Have the weights at hand and their header read; a cancelled call also stops a download.

@@ -13,6 +13,12 @@ Report: TypeAlias = Callable[[int, int], None]  # bytes done, bytes in all
 _LINES_EVERY_S = 10.0
 
 
+def announce(text: str) -> None:
+    """Tell a program that draws its own screen what a model is busy with; nobody else is told."""
+    if Progress.listener is not None:
+        Progress.listener(text, 0, 0)
+
+
 class Progress:
     """Shows one download on standard error; use it as a context manager and call it with (done, total) bytes.
 
