@@ -42,7 +42,7 @@ HEIGHT = {
 }
 
 #: Rooms on one floor of which the first may use the second.
-SIDEWAYS = {("code", "tools"), ("label", "errors"), ("messages", "errors")}
+SIDEWAYS = {("code", "tools"), ("code", "models"), ("label", "errors"), ("messages", "errors")}
 
 #: Imports that point up, inside functions only. An agent is the door from a declaration to its runs.
 DOORS = {("agent.py", "runtime")}

@@ -91,12 +91,13 @@ class ApprovalRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRow:
-    """An approval's state. `used_seq` is the intent that consumed it."""
+    """An approval's state. `used_seq` is the intent that consumed it; times are Unix times in seconds."""
 
     id: str
     run_id: str
     digest: str
     state: ApprovalState
+    requested_at: float
     expires_at: float | None
     answered_by: str | None
     used_seq: int | None

@@ -38,7 +38,7 @@ _EVENT = (
     "FROM events e LEFT JOIN blobs b ON b.digest = e.blob "
 )
 _RUN = "SELECT id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, owner FROM runs "
-_APPROVAL = "SELECT id, run_id, digest, state, expires_at, answered_by, used_seq FROM approvals "
+_APPROVAL = "SELECT id, run_id, digest, state, requested_at, expires_at, answered_by, used_seq FROM approvals "
 
 
 class SQLiteStore:
@@ -417,7 +417,7 @@ class SQLiteStore:
                 "VALUES (?,?,?,?,?,?,?,?)",
                 [
                     (
-                        *(a["id"], run_id, a["digest"], a["state"], row["updated_at"]),
+                        *(a["id"], run_id, a["digest"], a["state"], a["requested_at"]),
                         *(a["expires_at"], a["answered_by"], a["used_seq"]),
                     )
                     for a in approvals

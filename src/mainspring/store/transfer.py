@@ -47,6 +47,7 @@ _APPROVAL = {
     "id": _TEXT,
     "digest": _TEXT,
     "state": _TEXT,
+    "requested_at": _TIME,
     "expires_at": _MAYBE_TIME,
     "answered_by": _MAYBE_TEXT,
     "used_seq": _MAYBE_COUNT,
