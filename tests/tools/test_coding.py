@@ -117,6 +117,13 @@ def test_command_answers(workspace: Path, home: Path) -> None:
             invoke(command, context, **bad)
 
 
+def test_progress_is_reported(workspace: Path, home: Path) -> None:
+    seen: list[str] = []
+    context = ToolContext(workspace=workspace, home=home, report=seen.append)
+    invoke("run_terminal_command", context, command="printf '\\033[31mbegun\\033[0m\\n'; sleep 0.7; echo ended")
+    assert seen == ["begun", "ended"]
+
+
 def test_cancelling_ends_the_command_and_waits_for_it(workspace: Path, home: Path) -> None:
     context = ToolContext(workspace=workspace, home=home, key="k")
     tool = TOOLS["run_terminal_command"]

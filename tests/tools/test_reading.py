@@ -28,6 +28,13 @@ def test_an_absolute_path_inside_the_workspace_works(workspace: Path) -> None:
     assert read(workspace, str(workspace / "a.txt")).endswith("    1| here")
 
 
+def test_a_workspace_named_by_a_link(workspace: Path, tmp_path: Path) -> None:
+    (workspace / "a.txt").write_text("here")
+    (tmp_path / "alias").symlink_to(workspace)
+    for way in ("a.txt", str(tmp_path / "alias" / "a.txt"), str(workspace / "a.txt")):
+        assert read(tmp_path / "alias", way).endswith("    1| here")
+
+
 def test_past_the_end_and_nonsense_numbers(workspace: Path) -> None:
     (workspace / "a.txt").write_text("one\n")
     with pytest.raises(ToolError, match="has 1 lines; start_line 9 is past its end"):

@@ -105,7 +105,9 @@ class Coding:
         def run(stop: threading.Event) -> CommandResult:
             sandbox = Sandbox(workspace, home=context.home, limits=self.limits)
             record = recovery.record_file(context)
-            return sandbox.run(["bash", "-c", command], timeout_s=seconds, stop=stop, record=record)
+            return sandbox.run(
+                ["bash", "-c", command], timeout_s=seconds, stop=stop, record=record, report=context.report
+            )
 
         answer = _describe(await _stoppable(run), seconds)
         recovery.remember(context, answer)
@@ -129,6 +131,7 @@ class Coding:
                 limits=self.limits,
                 stop=stop,
                 record=recovery.record_file(context),
+                report=context.report,
             )
         )
         answer = shorten(report.text(), _OUTPUT_CHARACTERS)

@@ -113,6 +113,9 @@ def locate(
     except UnicodeEncodeError:
         raise ToolError(f"path {shown!r} cannot be a file name: it is not valid text") from None
     root = Path(os.path.realpath(workspace))
+    called = f"{os.path.abspath(workspace)}/"
+    if path.startswith(called):  # the workspace by a name that passes through a link
+        path = path[len(called) :]
     walk = _Walk(root, shown, _forbidden(root, home, write), write, make)
     try:
         yield walk.go(path)

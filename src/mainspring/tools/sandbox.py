@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -87,6 +87,7 @@ class Sandbox:
         scratch: Path | None = None,
         stop: threading.Event | None = None,
         record: Path | None = None,
+        report: Callable[[str], None] | None = None,
     ) -> CommandResult:
         """Run a command and return when it and everything it started are gone.
 
@@ -98,6 +99,7 @@ class Sandbox:
             scratch: a folder of the host that the command sees, writable, as ``/run/scratch``.
             stop: set it from another thread to end the command.
             record: a file that names the sandbox's first process while it runs.
+            report: receives a recent line of output, twice a second at most.
 
         Raises:
             SandboxError: the sandbox could not be set up; the command has not run.
@@ -134,7 +136,7 @@ class Sandbox:
                     pass_fds=[*passed, info_write],
                     start_new_session=True,
                 )
-            result = Supervisor(process, limits, record).run(info_read, timeout_s, stop)
+            result = Supervisor(process, limits, record, report).run(info_read, timeout_s, stop)
         return replace(result, notes=_set_aside(self.workspace, before))
 
     def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:

@@ -11,16 +11,18 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.errors import SandboxError
-from mainspring.tools.capture import HeadTail
+from mainspring.tools.capture import HeadTail, plain_text
 from mainspring.tools.cgroup import bound_processes, remove
 
 READY = b"\x06"
 _TICK_S = 0.05
 _SETUP_S = 30.0
+_REPORT_S = 0.5
 ALLOW_NAMESPACES = (
     "allow unprivileged user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 (Debian), "
     "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04 and later), or, in a container, "
@@ -74,10 +76,18 @@ class CommandResult:
 class Supervisor:
     """Watches one bwrap process: its output, its time, the number of its processes, its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: SandboxLimits, record: Path | None = None) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        limits: SandboxLimits,
+        record: Path | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
         self._process = process
         self._limits = limits
         self._record = record
+        self._report = report
+        self._reported = 0.0
         self._output = HeadTail(limits.output_bytes)
         self._first = -1  # process file descriptor of the first process in the sandbox
         self._first_pid = 0
@@ -157,6 +167,11 @@ class Supervisor:
         except BlockingIOError:
             return True
         self._output.feed(data)
+        if self._report is not None and time.monotonic() - self._reported >= _REPORT_S:
+            recent = plain_text(data[-2000:].decode("utf-8", "replace")).strip()
+            if recent:
+                self._reported = time.monotonic()
+                self._report(recent.rsplit("\n", 1)[-1][:200])
         return bool(data)
 
     def _count(self) -> int:

@@ -7,6 +7,7 @@ import re
 import shlex
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -111,6 +112,7 @@ def run_tests(
     limits: SandboxLimits | None = None,
     stop: threading.Event | None = None,
     record: Path | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> TestReport:
     """Run the tests of a workspace in the sandbox.
 
@@ -124,13 +126,14 @@ def run_tests(
         limits: what the run may use.
         stop: set it from another thread to end the run.
         record: a file that names the sandbox's first process while it runs.
+        report: receives a recent line of output, twice a second at most.
 
     Raises:
         ToolError: no runner was found, or the target is no shell words.
         SandboxError: the sandbox cannot be set up.
     """
     sandbox = Sandbox(workspace, home=home, python=python, limits=limits)
-    run = _Runs(sandbox, timeout_s, stop, record)
+    run = _Runs(sandbox, timeout_s, stop, record, report)
     try:
         words = shlex.split(target)
     except ValueError as error:
@@ -139,8 +142,8 @@ def run_tests(
         runner = "pytest" if re.search(r"(^|[\s/])(py\.test|pytest)(\s|$)", command) else "custom"
         return run(runner, ["bash", "-c", f'{command} "$@"', "bash", *words])
     runner = detect_runner(sandbox.workspace)
-    report = run(runner, _command(runner, sandbox.python, words))
-    if runner == "pytest" and "No module named pytest" in report.output and not report.counted:
+    found = run(runner, _command(runner, sandbox.python, words))
+    if runner == "pytest" and "No module named pytest" in found.output and not found.counted:
         retry = run("unittest", _command("unittest", sandbox.python, words))
         if retry.counted and retry.passed + retry.failed + retry.errors:
             return retry
@@ -148,7 +151,7 @@ def run_tests(
             f"pytest is not installed for {sandbox.python}, and unittest finds no tests; install pytest "
             "into the workspace's .venv, or configure a test command"
         )
-    return report
+    return found
 
 
 def detect_runner(workspace: Path) -> str:
@@ -187,6 +190,7 @@ class _Runs:
     timeout_s: float
     stop: threading.Event | None
     record: Path | None
+    report: Callable[[str], None] | None
 
     def __call__(self, runner: str, command: list[str]) -> TestReport:
         with tempfile.TemporaryDirectory(prefix="mainspring-tests-") as scratch:
@@ -197,6 +201,7 @@ class _Runs:
                 env={"CI": "1"},
                 stop=self.stop,
                 record=self.record,
+                report=self.report,
             )
             shown = [os.path.basename(command[0]), *command[1:]]
             if command[0] == "bash":
