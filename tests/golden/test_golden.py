@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -112,3 +115,46 @@ def test_a_golden_run_can_be_forked(tmp_path: Path, name: str) -> None:
     assert fork.steps == 1
     assert fork.replay().identical
     assert fork.verify() == len(fork.events())
+
+
+def documented_check() -> str:
+    """The program in the documentation that checks a chain without Mainspring."""
+    text = (HERE.parent.parent / "docs" / "journal.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(import hashlib.*?)```", text, re.DOTALL)
+    return str(program)
+
+
+def check(journal: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", "-c", documented_check(), str(journal)], capture_output=True, text=True
+    )
+
+
+def test_the_documented_check_passes_what_is_sound(tmp_path: Path) -> None:
+    for journal in JOURNALS:
+        done = check(journal)
+        head = [line["event"]["hash"] for line in lines(journal) if "event" in line][-1]
+        assert done.returncode == 0, (journal, done.stderr)
+        assert done.stdout.endswith(f"events, head {head}\n")
+
+
+def test_the_documented_check_finds_a_change(tmp_path: Path) -> None:
+    sound = (HERE / "v1" / "tools.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    last = max(number for number, line in enumerate(sound) if line.startswith('{"event"'))
+    for damaged in (
+        [line.replace("Be brief.", "Be evil.") for line in sound],
+        sound[:5] + sound[6:],
+        sound[:last] + sound[last + 1 :],
+    ):
+        journal = tmp_path / "damaged.jsonl"
+        journal.write_text("".join(damaged), encoding="utf-8")
+        assert check(journal).returncode == 1
+
+
+def test_every_kind_is_documented() -> None:
+    text = (HERE.parent.parent / "docs" / "journal.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| (.*) \|$", text, re.MULTILINE))
+    assert set(documented) == set(KINDS)
+    events = [line["event"] for journal in JOURNALS for line in lines(journal) if "event" in line]
+    missing = {(e["kind"], name) for e in events for name in e["payload"] if f"`{name}`" not in documented[e["kind"]]}
+    assert missing == set()
