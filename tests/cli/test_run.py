@@ -297,3 +297,10 @@ def test_a_run_of_a_program_needs_its_declaration_named(home: Path, desk: Path) 
     mainspring("approvals", "approve", "last", home=home)
     mainspring("runs", "resume", "last", "--agent", f"{CLERK}:payer", home=home)
     assert (desk / "payments").read_text() == "bob 5\n"
+
+
+def test_a_workspace_whose_path_is_no_text(home: Path, desk: Path) -> None:
+    odd = os.fsencode(desk) + b"/caf\xe9"
+    os.mkdir(odd)
+    refused = mainspring("run", "Hello", "--tools", "none", home=home, cwd=Path(os.fsdecode(odd)), expect=2)
+    assert "caf\\udce9' is not valid UTF-8; rename the folder" in refused.stderr

@@ -9,6 +9,7 @@ import click
 
 from mainspring.cli.group import LazyGroup
 from mainspring.cli.output import OutputGoneError, mute, note, secure_streams
+from mainspring.cli.render import is_text, safe
 from mainspring.cli.status import FAILED, INTERRUPTED, USAGE
 from mainspring.errors import MainspringError
 
@@ -49,7 +50,7 @@ def start(arguments: list[str]) -> int:
     secure_streams()
     try:
         for argument in arguments:
-            if not _is_text(argument):
+            if not is_text(argument):
                 shown = ascii(os.fsencode(argument).decode("utf-8", "backslashreplace"))
                 raise click.UsageError(f"an argument is not valid UTF-8: {shown}; check the terminal's encoding")
         # Click's own handling of errors is turned off: ours says `mainspring: error:` and knows our classes.
@@ -92,8 +93,6 @@ def start(arguments: list[str]) -> int:
 
 
 def _complain(message: str) -> None:
-    from mainspring.cli.render import safe
-
     note(f"mainspring: error: {safe(message)}")
 
 
@@ -102,14 +101,6 @@ def _debug() -> None:
         import traceback
 
         traceback.print_exc()
-
-
-def _is_text(argument: str) -> bool:
-    try:
-        argument.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _lower(message: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_HEAD = 20_000  # characters in which the first line is looked for
 _JOINERS = frozenset("\u200c\u200d")  # emoji and several scripts need them
 
 
@@ -61,9 +62,19 @@ def safe(text: str, *, exact: bool = False) -> str:
     return text.translate(_EXACT)
 
 
+def is_text(text: str) -> bool:
+    """False for bytes of the operating system that are no UTF-8 (Python holds them as lone surrogates)."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def one_line(text: str, width: int = 100) -> str:
     """The first line that is not empty, made safe and cut to `width` characters."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    head = text[:_HEAD] if text[:_HEAD].strip() else text.lstrip()[:_HEAD]  # a result may be 100 MB long
+    line = next((line.strip() for line in head.splitlines() if line.strip()), "")
     return cut(safe(line).replace("\t", " "), width)
 
 

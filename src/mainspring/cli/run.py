@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mainspring.cli.output import Output
+from mainspring.cli.render import is_text
 
 if TYPE_CHECKING:
     from mainspring.agent import Task
@@ -109,6 +110,8 @@ def run(
 
     declared = origin.load(origin.Origin(base.place, base.attribute, base.builtin, options))
     folder = workspace or declared.workspace or (Path.cwd() if agent is None else None)
+    if folder is not None and not is_text(str(folder)):
+        raise click.UsageError(f"the workspace's path {str(folder)!a} is not valid UTF-8; rename the folder")
     run_id = new_run_id()
     return execute(
         declared,

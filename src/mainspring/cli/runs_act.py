@@ -169,8 +169,8 @@ def _take_back(run: Run, last: int | None, undone: list[str]) -> None:
         unfit.pop(edit.path, None)
         if "already is" not in said:
             undone.append(said)
-    for error in unfit.values():
-        raise error
+    for misfit in unfit.values():
+        raise misfit
 
 
 def _undone(output: Output, json_: bool, run_id: str, what: list[str]) -> None:
