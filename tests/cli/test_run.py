@@ -280,13 +280,13 @@ def test_without_stdin_or_stderr(home: Path, desk: Path) -> None:
 
 def test_the_default_agent_is_found_again(home: Path, desk: Path) -> None:
     arguments = ("run", "Hello", "--tools", "none", "--effort", "low")
-    failed = mainspring(*arguments, home=home, cwd=desk, expect=1, MAINSPRING_MODEL="no-such-model")
-    assert "'no-such-model'" in failed.stderr
+    failed = mainspring(*arguments, home=home, cwd=desk, expect=1, MAINSPRING_MODEL="local:9b")
+    assert "no local model '9b'" in failed.stderr
     shown = json_lines(mainspring("runs", "show", "last", "--events", "--json", home=home).stdout)
-    assert shown[1]["payload"]["origin"] == "builtin:coding?effort=low&model=no-such-model&tools=none"
+    assert shown[1]["payload"]["origin"] == "builtin:coding?effort=low&model=local%3A9b&tools=none"
     assert shown[0]["workspace"] == str(desk)
     again = mainspring("runs", "resume", "last", home=home, expect=1, MAINSPRING_MODEL="another")
-    assert "'no-such-model'" in again.stderr
+    assert "no local model '9b'" in again.stderr
 
 
 def test_a_run_of_a_program_needs_its_declaration_named(home: Path, desk: Path) -> None:
