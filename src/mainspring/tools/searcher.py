@@ -5,16 +5,18 @@ It reads its question as JSON from standard input and writes its answer as JSON 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import resource
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mainspring.errors import ToolError
 from mainspring.tools.paths import locate, printable
@@ -22,6 +24,7 @@ from mainspring.tools.textfile import encoding_of
 
 MAX_FILE_BYTES = 4 << 20
 _MAX_FILES = 200_000
+_MAX_DEPTH = 200
 _LINE_CHARACTERS = 240
 _PER_FILE = 30
 # Folders that hold no source text of the project even when no ignore file names them.
@@ -39,6 +42,14 @@ class Answer:
     names: list[str] = field(default_factory=list)
     skipped: int = 0
     complete: bool = True
+
+
+class File(NamedTuple):
+    """A file to search: the open folder that holds it, its name there, its path from the workspace."""
+
+    folder: int
+    name: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -68,25 +79,25 @@ def search(question: Question) -> Answer:
         raise ToolError(f"query {question.query!r} is no regular expression: {error}; set regex=false") from None
     wanted = GitIgnoreSpec.from_lines([question.glob]) if question.glob else None
     answer = Answer()
-    for path in _files(question, answer):
+    for file in _files(question, answer):
         if time.monotonic() > question.deadline:
             answer.complete = False
             break
-        if wanted is not None and not wanted.match_file(path):
+        if wanted is not None and not wanted.match_file(file.path):
             continue
-        if not question.regex and question.query.lower() in path.lower():
-            answer.names.append(printable(path))
-        _search_file(question, path, pattern, answer)
+        if not question.regex and question.query.lower() in file.path.lower():
+            answer.names.append(printable(file.path))
+        _search_file(question, file, pattern, answer)
     return answer
 
 
-def _search_file(question: Question, path: str, pattern: re.Pattern[str], answer: Answer) -> None:
-    text = _text(question, path)
+def _search_file(question: Question, file: File, pattern: re.Pattern[str], answer: Answer) -> None:
+    text = _text(file.folder, file.name)
     if text is None:
         answer.skipped += 1
         return
     answer.searched += 1
-    shown = printable(path)
+    shown = printable(file.path)
     here, last, number, counted = 0, -1, 1, 0
     for match in pattern.finditer(text):
         start = text.rfind("\n", 0, match.start()) + 1
@@ -107,11 +118,9 @@ def _search_file(question: Question, path: str, pattern: re.Pattern[str], answer
         answer.matches += here
 
 
-def _text(question: Question, path: str) -> str | None:
-    try:
-        with locate(question.workspace, path, home=question.home) as place:
-            fd = place.open()
-    except ToolError:
+def _text(folder: int, name: str) -> str | None:
+    fd = _open(folder, name)
+    if fd is None:
         return None
     with os.fdopen(fd, "rb") as file:
         if os.fstat(fd).st_size > MAX_FILE_BYTES:
@@ -121,85 +130,107 @@ def _text(question: Question, path: str) -> str | None:
     return None if encoding is None else encoding.decode(data)
 
 
-def _files(question: Question, answer: Answer) -> Iterator[str]:
-    """Paths of the plain files under the question's path, without what ignore files name. Links are not followed."""
-    root = Path(os.path.realpath(question.workspace))
-    with locate(root, question.path, home=question.home) as place:
-        status = place.status()
-        parts = place.parts
-    if status is None:
-        raise ToolError(f"{printable(question.path)} does not exist")
-    home = None if question.home is None else os.path.realpath(question.home)
-    start = root.joinpath(*parts)
-    if not start.is_dir():
-        yield "/".join(parts)
-        return
-    rules = _Ignored(root)
-    for depth in range(len(parts) + 1):
-        rules.enter("/".join(parts[:depth]))
-    pending = ["/".join(parts)]
-    seen = 0
-    while pending:
-        folder = pending.pop()
-        rules.enter(folder)
+def _open(folder: int, name: str) -> int | None:
+    """A plain file of an open folder, or None. Links are not followed, and a pipe does not make us wait."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return None
+
+
+def _files(question: Question, answer: Answer) -> Iterator[File]:
+    """The plain files under the question's path, without what ignore files name."""
+    with locate(question.workspace, question.path, home=question.home) as place:
+        if place.status() is None:
+            raise ToolError(f"{printable(question.path)} does not exist")
+        walk = _Walk(question.home, answer)
+        fd = place.open()
         try:
-            with os.scandir(root / folder) as found:
-                entries = sorted(found, key=lambda e: e.name)
-        except OSError:
-            continue
-        folders = []
+            if not stat.S_ISDIR(os.fstat(fd).st_mode):
+                yield File(place.folder, place.name, "/".join(place.parts))
+                return
+            for depth in range(len(place.parts)):  # rules above the searched folder hold in it
+                with locate(question.workspace, "/".join(place.parts[:depth]) or ".") as above:
+                    handle = above.open()
+                    walk.enter(handle, "/".join(place.parts[:depth]))
+                    os.close(handle)
+            yield from walk.files(fd, "/".join(place.parts))
+        finally:
+            os.close(fd)
+
+
+class _Walk:
+    """Goes down a tree from one open folder to the next, honouring the ``.gitignore`` files on the way."""
+
+    def __init__(self, home: Path | None, answer: Answer) -> None:
+        self._answer = answer
+        self._seen = 0
+        self._rules: list[tuple[str, Any]] = []
+        self._home = None
+        if home is not None and home.exists():
+            self._home = (home.stat().st_dev, home.stat().st_ino)
+
+    def files(self, fd: int, folder: str) -> Iterator[File]:
+        depth = len(self._rules)
+        self.enter(fd, folder)
+        with os.scandir(fd) as found:
+            entries = sorted(found, key=lambda e: e.name)
+        below = []
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_symlink() or entry.name in _SKIPPED or entry.path == home:
+            if entry.is_symlink() or entry.name in _SKIPPED:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if not rules.ignores(path + "/"):
-                    folders.append(path)
-            elif entry.is_file(follow_symlinks=False) and not rules.ignores(path):
-                seen += 1
-                if seen > _MAX_FILES:
-                    answer.complete = False
+                if not self._ignores(path + "/"):
+                    below.append((entry.name, path))
+            elif entry.is_file(follow_symlinks=False) and not self._ignores(path):
+                self._seen += 1
+                if self._seen > _MAX_FILES:
+                    self._answer.complete = False
                     return
-                yield path
-        pending += reversed(folders)
+                yield File(fd, entry.name, path)
+        for name, path in below:
+            yield from self._below(fd, name, path)
+        del self._rules[depth:]
 
+    def _below(self, fd: int, name: str, path: str) -> Iterator[File]:
+        if path.count("/") > _MAX_DEPTH:
+            self._answer.complete = False
+            return
+        try:
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        except OSError:
+            return
+        try:
+            status = os.fstat(inner)
+            if (status.st_dev, status.st_ino) != self._home:
+                yield from self.files(inner, path)
+        finally:
+            os.close(inner)
 
-class _Ignored:
-    """The ``.gitignore`` files of a tree; the one nearest to a path decides."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._rules: dict[str, Any] = {}
-
-    def enter(self, folder: str) -> None:
+    def enter(self, fd: int, folder: str) -> None:
+        """Read the rules that a folder brings."""
         from pathspec import GitIgnoreSpec
 
-        if folder in self._rules:
-            return
-        names = [".gitignore"] + ([".git/info/exclude"] if not folder else [])
         lines: list[str] = []
-        for name in names:
-            try:
-                with locate(self._root, f"{folder}/{name}" if folder else name) as place:
-                    fd = place.open()
-                with os.fdopen(fd, "rb") as file:
+        for name in (".gitignore", ".git/info/exclude"):
+            handle = _open(fd, name)
+            if handle is not None:
+                with os.fdopen(handle, "rb") as file:
                     lines += file.read(1 << 20).decode("utf-8", "replace").splitlines()
-            except (ToolError, OSError):
-                continue
-        try:
-            self._rules[folder] = GitIgnoreSpec.from_lines(lines) if lines else None
-        except ValueError:
-            self._rules[folder] = None  # git, too, goes on without rules that it cannot read
+        if lines:
+            with contextlib.suppress(ValueError):  # git, too, goes on without rules that it cannot read
+                self._rules.append((f"{folder}/" if folder else "", GitIgnoreSpec.from_lines(lines)))
 
-    def ignores(self, path: str) -> bool:
-        folder = path.rstrip("/")
-        while folder:
-            folder = folder.rpartition("/")[0]
-            rules = self._rules.get(folder)
-            if rules is not None:
-                verdict = rules.check_file(path[len(folder) + 1 :] if folder else path).include
-                if verdict is not None:
-                    return bool(verdict)
+    def _ignores(self, path: str) -> bool:
+        for prefix, rules in reversed(self._rules):  # the one nearest to the path decides
+            verdict = rules.check_file(path[len(prefix) :]).include
+            if verdict is not None:
+                return bool(verdict)
         return False
 
 
