@@ -88,6 +88,9 @@ class Agent:
         check: ``check(output, run) -> str | None``, sync or async: a complaint sends the agent back to work.
         settings: settings that only one provider knows, passed through to it.
 
+    Attributes:
+        origin: where the declaration can be found again (a file and a name, say), journaled with each run, or None.
+
     Raises:
         DeclarationError: something does not fit.
     """
@@ -151,6 +154,7 @@ class Agent:
         self.model_retries = model_retries
         self.check = check
         self.settings = dict(settings or {})
+        self.origin: str | None = None
         declared[name] = self
 
     def __repr__(self) -> str:
@@ -201,8 +205,7 @@ class Agent:
 
 
 def _models(name: str, model: object) -> tuple[str | Model, ...]:
-    items: Sequence[Any]
-    items = model if isinstance(model, list | tuple) else (model,)
+    items: Sequence[Any] = model if isinstance(model, list | tuple) else (model,)
     if not items:
         raise DeclarationError(f"agent {name!r}: the list of models is empty")
     for item in items:

@@ -479,9 +479,8 @@ def _jsonable(value: Any) -> Any:
         return sorted(value, key=repr)
     if isinstance(value, bytes | bytearray):
         return bytes(value).decode("utf-8", "replace")
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return str(value)
+    isoformat = getattr(value, "isoformat", None)  # dates and times
+    return isoformat() if callable(isoformat) else str(value)
 
 
 async def _in_thread_or_loop(function: Callable[..., Any], kwargs: dict[str, Any]) -> Any:

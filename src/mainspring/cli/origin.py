@@ -102,7 +102,7 @@ def load(origin: Origin) -> Agent:
         _change(agent, origin.options)
     if allow := origin.options.get("allow"):
         _allow(agent, allow.split(","))
-    agent.origin = origin.encode()  # type: ignore[attr-defined]
+    agent.origin = origin.encode()
     return agent
 
 

@@ -113,10 +113,11 @@ def _read(item: Any) -> tuple[str | None, Message]:
         return None, _message({"role": item[0], "content": item[1]})
     if isinstance(item, Mapping):
         return item.get("id"), _message(item)
-    if hasattr(item, "type") and hasattr(item, "content"):
+    kind = getattr(item, "type", None)
+    if kind is not None and hasattr(item, "content"):
         keys = ("content", "tool_calls", "invalid_tool_calls", "tool_call_id", "name", "status", "additional_kwargs")
         found = {key: getattr(item, key, None) for key in keys}
-        return getattr(item, "id", None), _message(found | {"role": _plain_type(item.type)})
+        return getattr(item, "id", None), _message(found | {"role": _plain_type(kind)})
     raise DeclarationError(
         f"{item!r} is no message; pass a text, {{'role': 'user', 'content': '...'}}, ('user', '...') or a message"
     )

@@ -464,7 +464,7 @@ def started_payload(
     payload = {
         "agent": agent.describe(),
         "digest": agent.digest(),
-        "origin": getattr(agent, "origin", None),
+        "origin": agent.origin,
         "system": system,
         "messages": [encode(m) for m in messages],
         "workspace": None if workspace is None else str(workspace),

@@ -218,7 +218,7 @@ class Thinker:
                 "error": str(failure)[:2000],
                 "retryable": failure.retryable,
                 "attempt": attempt,
-                "wait_s": round(wait, 3) if failure.retryable else 0.0,
+                "wait_s": round(wait, 3) if failure.retryable and not self._interrupted else 0.0,
                 "partial": deltas,
                 "crashed": self._interrupted,
             },
