@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mainspring.tool import ToolContext, Unknown
+from mainspring.tools import recovery
 from mainspring.tools.sandbox import CommandResult, Sandbox
 
 
@@ -98,3 +100,15 @@ def test_moving_a_repository_away_with_its_folder_does_not_help(workspace: Path)
     sh(workspace, "mv sub gone; mkdir -p sub; git init -q sub; echo evil > sub/.git/hooks/pre-commit")
     for hooks in workspace.rglob(".git/hooks"):
         assert "pre-commit" not in os.listdir(hooks)
+
+
+def test_a_repository_left_by_a_killed_command_is_set_aside_too(workspace: Path, home: Path) -> None:
+    (workspace / "mine").mkdir()
+    git(workspace / "mine", "init", "-q")
+    prepared = recovery.prepare(workspace, home)
+    git(workspace, "init", "-q")  # as the command did before its owner was killed
+    settled = recovery.reconcile(workspace, ToolContext("r", "k", workspace, home, prepared))
+    assert isinstance(settled, Unknown)
+    assert "+.git-from-sandbox" in settled.reason
+    assert (workspace / "mine" / ".git").exists()
+    assert not (workspace / ".git").exists()

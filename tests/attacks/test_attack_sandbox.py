@@ -303,3 +303,9 @@ def test_a_sandbox_that_cannot_be_set_up_says_so(
     with pytest.raises(SandboxError, match="no command ran"):
         box.run(["touch", "ran"])
     assert not (workspace / "ran").exists()
+
+
+def test_a_command_that_cannot_be_started(sandbox: Sandbox) -> None:
+    for command in ("echo " + "x" * 200_000, "lone \ud800 surrogate", "nul \0 byte"):
+        with pytest.raises(SandboxError, match="the command cannot be started"):
+            sh(sandbox, command)

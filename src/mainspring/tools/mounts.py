@@ -6,7 +6,7 @@ import contextlib
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +109,23 @@ def git_entries(workspace: Path, limit: int = 50_000) -> dict[str, int]:
         if seen >= limit:
             break
     return found
+
+
+def set_aside(workspace: Path, before: Mapping[str, int]) -> tuple[str, ...]:
+    """Rename repositories that the command made: git would run their hooks for the next person who uses it."""
+    notes = []
+    for path, inode in git_entries(workspace).items():
+        if before.get(path) == inode:
+            continue
+        aside = f"{path}-from-sandbox"
+        number = 1
+        while os.path.lexists(aside):
+            number += 1
+            aside = f"{path}-from-sandbox-{number}"
+        os.rename(path, aside)
+        name = os.path.relpath(aside, workspace)
+        notes.append(f"a git repository made by the command was renamed to {name}: review its config and hooks first")
+    return tuple(notes)
 
 
 def check_workspace(workspace: Path) -> Path:

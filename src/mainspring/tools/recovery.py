@@ -19,6 +19,7 @@ from typing import Any
 
 from mainspring.tool import DidNotHappen, Happened, Settled, ToolContext, Unknown
 from mainspring.tools import fingerprint
+from mainspring.tools.mounts import git_entries, set_aside
 from mainspring.tools.supervise import process_start
 
 _KEPT = 200
@@ -30,7 +31,8 @@ def prepare(workspace: Path, home: Path | None) -> dict[str, Any]:
     state = fingerprint.take(workspace, home)
     if home is not None:
         state.save(home)
-    return {"workspace": state.digest, "complete": state.complete}
+    git = {os.path.relpath(path, workspace): inode for path, inode in git_entries(workspace).items()}
+    return {"workspace": state.digest, "complete": state.complete, "git": git}
 
 
 def record_file(context: ToolContext) -> Path | None:
@@ -61,6 +63,7 @@ def reconcile(workspace: Path, context: ToolContext) -> Settled:
     prepared: Mapping[str, Any] | None = context.prepared
     if prepared is None:
         return Unknown("nothing was recorded before the command")
+    set_aside(workspace, {os.path.join(workspace, path): inode for path, inode in prepared["git"].items()})
     now = fingerprint.take(workspace, context.home)
     if now.digest == prepared["workspace"] and now.complete:
         return DidNotHappen()

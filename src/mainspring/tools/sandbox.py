@@ -27,6 +27,7 @@ from mainspring.tools.mounts import (
     default_python,
     git_entries,
     python_mounts,
+    set_aside,
     system_mounts,
 )
 from mainspring.tools.supervise import ALLOW_NAMESPACES, CommandResult, SandboxLimits, Supervisor
@@ -126,18 +127,27 @@ class Sandbox:
                 )
                 arguments += ["--info-fd", str(info_write), "--remount-ro", "/", "--"]
                 arguments += ["/bin/sh", "-c", launcher, "sh"]
-                process = subprocess.Popen(
-                    [self._bwrap, *arguments, *command],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    env=self._environment(env),  # bwrap's own too: a command can read /proc/1/environ
-                    cwd="/",
-                    pass_fds=[*passed, info_write],
-                    start_new_session=True,
-                )
-            result = Supervisor(process, limits, record, report).run(info_read, timeout_s, stop)
-        return replace(result, notes=_set_aside(self.workspace, before))
+                process = self._begin([*arguments, *command], env, [*passed, info_write])
+            try:
+                result = Supervisor(process, limits, record, report).run(info_read, timeout_s, stop)
+            finally:
+                notes = set_aside(self.workspace, before)
+        return replace(result, notes=notes)
+
+    def _begin(self, arguments: list[str], env: Mapping[str, str] | None, passed: list[int]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                [self._bwrap, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self._environment(env),  # bwrap's own too: a command can read /proc/1/environ
+                cwd="/",
+                pass_fds=passed,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:  # too long, or no text that a command line can hold
+            raise SandboxError(f"the command cannot be started: {error}; nothing ran") from None
 
     def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
         folder = str(self.python.parent)
@@ -227,20 +237,3 @@ def _memory_file(stack: contextlib.ExitStack, text: str) -> int:
     os.write(fd, text.encode())
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
-
-
-def _set_aside(workspace: Path, before: Mapping[str, int]) -> tuple[str, ...]:
-    """Rename repositories that the command made: git would run their hooks for the next person who uses it."""
-    notes = []
-    for path, inode in git_entries(workspace).items():
-        if before.get(path) == inode:
-            continue
-        aside = f"{path}-from-sandbox"
-        number = 1
-        while os.path.lexists(aside):
-            number += 1
-            aside = f"{path}-from-sandbox-{number}"
-        os.rename(path, aside)
-        name = os.path.relpath(aside, workspace)
-        notes.append(f"a git repository made by the command was renamed to {name}: review its config and hooks first")
-    return tuple(notes)

@@ -17,6 +17,8 @@ from xml.etree.ElementTree import Element
 from mainspring.tools.capture import plain_text
 
 _REPORT_BYTES = 32 << 20
+_FAILURES = 1_000
+_TRACEBACK_CHARACTERS = 40_000
 _DETAIL_LINES = 14
 _DETAIL_CHARACTERS = 1500
 _FRAME = re.compile(
@@ -88,7 +90,8 @@ def read_junit(folder: Path, name: str, workspace: Path) -> Found | None:
         if problems:
             kind = "failed" if problems[0].tag == "failure" else "error"
             counts["failed" if kind == "failed" else "errors"] += 1
-            failures.append(_junit_failure(case, problems[0], kind, workspace))
+            if len(failures) < _FAILURES:
+                failures.append(_junit_failure(case, problems[0], kind, workspace))
         else:
             counts["skipped" if case.find("skipped") is not None else "passed"] += 1
     return counts, tuple(failures)
@@ -152,7 +155,7 @@ def _failure(test: str, kind: str, lines: list[str], traceback: str, workspace: 
     if len(lines) > _DETAIL_LINES:
         details += f"\n... {len(lines) - _DETAIL_LINES} more lines"
     frames = []
-    for path, line, function in _FRAME.findall(traceback):
+    for path, line, function in _FRAME.findall(traceback[-_TRACEBACK_CHARACTERS:]):
         inside = _inside(path, workspace)
         if inside is not None:
             frames.append(Frame(inside, int(line), function))
