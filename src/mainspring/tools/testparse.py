@@ -84,7 +84,7 @@ def read_junit(folder: Path, name: str, workspace: Path) -> Found | None:
     except (ElementTree.ParseError, ValueError):
         return None
     counts = {"passed": 0, "failed": 0, "errors": 0, "skipped": 0}
-    failures = []
+    failures: list[TestFailure] = []
     for case in root.iter("testcase"):
         problems = [child for child in case if child.tag in ("failure", "error")]
         if problems:
