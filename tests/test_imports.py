@@ -20,6 +20,7 @@ HEAVY = {"pydantic", "click", "rich", "xllamacpp", "pydantic_ai", "httpx", "lang
 
 #: Every room by its height. A room may import what stands lower; `SIDEWAYS` and `DOORS` name the exceptions.
 HEIGHT = {
+    "__main__": 8,  # `python -m mainspring`
     "cli": 7,
     "console": 7,
     "lab": 6,
