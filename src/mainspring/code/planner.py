@@ -24,6 +24,7 @@ from mainspring.code.proposals import (
     function_edit,
     line_edit,
     questions,
+    spans,
     too_long,
 )
 from mainspring.code.source import FunctionSource
@@ -33,7 +34,7 @@ from mainspring.messages import Message, ToolCallPart, Usage, assistant
 from mainspring.model import Delta, Model, ModelSettings, ToolSpec, model_name
 
 _NEEDED = ("execute_tests", "locate_fault", "read_file", "edit_file")
-_LINE_TOKENS, _FUNCTION_TOKENS = 64, 700
+_LINE_TOKENS, _SPAN_TOKENS, _FUNCTION_TOKENS = 64, 24, 700
 # A suspect whose questions bring nothing new for this long is given up together with the others.
 _BARREN_QUESTIONS = 200
 
@@ -135,10 +136,11 @@ class RepairPlanner:
             raise ModelError("no function of the project is executed by the failing tests; nothing to mend there")
         infill = await self._infill(memory)
         tried = {edit.new for edit in progress.tried}
+        asked = 0
         for question in questions(suspects, infill is not None):
             if question.number <= progress.question:
                 continue
-            if question.number > progress.question + _BARREN_QUESTIONS:
+            if asked > _BARREN_QUESTIONS:
                 break
             suspect = suspects[question.suspect]
             key = suspect["path"], suspect["first"]
@@ -152,8 +154,9 @@ class RepairPlanner:
                     lines=lines,
                 )
             function = progress.functions[key]
-            if function is None or (question.kind == "function" and infill is not None and too_long(function)):
+            if function is None or not _sensible(question, function, infill):
                 continue
+            asked += 1
             if why := self._spent(progress, memory):
                 raise ModelError(
                     f"gave up {why}: {progress.tests.failed if progress.tests else 0} tests still fail; "
@@ -183,10 +186,11 @@ class RepairPlanner:
     ) -> str | None:
         """Put one question to the inner model; the function's new text, or None when the answer is of no use."""
         tests = located["tests"]
-        if question.kind == "line":
-            messages, begin = ask_line(tests, function, question.line, infill)
+        span = spans(function.line(question.line))[question.span] if question.kind == "span" else None
+        if question.kind != "function":
+            messages, begin = ask_line(tests, function, question.line, infill, span)
             stop = ["\n"]
-            most = _LINE_TOKENS
+            most = _LINE_TOKENS if span is None else _SPAN_TOKENS
         else:
             suspect = located["suspects"][question.suspect]
             lines = [changed_line(e.old, e.new)[2] for e in tried if e.old == function.text]
@@ -194,8 +198,7 @@ class RepairPlanner:
             stop = ["```"]
             most = _FUNCTION_TOKENS
         if settings.on_delta is not None:
-            where = f"line {question.line} of {function.name}" if question.kind == "line" else function.name
-            settings.on_delta(Delta("thinking", f"\n{where}: "))
+            settings.on_delta(Delta("thinking", f"\n{_where(question, function, span)}: "))
         extra = {"prefill": begin, "stop": stop} if self._takes_prefill() else {}
         answer = await self.inner.respond(
             messages,
@@ -211,9 +214,9 @@ class RepairPlanner:
             ),
         )
         memory.usage = memory.usage + (answer.usage or Usage(calls=1))
-        if question.kind == "line":
+        if question.kind != "function":
             text = answer.text if extra else _fenced(answer.text)
-            return line_edit(function, question.line, text)
+            return line_edit(function, question.line, text, span)
         return function_edit(function, begin if extra else "", answer.text)
 
     def _takes_prefill(self) -> bool:
@@ -255,6 +258,21 @@ def _judge(progress: Progress, edit: Edit) -> Message:
     if progress.quick is None and quick and tests.seconds > 0:
         return _call("", "execute_tests", target=shlex.join(quick), timeout_s=timeout)
     return _call("That helps; now all tests.", "execute_tests", timeout_s=timeout)
+
+
+def _sensible(question: Question, function: FunctionSource, infill: Infill | None) -> bool:
+    """Whether this question can be put about this function at a fair price."""
+    if question.kind == "span":
+        return question.span < len(spans(function.line(question.line)))
+    return question.kind == "line" or infill is None or not too_long(function)
+
+
+def _where(question: Question, function: FunctionSource, span: tuple[int, int] | None) -> str:
+    if question.kind == "function":
+        return function.name
+    line = function.line(question.line)
+    part = line.strip() if span is None else f"{line[: span[0]].strip()}[{line[span[0] : span[1]]}]{line[span[1] :]}"
+    return f"{function.name}:{question.line} {part} ->" if span is not None else f"{function.name}:{question.line}"
 
 
 def _report(progress: Progress) -> str:

@@ -7,6 +7,7 @@ never sees the line that it is asked to write, because it would only copy it.
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,18 @@ from typing import Any, Literal
 from mainspring.code.source import FunctionSource, code_in_answer, reindented, same_meaning, signature
 from mainspring.messages import Message, system, user
 
-Kind = Literal["line", "function"]
+Kind = Literal["line", "span", "function"]
 _SYSTEM = "You fix bugs in Python code. You answer with code only."
 _SUFFIX_LINES = 8
 _PREFIX_LINES = 40
 _MOST_LINES = 14
 _LONG_FUNCTION = 45
+_SPAN_LINES, _MOST_SPANS = 8, 16
+_WORD = re.compile(
+    r"""(?P<text>[rbfuRBFU]{0,2}(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))|(?P<comment>\#.*)|(?P<name>[A-Za-z_]\w*)"""
+    r"""|(?P<number>\d[\w.]*)|(?P<operator>(?://|\*\*|<<|>>|[-+*/%&|^@<>=!])=?)"""
+)
+_KEYWORDS = frozenset({"if", "elif", "else", "while", "for", "return", "yield", "with", "as", "lambda", "raise", "del"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +53,10 @@ class Question:
     Args:
         number: its place in the order of questions, from 0.
         suspect: index of the suspect that it is about.
-        kind: ``"line"`` asks for one line, ``"function"`` for the whole function.
-        line: number of the line in the file, for kind ``"line"``.
+        kind: ``"line"`` asks for one line, ``"span"`` for a part of one, ``"function"`` for the whole function.
+        line: number of the line in the file.
         attempt: 0 asks for the likeliest answer, more for other ones.
+        span: which part of the line, for kind ``"span"``.
     """
 
     number: int
@@ -56,6 +64,7 @@ class Question:
     kind: Kind
     line: int = 0
     attempt: int = 0
+    span: int = 0
 
     @property
     def temperature(self) -> float:
@@ -64,38 +73,50 @@ class Question:
 
 
 def questions(suspects: Sequence[Mapping[str, Any]], infill: bool) -> Iterator[Question]:
-    """All questions, without end, in the order in which they are put: the likely ones first, then others.
+    """All questions, in the order in which they are put: the likely ones first, then others.
 
-    With `infill` a line costs little, so lines come first; otherwise whole functions do.
+    With `infill` a line or a part of one costs little, so these come first; otherwise whole functions do.
     """
     number = 0
-    for kind, suspect, attempt in _rounds(len(suspects), infill):
-        lines = [0]
-        if kind == "line":
-            ranked = sorted(suspects[suspect]["lines"], key=lambda item: -item[1])
-            start = 0 if attempt == 0 else (attempt - 1) % 2 * _MOST_LINES
-            chosen = ranked[start : start + _MOST_LINES] or ranked[:_MOST_LINES]
-            lines = [n for n, _ in sorted(chosen, key=lambda item: (-item[1], item[0]))]
-        for line in lines:
-            yield Question(number, suspect, kind, line, attempt)
-            number += 1
+    for kind, index, attempt in _rounds(len(suspects), infill):
+        ranked = sorted(suspects[index]["lines"], key=lambda item: (-item[1], item[0]))
+        if kind == "function":
+            ranked = [[0, 0.0]]
+        elif kind == "span":
+            ranked = ranked[attempt * _SPAN_LINES : (attempt + 1) * _SPAN_LINES]
+        else:
+            start = attempt // 2 * _MOST_LINES
+            ranked = ranked[start : start + _MOST_LINES] or ranked[:_MOST_LINES]
+        for line, _ in ranked:
+            for span in range(_MOST_SPANS if kind == "span" else 1):
+                yield Question(number, index, kind, line, attempt, span)
+                number += 1
 
 
 def _rounds(suspects: int, infill: bool) -> Iterator[tuple[Kind, int, int]]:
-    if not suspects:
-        return
-    first, second = ("line", "function") if infill else ("function", "line")
-    for attempt in range(1000):
-        for late in range(2):
-            for index in range(suspects):
-                # A suspect further down the list joins later, by one round for each two places.
-                own = attempt - index // 2
-                if own < 0:
-                    continue
-                kind: Kind = first if late == 0 else second  # type: ignore[assignment]
-                if kind == second and infill and own == 0 and index > 0:
-                    continue
-                yield kind, index, own
+    """Kind of question, suspect and attempt. A suspect further down the list is asked about later."""
+    for attempt in range(40):
+        for index in range(suspects):
+            own = attempt - (index + 1) // 2
+            if own < 0:
+                continue
+            if infill:
+                yield "line", index, own
+                yield "span", index, own
+                if own > 0:
+                    yield "function", index, own - 1
+            else:
+                yield "function", index, own
+                yield "line", index, own
+
+
+def spans(line: str) -> list[tuple[int, int]]:
+    """Parts of a line that a slip may hide in: operands, operators, and the insides of brackets, as columns."""
+    words = [m for m in _WORD.finditer(line) if m.lastgroup != "comment" and m.group() not in _KEYWORDS]
+    found = [m.span() for m in words if m.group() != "="]
+    found += [m.span(1) for m in re.finditer(r"[(\[]([^()\[\]]*,[^()\[\]]*)[)\]]", line)]
+    calls = {span for span in found if line[span[1] : span[1] + 1] == "("}
+    return sorted(dict.fromkeys(found), key=lambda span: (span in calls, span))[:_MOST_SPANS]
 
 
 def prompt(tests: Sequence[Mapping[str, Any]]) -> list[Message]:
@@ -106,24 +127,30 @@ def prompt(tests: Sequence[Mapping[str, Any]]) -> list[Message]:
 
 
 def ask_line(
-    tests: Sequence[Mapping[str, Any]], function: FunctionSource, number: int, infill: Infill | None
+    tests: Sequence[Mapping[str, Any]],
+    function: FunctionSource,
+    number: int,
+    infill: Infill | None,
+    span: tuple[int, int] | None = None,
 ) -> tuple[list[Message], str]:
-    """The messages and the beginning of the answer that ask for the line `number` of `function`."""
+    """The messages and the beginning of the answer that ask for the line `number` of `function`, or a part of it."""
     shared = prompt(tests)
     before, after = _around(function, number)
     line = function.line(number)
-    indent = line[: len(line) - len(line.lstrip())][_common_indent(function) :]
+    start, rest = len(line) - len(line.lstrip()), ""
+    if span is not None:
+        start, rest = span[0], line[span[1] :]
+    begun = line[_common_indent(function) : start]
     if infill is not None:
         words = (infill.prefix, infill.suffix, infill.middle)
-        before, after = (_without(text, words) for text in (before, after))
+        before, begun, rest, after = (_without(text, words) for text in (before, begun, rest, after))
         ask = user(shared[1].text + "Fill in the middle of the function.")
-        begin = f"{infill.prefix}{before}\n{indent}{infill.suffix}\n{after}\n{infill.middle}"
-        return [shared[0], ask], begin
+        return [shared[0], ask], f"{infill.prefix}{before}\n{begun}{infill.suffix}{rest}\n{after}\n{infill.middle}"
     text = (
-        f"{shared[1].text}One line of the function is left out:\n```python\n{before}\n{indent}<LINE>\n{after}\n```\n"
-        "Write that line so that the test passes. Answer with the line only."
+        f"{shared[1].text}One line of the function is left out:\n```python\n{before}\n{begun}<LINE>{rest}\n{after}\n"
+        "```\nWrite that line so that the test passes. Answer with the line only."
     )
-    return [shared[0], user(text)], f"```python\n{indent}"
+    return [shared[0], user(text)], f"```python\n{begun}"
 
 
 def ask_function(
@@ -141,15 +168,19 @@ def ask_function(
     return [shared[0], user(text)], f"```python\n{head.split('(')[0]}"
 
 
-def line_edit(function: FunctionSource, number: int, answer: str) -> str | None:
-    """The function's text with the answered line in it; None when that is no change or does not parse."""
+def line_edit(function: FunctionSource, number: int, answer: str, span: tuple[int, int] | None = None) -> str | None:
+    """The function's text with the answered line, or part of it, in place; None when that is no sound change."""
     line = function.line(number)
     inside = answer.split("```", 1)[0]
-    code = next((row for row in inside.split("\n") if row.strip()), "").strip()
-    if not code or code == line.strip():
+    code = next((row for row in inside.split("\n") if row.strip()), "")
+    if span is not None:
+        rest = line[span[1] :]
+        # A model that goes on to the end of the line has written what stands there already.
+        code = code.removesuffix(rest) if rest.strip() else code
+        code = line[: span[0]] + code + rest
+    if not code.strip() or code.strip() == line.strip():
         return None
-    changed = function.replaced(number, reindented(code, line))
-    return _checked(function, changed)
+    return _checked(function, function.replaced(number, reindented(code.strip(), line)))
 
 
 def function_edit(function: FunctionSource, begin: str, answer: str) -> str | None:

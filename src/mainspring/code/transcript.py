@@ -18,7 +18,7 @@ from mainspring.messages import Message, ToolCallPart, ToolResultPart
 _HEADLINE = re.compile(r"\A(PASSED|FAILED|TIMED OUT|ENDED)[^:\n]*(?::? ?)(.*)")
 _COUNT = re.compile(r"(\d+) (passed|failed|errors)")
 _SECONDS = re.compile(r" in ([\d.]+) s")
-_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S.*)$", re.MULTILINE)
+_FAILURE = re.compile(r"^(?:FAILED|ERROR) (?!\(exit code )(\S.*)$", re.MULTILINE)
 _MORE = re.compile(r"^\.\.\. and (\d+) more: (.*)$", re.MULTILINE)
 _ASKED = re.compile(r"\(question (\d+)\)")
 _NUMBERED = re.compile(r"^ *\d+\| ?(.*)$")
