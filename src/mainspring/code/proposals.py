@@ -18,7 +18,7 @@ from mainspring.messages import Message, system, user
 
 Kind = Literal["line", "span", "function"]
 _SYSTEM = "You fix bugs in Python code. You answer with code only."
-_SUFFIX_LINES = 8
+_SUFFIX_LINES, _SPAN_SUFFIX_LINES = 8, 3
 _PREFIX_LINES = 40
 _MOST_LINES = 14
 _LONG_FUNCTION = 45
@@ -135,7 +135,7 @@ def ask_line(
 ) -> tuple[list[Message], str]:
     """The messages and the beginning of the answer that ask for the line `number` of `function`, or a part of it."""
     shared = prompt(tests)
-    before, after = _around(function, number)
+    before, after = _around(function, number, _SUFFIX_LINES if span is None else _SPAN_SUFFIX_LINES)
     line = function.line(number)
     start, rest = len(line) - len(line.lstrip()), ""
     if span is not None:
@@ -242,7 +242,7 @@ def _undecorated(function: FunctionSource) -> str:
     return "\n".join(rows[getattr(tree.body[0], "lineno", 1) - 1 :])
 
 
-def _around(function: FunctionSource, number: int) -> tuple[str, str]:
+def _around(function: FunctionSource, number: int, most_after: int) -> tuple[str, str]:
     """What stands before and after a line, without common indentation and with only the start of the docstring."""
     common = _common_indent(function)
     skip: range | tuple[()] = ()
@@ -253,7 +253,7 @@ def _around(function: FunctionSource, number: int) -> tuple[str, str]:
     head = [row for n, row in rows if n < function.body]
     if len(before) - len(head) > _PREFIX_LINES:
         before = [*head, *before[-_PREFIX_LINES:]]
-    after = [row for n, row in rows if n > number][:_SUFFIX_LINES]
+    after = [row for n, row in rows if n > number][:most_after]
     return "\n".join(before), "\n".join(after)
 
 
