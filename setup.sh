@@ -45,5 +45,5 @@ if [ -z "$uv" ]; then
 fi
 
 say "installing Mainspring and its locked dependencies into .venv"
-UV_PYTHON_DOWNLOADS=never "$uv" sync --frozen --quiet --python "$python" || fail "uv sync did not finish; see above"
+UV_PYTHON_DOWNLOADS=never "$uv" sync --frozen --quiet --compile-bytecode --python "$python" || fail "uv sync did not finish; see above"
 say "ready: .venv/bin/mainspring"

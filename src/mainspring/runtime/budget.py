@@ -69,6 +69,8 @@ def _circle(state: RunState, limits: Limits) -> Verdict | None:
     if limits.repeats is None:
         return None
     prints = state.fingerprints
+    if not prints or prints[-1] not in prints[-5:-1]:
+        return None  # the last step is new; no circle of up to four steps ends with it
     for period in (1, 2, 3, 4):
         rounds = 1
         while (rounds + 1) * period <= len(prints) and all(

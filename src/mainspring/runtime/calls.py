@@ -14,6 +14,8 @@ from mainspring.guard import Call, CallContext, Decision, Policy, decide
 from mainspring.runtime.state import CallState, RunState
 from mainspring.tool import Tool
 
+_encoder = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -52,18 +54,13 @@ def decide_call(call: CallState, tool: Tool, state: RunState, policy: Policy | N
 
 def call_digest(state: RunState, call: CallState) -> str:
     """What an approval is bound to: this run, this call, its tool, arguments and label."""
-    text = json.dumps(
-        [state.run_id, call.part.id, call.part.name, dict(call.part.arguments), call.label.encode()],
-        sort_keys=True,
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    text = _encoder.encode([state.run_id, call.part.id, call.part.name, dict(call.part.arguments), call.label.encode()])
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def arguments_digest(arguments: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of a call's arguments as canonical JSON."""
-    text = json.dumps(dict(arguments), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = _encoder.encode(dict(arguments))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 

@@ -25,6 +25,7 @@ from mainspring.messages import (
 PREVIEW_CHARS = 12_000
 
 _HEAD_SHARE = 0.75
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Context:
@@ -55,7 +56,7 @@ class Context:
         for message in self._undigested:
             value = encode(message)
             value.pop("usage", None)  # what a call cost is no part of what the next model reads
-            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            text = _encoder.encode(value)
             self._digest = hashlib.sha256((self._digest + text).encode("utf-8")).hexdigest()
         self._undigested.clear()
         return self._digest
@@ -78,7 +79,7 @@ def message_chars(message: Message) -> int:
         elif isinstance(part, ToolResultPart):
             size += 20 + sum(len(c.text) if isinstance(c, TextPart) else 3500 for c in part.content)
         elif isinstance(part, ToolCallPart):
-            size += 20 + len(json.dumps(dict(part.arguments), ensure_ascii=False, default=str))
+            size += 20 + len(repr(part.arguments))
         elif isinstance(part, ImagePart | FilePart):
             size += 3500
         else:

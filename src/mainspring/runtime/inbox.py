@@ -12,12 +12,16 @@ PAUSE = "pause"
 CANCEL = "cancel"
 
 
-def take_inbox(journal: Journal) -> str | None:
-    """Record everything that waits; returns ``"pause"`` when somebody asked for one.
+def take_inbox(journal: Journal, *, surely: bool = False) -> str | None:
+    """Record everything that waits; returns the reason when somebody asked for a pause.
+
+    Without `surely`, what another process posted in the last moment may be left for the next time.
 
     The items are removed in the transaction that writes their events, so that none is lost or taken twice.
     """
     pause: str | None = None
+    if not surely and not journal.store.news(journal.lease.run_id):
+        return None
     for item in journal.store.inbox(journal.lease.run_id):
         if item.id in journal.taken:
             continue

@@ -90,8 +90,10 @@ class Engine:
 
     async def _turn(self) -> None:
         """One thing: take the inbox, then end, wait, act or think."""
-        self._pause = take_inbox(self.journal) or self._pause
         state = self.state
+        # A run that is about to end or to wait must not overlook what somebody just said.
+        resting = state.final is not None or any(c.stage in ("asked", "parked") for c in state.calls.values())
+        self._pause = take_inbox(self.journal, surely=resting) or self._pause
         if state.cancel_requested is not None:
             await self._cancel(state.cancel_requested)
         elif state.ended:
@@ -366,7 +368,7 @@ class Engine:
         """Settle what a dead process left open, before anything else happens."""
         reach("recovery.begun")
         state = self.state
-        self._pause = take_inbox(self.journal)
+        self._pause = take_inbox(self.journal, surely=True)
         begun: list[tuple[CallState, Tool, Mapping[str, Any]]] = []
         for call in state.open_calls:
             if call.stage != "intended":

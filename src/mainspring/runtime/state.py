@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from mainspring.label import Label
 from mainspring.messages import (
@@ -47,6 +46,11 @@ class CallState:
     reason: str = ""
 
 
+#: What a step called, with what, and what came back; equal for equal steps within one process.
+Fingerprint: TypeAlias = tuple[tuple[str, Mapping[str, Any], str | None, int], ...]
+KEPT_FINGERPRINTS = 64
+
+
 class RunState:
     """What the events of a run amount to."""
 
@@ -78,7 +82,7 @@ class RunState:
         self.rejections = 0  # of final answers in a row
         self.failures = 0  # failed calls in a row
         self.trouble = 0  # failed checks and calls since the last clean step, for effort="auto"
-        self.fingerprints: list[str] = []  # one a step: what was called with what answer
+        self.fingerprints: list[Fingerprint] = []  # one a step, of the newest ones
         self.warned: set[str] = set()
         self.busy_seconds = 0.0
         self._busy_since: float | None = None
@@ -347,21 +351,20 @@ class RunState:
         self.trouble = self.trouble + 1 if failed else 0
         self.rejections = 0
         self.fingerprints.append(_fingerprint(finished))
-        del self.fingerprints[:-64]
+        if len(self.fingerprints) > 2 * KEPT_FINGERPRINTS:
+            del self.fingerprints[:-KEPT_FINGERPRINTS]
         results = tuple(preview(c.result, self.preview_chars) for c in finished if c.result is not None)
         self._add(Message("tool", results))
         self._flush_queue()
         self.boundaries.append(len(self.plain))
 
 
-def _fingerprint(calls: list[CallState]) -> str:
-    text = json.dumps(
-        [[c.part.name, dict(c.part.arguments), c.part.invalid, c.result.text if c.result else ""] for c in calls],
-        sort_keys=True,
-        ensure_ascii=False,
-        default=str,
+def _fingerprint(calls: list[CallState]) -> Fingerprint:
+    # Texts are compared by hash, so that long answers are not kept; arguments as they are, dicts compare fast.
+    return tuple(
+        (c.part.name, c.part.arguments, c.part.invalid, hash(c.result.text) if c.result is not None else 0)
+        for c in calls
     )
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _shown(part: ToolCallPart) -> str:

@@ -246,7 +246,7 @@ def _checked(message: Message, state: RunState, name: str) -> Message:
     if not isinstance(message, Message) or message.role != "assistant":
         raise ModelError(f"{name} returned {type(message).__name__} instead of an assistant's Message")
     parts: list[Part] = []
-    seen = set(state.call_ids)
+    seen: set[str] = set()
     calls = 0
     for number, part in enumerate(message.parts):
         if isinstance(part, ToolCallPart):
@@ -254,9 +254,9 @@ def _checked(message: Message, state: RunState, name: str) -> Message:
             if calls > MAX_CALLS:
                 continue
             call_id = _sound(part.id)
-            if not call_id or call_id in seen or len(call_id) > 200:
+            if not call_id or call_id in seen or call_id in state.call_ids or len(call_id) > 200:
                 call_id = f"call_{state.step + 1}_{number}"
-            while call_id in seen:
+            while call_id in seen or call_id in state.call_ids:
                 call_id += "x"
             seen.add(call_id)
             arguments = _sound_json(part.arguments)

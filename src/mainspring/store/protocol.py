@@ -13,6 +13,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from mainspring.label import SYSTEM, Label
 
+#: How long a post from another process may stay unnoticed by `Store.news`, in seconds.
+NEWS_S = 0.05
+
 ApprovalState: TypeAlias = Literal["pending", "approved", "denied", "expired", "used"]
 
 
@@ -141,12 +144,25 @@ class Changes:
 NO_CHANGES = Changes()
 
 
+#: A new event with its seq, time and hash.
+Placed: TypeAlias = tuple[int, float, str, NewEvent]
+
+
 @dataclass(frozen=True, slots=True)
 class Appended:
     """Events that are on their way to the disk; `done` resolves when they are there."""
 
-    events: tuple[Event, ...]
+    run_id: str
+    placed: tuple[Placed, ...]
     done: Future[None] = field(repr=False)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events as the journal gives them back; made only when somebody asks."""
+        return tuple(
+            Event(self.run_id, seq, at, e.kind, e.version, e.label, dict(e.payload), digest)
+            for seq, at, digest, e in self.placed
+        )
 
 
 class Store(Protocol):
@@ -215,6 +231,13 @@ class Store(Protocol):
 
     def inbox(self, run_id: str) -> list[InboxItem]:
         """What the run has not taken yet, oldest first."""
+        ...
+
+    def news(self, run_id: str) -> bool:
+        """False when the inbox certainly holds nothing new since it was last read; cheap enough for every step.
+
+        What another process posts may be noticed a moment later, `NEWS_S` seconds at most.
+        """
         ...
 
     def answer(self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = "") -> None:

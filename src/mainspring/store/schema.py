@@ -11,9 +11,12 @@ from mainspring.store.writer import explain
 #: Version of the tables. Raise it together with a migration in `MIGRATIONS`.
 FORMAT = 1
 
+# The key of an event is its run's number and its seq in one integer: a table keyed by a text and a number would keep rows
+# over a kilobyte outside its pages, and write almost half as many pages again at each commit.
 _TABLES = """
 CREATE TABLE runs (
-    id TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
     agent TEXT NOT NULL,
     task TEXT NOT NULL,
     status TEXT NOT NULL,
@@ -25,21 +28,21 @@ CREATE TABLE runs (
     head_hash TEXT NOT NULL,
     wake_at REAL,
     parent TEXT
-) WITHOUT ROWID;
+);
 CREATE INDEX runs_by_time ON runs (created_at);
 CREATE INDEX runs_to_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
 CREATE TABLE events (
-    run_id TEXT NOT NULL,
-    seq INTEGER NOT NULL,
+    place INTEGER PRIMARY KEY,
+    run INTEGER GENERATED ALWAYS AS (place >> 32) VIRTUAL,
+    seq INTEGER GENERATED ALWAYS AS (place & 4294967295) VIRTUAL,
     at REAL NOT NULL,
     kind TEXT NOT NULL,
     version INTEGER NOT NULL,
     label TEXT NOT NULL,
     payload TEXT,
     blob TEXT,
-    hash TEXT NOT NULL,
-    PRIMARY KEY (run_id, seq)
-) WITHOUT ROWID;
+    hash TEXT NOT NULL
+);
 CREATE TABLE blobs (digest TEXT PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE inbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -82,8 +85,11 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path) -> None:
-    """Create the tables or check their version.
+def open_file(path: Path) -> sqlite3.Connection:
+    """Create the tables or check their version; returns the connection.
+
+    The connection must stay open while others come and go: when the last one closes, SQLite folds the whole log
+    into the file and deletes it, and the next writer has to grow a new one.
 
     Raises:
         JournalVersionError: the file was written by a newer Mainspring.
@@ -102,7 +108,7 @@ def prepare(path: Path) -> None:
                 "update Mainspring (nothing was changed)"
             )
         if version == FORMAT:
-            return
+            return connection
         connection.execute("BEGIN IMMEDIATE")
         version = _version(connection)  # another process may have been faster
         if version == 0:
@@ -119,9 +125,12 @@ def prepare(path: Path) -> None:
         connection.execute(f"PRAGMA user_version={FORMAT}")
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise explain(error, str(path)) from error
-    finally:
         connection.close()
+        raise explain(error, str(path)) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _version(connection: sqlite3.Connection) -> int:

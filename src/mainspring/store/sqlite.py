@@ -17,6 +17,7 @@ from mainspring.store import schema
 from mainspring.store.chain import GENESIS, Stored, decode_payload, encode_payload, link
 from mainspring.store.owner import Owner
 from mainspring.store.protocol import (
+    NEWS_S,
     NO_CHANGES,
     Appended,
     ApprovalRow,
@@ -25,18 +26,19 @@ from mainspring.store.protocol import (
     InboxItem,
     Lease,
     NewEvent,
+    Placed,
     RunRow,
 )
 from mainspring.store.writer import Writer, explain
 
-_INSERT_EVENT = (
-    "INSERT INTO events (run_id, seq, at, kind, version, label, payload, blob, hash) VALUES (?,?,?,?,?,?,?,?,?)"
-)
+_INSERT_EVENT = "INSERT INTO events (place, at, kind, version, label, payload, blob, hash) VALUES (?,?,?,?,?,?,?,?)"
 _INSERT_BLOB = "INSERT OR IGNORE INTO blobs (digest, data) VALUES (?,?)"
 _EVENT = (
-    "SELECT e.run_id, e.seq, e.at, e.kind, e.version, e.label, e.payload, b.data, e.hash, e.blob "
+    "SELECT e.seq, e.at, e.kind, e.version, e.label, e.payload, b.data, e.hash, e.blob "
     "FROM events e LEFT JOIN blobs b ON b.digest = e.blob "
 )
+_MOST = (1 << 32) - 1  # events of one run
+_CACHED_RUNS = 10_000
 _RUN = "SELECT id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, owner FROM runs "
 _APPROVAL = "SELECT id, run_id, digest, state, requested_at, expires_at, answered_by, used_seq FROM approvals "
 
@@ -52,18 +54,20 @@ class SQLiteStore:
         """
         self.home = home
         self.path = home / "journal.db"
-        schema.prepare(self.path)
+        self._reader = schema.open_file(self.path)
         try:
             self._owner = Owner(home / "owners")
         except OSError as error:
+            self._reader.close()
             raise StoreError(
                 f"the folder {home} cannot be written: {error}; check it or set MAINSPRING_HOME"
             ) from error
         self._active: set[str] = set()  # runs leased inside this process
         self._active_lock = threading.Lock()
         self._writer = Writer(lambda: schema.connect(self.path), str(self.path))
-        self._reader = schema.connect(self.path)
         self._reader_lock = threading.Lock()
+        self._firsts: dict[str, int] = {}  # where the events of runs used lately begin
+        self._inbox_read: dict[str, float] = {}  # when the inbox of an active run was read last
 
     @property
     def broken(self) -> StoreError | None:
@@ -83,14 +87,14 @@ class SQLiteStore:
 
         def job(connection: sqlite3.Connection) -> None:
             try:
-                connection.execute(
+                added = connection.execute(
                     "INSERT INTO runs (id, agent, task, status, created_at, updated_at, epoch, owner, head_seq, "
                     "head_hash, wake_at, parent) VALUES (?,?,?,'running',?,?,1,?,?,?,NULL,?)",
                     (run_id, agent, task, now, now, self._owner.name, *head, parent),
                 )
             except sqlite3.IntegrityError:
                 raise StoreError(f"run {run_id!r} exists already; choose another id, or resume it") from None
-            _insert(connection, rows, blobs)
+            _insert(connection, _first(added.lastrowid), rows, blobs)
 
         with self._active_lock:
             if run_id in self._active:
@@ -98,7 +102,7 @@ class SQLiteStore:
             self._active.add(run_id)
         future = self._writer.submit(job)
         future.add_done_callback(lambda f: self._forget(lease) if f.exception() else None)
-        return lease, Appended(made, future)
+        return lease, Appended(run_id, made, future)
 
     def acquire(self, run_id: str) -> Lease:
         """See the protocol."""
@@ -154,6 +158,7 @@ class SQLiteStore:
 
     def _forget(self, lease: Lease) -> None:
         lease.released = True
+        self._inbox_read.pop(lease.run_id, None)
         with self._active_lock:
             self._active.discard(lease.run_id)
 
@@ -164,7 +169,7 @@ class SQLiteStore:
         if lease.released:
             failed: Future[None] = Future()
             failed.set_exception(LeaseLostError(f"run {lease.run_id}: this lease was given up"))
-            return Appended((), failed)
+            return Appended(lease.run_id, (), failed)
         before_seq, epoch = lease.head_seq, lease.epoch
         rows, made, blobs = self._chain(lease, events)
         after_seq, after_hash = lease.head_seq, lease.head_hash
@@ -193,52 +198,55 @@ class SQLiteStore:
                 )
             if changes is not NO_CHANGES:
                 _apply(connection, lease.run_id, changes, now)
-            _insert(connection, rows, blobs)
+            _insert(connection, self._first(lease.run_id, connection), rows, blobs)
 
-        future = self._writer.submit(job)
+        # A run that is alone in its process writes for itself; several are committed in groups by the thread.
+        future = self._writer.submit(job, alone=len(self._active) == 1)
         if changes.release:
             self._forget(lease)
-        return Appended(made, future)
+        return Appended(lease.run_id, made, future)
 
     def _chain(
         self, lease: Lease, events: Sequence[NewEvent]
-    ) -> tuple[list[tuple[Any, ...]], tuple[Event, ...], list[tuple[str, bytes]]]:
+    ) -> tuple[list[tuple[Any, ...]], tuple[Placed, ...], list[tuple[str, bytes]]]:
         """Give events their place and hash; the lease's head moves on only when all of them can be encoded."""
         at = round(time.time(), 6)
         seq, head = lease.head_seq, lease.head_hash
         rows: list[tuple[Any, ...]] = []
-        made: list[Event] = []
+        made: list[Placed] = []
         blobs: list[tuple[str, bytes]] = []
         for event in events:
             seq += 1
             stored = encode_payload(event.payload)
             label = event.label.encode()
             head = link(head, lease.run_id, seq, at, event.kind, event.version, label, stored)
-            rows.append((lease.run_id, seq, at, event.kind, event.version, label, stored.inline, stored.digest, head))
+            rows.append((seq, at, event.kind, event.version, label, stored.inline, stored.digest, head))
             if stored.data is not None and stored.digest is not None:
                 blobs.append((stored.digest, stored.data))
-            made.append(Event(lease.run_id, seq, at, event.kind, event.version, event.label, dict(event.payload), head))
+            made.append((seq, at, head, event))
         lease.head_seq, lease.head_hash = seq, head
         return rows, tuple(made), blobs
 
     def events(self, run_id: str, after: int = 0) -> Iterator[Event]:
         """See the protocol."""
-        self.row(run_id)
+        first = self._first(run_id)
         while True:
             # Pages keep memory bounded and the reader free for others between them.
-            page = self._read(_EVENT + "WHERE e.run_id=? AND e.seq>? ORDER BY e.seq LIMIT 500", (run_id, after))
+            page = self._read(
+                _EVENT + "WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT 500", (first + after, first + _MOST)
+            )
             for row in page:
-                yield _event(row)
+                yield _event(run_id, row)
             if len(page) < 500:
                 return
-            after = page[-1][1]
+            after = page[-1][0]
 
     def event(self, run_id: str, seq: int) -> Event:
         """See the protocol."""
-        found = self._read(_EVENT + "WHERE e.run_id=? AND e.seq=?", (run_id, seq))
+        found = self._read(_EVENT + "WHERE e.place=?", (self._first(run_id) + seq,))
         if not found:
             raise RunNotFoundError(f"run {run_id} has no event {seq} in {self.home}")
-        return _event(found[0])
+        return _event(run_id, found[0])
 
     def verify(self, run_id: str) -> int:
         """See the protocol."""
@@ -246,10 +254,13 @@ class SQLiteStore:
         if not head:
             raise RunNotFoundError(_no_run(run_id, self.home))
         previous, count, after = GENESIS, 0, 0
+        first = self._first(run_id)
         while True:
-            page = self._read(_EVENT + "WHERE e.run_id=? AND e.seq>? ORDER BY e.seq LIMIT 500", (run_id, after))
+            page = self._read(
+                _EVENT + "WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT 500", (first + after, first + _MOST)
+            )
             for row in page:
-                _, seq, at, kind, version, label, payload, data, found, digest = row
+                seq, at, kind, version, label, payload, data, found, digest = row
                 count += 1
                 where = f"run {run_id}, event {seq}"
                 if seq != count:
@@ -262,7 +273,7 @@ class SQLiteStore:
                     raise StoreError(f"{where}: the hash does not fit; this line or one before it was changed")
             if len(page) < 500:
                 break
-            after = page[-1][1]
+            after = page[-1][0]
         if (count, previous) != tuple(head[0]):
             raise StoreError(f"run {run_id}: the journal ends at event {count}, but {head[0][0]} were written")
         return count
@@ -315,9 +326,16 @@ class SQLiteStore:
             )
 
         self._writer.submit(job).result()
+        self._inbox_read.pop(run_id, None)
+
+    def news(self, run_id: str) -> bool:
+        """See the protocol."""
+        return time.monotonic() - self._inbox_read.get(run_id, -NEWS_S) >= NEWS_S
 
     def inbox(self, run_id: str) -> list[InboxItem]:
         """See the protocol."""
+        if run_id in self._active:
+            self._inbox_read[run_id] = time.monotonic()
         found = self._read("SELECT id, run_id, at, kind, payload FROM inbox WHERE run_id=? ORDER BY id", (run_id,))
         return [InboxItem(r[0], r[1], r[2], r[3], decode_payload(r[4], f"inbox item {r[0]}")["value"]) for r in found]
 
@@ -325,7 +343,7 @@ class SQLiteStore:
         """See the protocol."""
         body = _inbox_body({"id": approval_id, "answer": state, "by": by, "reason": reason})
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: sqlite3.Connection) -> str:
             now = time.time()
             found = connection.execute(_APPROVAL + "WHERE id=?", (approval_id,)).fetchone()
             if found is None:
@@ -341,8 +359,9 @@ class SQLiteStore:
                 "INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,'approval.answered',?)",
                 (row.run_id, now, body),
             )
+            return row.run_id
 
-        self._writer.submit(job).result()
+        self._inbox_read.pop(self._writer.submit(job).result(), None)
 
     def approval(self, approval_id: str) -> ApprovalRow:
         """See the protocol."""
@@ -386,7 +405,7 @@ class SQLiteStore:
                 raise StoreError(f"{where}: the line is damaged ({error!r}); nothing was imported") from None
             if seq != count or previous != found:
                 raise StoreError(f"{where}: the hash chain does not fit; nothing was imported")
-            rows.append((run_id, seq, at, kind, version, label, stored.inline, stored.digest, previous))
+            rows.append((seq, at, kind, version, label, stored.inline, stored.digest, previous))
             if stored.data is not None and stored.digest is not None:
                 blobs.append((stored.digest, stored.data))
         if len(rows) != row["head_seq"]:
@@ -394,7 +413,7 @@ class SQLiteStore:
 
         def job(connection: sqlite3.Connection) -> None:
             try:
-                connection.execute(
+                added = connection.execute(
                     "INSERT INTO runs (id, agent, task, status, created_at, updated_at, epoch, owner, head_seq, "
                     "head_hash, wake_at, parent) VALUES (?,?,?,?,?,?,?,NULL,?,?,?,?)",
                     (
@@ -411,7 +430,7 @@ class SQLiteStore:
                 )
             except sqlite3.IntegrityError:
                 raise StoreError(f"run {run_id} is in this home already; nothing was imported") from None
-            _insert(connection, rows, blobs)
+            _insert(connection, _first(added.lastrowid), rows, blobs)
             connection.executemany(
                 "INSERT INTO approvals (id, run_id, digest, state, requested_at, expires_at, answered_by, used_seq) "
                 "VALUES (?,?,?,?,?,?,?,?)",
@@ -434,6 +453,19 @@ class SQLiteStore:
             self._reader.close()
         self._owner.close()
 
+    def _first(self, run_id: str, connection: sqlite3.Connection | None = None) -> int:
+        """The place before a run's first event; raises RunNotFoundError."""
+        first = self._firsts.get(run_id)
+        if first is None:
+            sql, values = "SELECT number FROM runs WHERE id=?", (run_id,)
+            found = connection.execute(sql, values).fetchall() if connection else self._read(sql, values)
+            if not found:
+                raise RunNotFoundError(_no_run(run_id, self.home))
+            first = self._firsts[run_id] = _first(found[0][0])
+            if len(self._firsts) > _CACHED_RUNS:
+                self._firsts.pop(next(iter(self._firsts)))
+        return first
+
     def _read(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:
             with self._reader_lock:
@@ -442,12 +474,17 @@ class SQLiteStore:
             raise explain(error, str(self.path)) from error
 
 
+def _first(number: int | None) -> int:
+    """The place before a run's first event; see the schema."""
+    return (number or 0) << 32
+
+
 def _insert(
-    connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], blobs: Sequence[tuple[str, bytes]]
+    connection: sqlite3.Connection, first: int, rows: Sequence[tuple[Any, ...]], blobs: Sequence[tuple[str, bytes]]
 ) -> None:
     if blobs:
         connection.executemany(_INSERT_BLOB, blobs)
-    connection.executemany(_INSERT_EVENT, rows)
+    connection.executemany(_INSERT_EVENT, [(first + seq, *rest) for seq, *rest in rows])
 
 
 def _apply(connection: sqlite3.Connection, run_id: str, changes: Changes, now: float) -> None:
@@ -481,8 +518,8 @@ def _inbox_body(payload: Mapping[str, Any]) -> str:
     return stored.inline if stored.inline is not None else (stored.data or b"").decode("utf-8")
 
 
-def _event(row: tuple[Any, ...]) -> Event:
-    run_id, seq, at, kind, version, label, payload, data, digest_hash, blob = row
+def _event(run_id: str, row: tuple[Any, ...]) -> Event:
+    seq, at, kind, version, label, payload, data, digest_hash, blob = row
     where = f"run {run_id}, event {seq}"
     if blob is not None and data is None:
         raise StoreError(f"{where}: its blob {blob} is missing; the journal is damaged")

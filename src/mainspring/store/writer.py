@@ -1,4 +1,8 @@
-"""One thread that writes: jobs that arrive together are committed together, with one flush."""
+"""One place that writes: jobs that arrive together are committed together, with one flush.
+
+A thread takes the jobs of many runs from a queue and commits them in groups. A job that is known to be alone is
+committed by whoever brings it: handing it to the thread and back would cost more than the commit itself.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from mainspring import points
 from mainspring.errors import MainspringError, StoreError
 
 Job: TypeAlias = Callable[[sqlite3.Connection], Any]
+#: A job's future with what it returned, or why it was refused.
+Ended: TypeAlias = tuple[Future[Any], Any, MainspringError | None]
 
 _GROUP = 256
 #: Failures of one job that say nothing about the file: a row that exists, a value that SQLite cannot take.
@@ -39,6 +45,8 @@ class Writer:
         self._broken: StoreError | None = None
         self._closed = False
         self._closing = threading.Lock()  # no job may be queued behind the mark that ends the thread
+        self._waiting = 0  # jobs that were queued and are not committed yet
+        self._connection: sqlite3.Connection | None = None
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._main, name="mainspring-writer", daemon=True)
         self._thread.start()
@@ -49,16 +57,26 @@ class Writer:
         """Why nothing more is written, or None."""
         return self._broken
 
-    def submit(self, job: Job) -> Future[Any]:
-        """Queue a job; the future is done when its effect is on disk."""
+    def submit(self, job: Job, *, alone: bool = False) -> Future[Any]:
+        """Queue a job; the future is done when its effect is on disk.
+
+        With `alone` the caller expects no others: unless some wait after all, the job is committed at once, in
+        the caller's thread, which waits for the disk.
+        """
         future: Future[Any] = Future()
         # From here on nobody can cancel it: a task that stops waiting must not take the answer's place away.
         future.set_running_or_notify_cancel()
         with self._closing:
-            if not self._closed:
+            if self._closed:
+                ended: list[Ended] = [(future, None, StoreError(f"the journal {self._name} is closed"))]
+            elif alone and self._waiting == 0 and self._connection is not None:
+                # With nothing queued nobody else writes, and jobs keep the order in which they were brought.
+                ended = self._commit(self._connection, [(job, future)])
+            else:
+                self._waiting += 1
                 self._queue.put((job, future))
                 return future
-        future.set_exception(StoreError(f"the journal {self._name} is closed"))
+        _tell(ended)
         return future
 
     def close(self) -> None:
@@ -72,7 +90,7 @@ class Writer:
 
     def _main(self) -> None:
         try:
-            connection = self._connect()
+            connection = self._connection = self._connect()
         except BaseException as error:
             self._ready.set_exception(error)
             return
@@ -93,23 +111,24 @@ class Writer:
                 except queue.Empty:
                     break
             if batch:
-                self._commit(connection, batch)
+                ended = self._commit(connection, batch)
+                with self._closing:
+                    self._waiting -= len(batch)
+                _tell(ended)
+        self._connection = None
         connection.close()
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[tuple[Job, Future[Any]]]) -> None:
+    def _commit(self, connection: sqlite3.Connection, batch: list[tuple[Job, Future[Any]]]) -> list[Ended]:
+        """Commit jobs together; how each ended is told by the caller, when it holds no lock."""
         if self._broken is not None:
-            for _, future in batch:
-                future.set_exception(self._broken)
-            return
+            return [(future, None, self._broken) for _, future in batch]
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             # Nothing was begun (the file is locked, say): these jobs fail, the writer is as good as before.
             failure = explain(error, self._name)
-            for _, future in batch:
-                future.set_exception(failure)
-            return
-        results: list[tuple[Future[Any], Any, MainspringError | None]] = []
+            return [(future, None, failure) for _, future in batch]
+        results: list[Ended] = []
         try:
             for job, future in batch:
                 # A savepoint costs a little; a lone job does not need it, because a failure rolls everything back.
@@ -132,13 +151,9 @@ class Writer:
                 connection.execute("COMMIT")
                 points.reach("store.committed")
         except BaseException as error:
-            self._fail(connection, batch, error)
-            return
-        for future, value, refused in results:
-            if refused is not None:
-                future.set_exception(refused)
-            else:
-                future.set_result(value)
+            failure = self._fail(connection, error)
+            return [(future, None, failure) for _, future in batch]
+        return results
 
     def _refusal(self, error: Exception) -> MainspringError:
         if isinstance(error, MainspringError):
@@ -147,7 +162,8 @@ class Writer:
         refusal.__cause__ = error
         return refusal
 
-    def _fail(self, connection: sqlite3.Connection, batch: list[tuple[Job, Future[Any]]], error: BaseException) -> None:
+    def _fail(self, connection: sqlite3.Connection, error: BaseException) -> StoreError:
+        """Roll back and refuse all further work; returns why."""
         if isinstance(error, sqlite3.Error):
             failure = explain(error, self._name)
         else:
@@ -159,9 +175,15 @@ class Writer:
         except sqlite3.Error as second:
             failure.add_note(f"and rolling back failed: {second}")
         self._broken = failure
-        for _, future in batch:
-            if not future.done():
-                future.set_exception(failure)
+        return failure
+
+
+def _tell(ended: list[Ended]) -> None:
+    for future, value, refused in ended:
+        if refused is not None:
+            future.set_exception(refused)
+        else:
+            future.set_result(value)
 
 
 def explain(error: sqlite3.Error, name: str) -> StoreError:
