@@ -41,7 +41,7 @@ class _Show:
 
             self.console = Console(file=self.out, highlight=False, soft_wrap=True)
 
-    def say(self, kind: str, text: str, style: str = "", **fields: Any) -> None:
+    def say(self, kind: str, text: str, style: str = "", /, **fields: Any) -> None:
         """One thing that happened."""
         if self.json_lines:
             print(json.dumps({"event": kind, "text": text, **fields}, ensure_ascii=False), file=self.out, flush=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,9 @@ from mainspring.code.proposals import (
     ask_function,
     ask_line,
     changed_line,
+    closer_questions,
     function_edit,
+    is_comment,
     line_edit,
     questions,
     spans,
@@ -34,7 +36,7 @@ from mainspring.messages import Message, ToolCallPart, Usage, assistant
 from mainspring.model import Delta, Model, ModelSettings, ToolSpec, model_name
 
 _NEEDED = ("execute_tests", "locate_fault", "read_file", "edit_file")
-_LINE_TOKENS, _SPAN_TOKENS, _FUNCTION_TOKENS = 64, 24, 700
+_LINE_TOKENS, _SPAN_TOKENS, _FUNCTION_TOKENS = 48, 24, 700
 # A suspect whose questions bring nothing new for this long is given up together with the others.
 _BARREN_QUESTIONS = 200
 
@@ -125,7 +127,7 @@ class RepairPlanner:
         if progress.on_trial is not None:
             return _judge(progress, progress.on_trial)
         if why := self._spent(progress, memory):
-            raise ModelError(f"gave up {why}: {tests.failed} tests still fail; every edit that did not help is undone")
+            raise _gave_up(why, progress)
         if progress.located is None:
             return _call("Which code do they run?", "locate_fault", tests=list(tests.failing[:12]))
         return await self._propose(progress, progress.located, memory, settings)
@@ -137,9 +139,7 @@ class RepairPlanner:
         infill = await self._infill(memory)
         tried = {edit.new for edit in progress.tried}
         asked = 0
-        for question in questions(suspects, infill is not None):
-            if question.number <= progress.question:
-                continue
+        for closer, question in _agenda(progress, suspects, infill is not None):
             if asked > _BARREN_QUESTIONS:
                 break
             suspect = suspects[question.suspect]
@@ -158,21 +158,18 @@ class RepairPlanner:
                 continue
             asked += 1
             if why := self._spent(progress, memory):
-                raise ModelError(
-                    f"gave up {why}: {progress.tests.failed if progress.tests else 0} tests still fail; "
-                    "every edit that did not help is undone"
-                )
+                raise _gave_up(why, progress)
             new = await self._ask(question, function, located, progress.tried, infill, memory, settings)
             if new is None or new in tried:
                 continue
             edit = Edit(function.path, function.text, new)
             index, old_line, new_line = changed_line(edit.old, edit.new)
             text = (
-                f"Try {progress.tries + 1} (question {question.number}), {function.name}, line "
-                f"{function.first + index}:\n- {old_line}\n+ {new_line}"
+                f"Try {progress.tries + 1} ({'closer ' if closer else ''}question {question.number}), "
+                f"{function.name}, line {function.first + index}:\n- {old_line}\n+ {new_line}"
             )
             return _call(text, "edit_file", path=edit.path, old=edit.old, new=edit.new)
-        raise ModelError("gave up: the model has no further ideas; every edit that did not help is undone")
+        raise _gave_up("as the model has no further ideas", progress)
 
     async def _ask(
         self,
@@ -200,24 +197,29 @@ class RepairPlanner:
         if settings.on_delta is not None:
             settings.on_delta(Delta("thinking", f"\n{_where(question, function, span)}: "))
         extra = {"prefill": begin, "stop": stop} if self._takes_prefill() else {}
-        answer = await self.inner.respond(
-            messages,
-            (),
-            replace(
-                settings,
-                effort=settings.effort if not extra else "none",
-                max_output_tokens=most if extra else settings.max_output_tokens,
-                temperature=question.temperature,
-                seed=self.seed + question.number,
-                output_schema=None,
-                extra=extra,
-            ),
+        asked = replace(
+            settings,
+            effort="none" if extra else settings.effort,
+            max_output_tokens=most if extra else settings.max_output_tokens,
+            temperature=question.temperature,
+            seed=self.seed + question.number,
+            output_schema=None,
+            extra=extra,
         )
-        memory.usage = memory.usage + (answer.usage or Usage(calls=1))
+        answer = await self._inner(messages, asked, memory)
+        if question.kind == "line" and infill is not None and is_comment(answer.text):
+            # It began with a remark of its own; the code comes after it.
+            extra = {**extra, "prefill": f"{begin}{answer.text.rstrip()}\n{_indent(function, question.line)}"}
+            answer = await self._inner(messages, replace(asked, extra=extra), memory)
         if question.kind != "function":
             text = answer.text if extra else _fenced(answer.text)
             return line_edit(function, question.line, text, span)
         return function_edit(function, begin if extra else "", answer.text)
+
+    async def _inner(self, messages: Sequence[Message], settings: ModelSettings, memory: _Memory) -> Message:
+        answer = await self.inner.respond(messages, (), settings)
+        memory.usage = memory.usage + (answer.usage or Usage(calls=1))
+        return answer
 
     def _takes_prefill(self) -> bool:
         return getattr(self.inner, "takes_prefill", hasattr(self.inner, "engine_pid"))
@@ -252,12 +254,33 @@ def _judge(progress: Progress, edit: Edit) -> Message:
     tests = progress.tests
     assert tests is not None
     timeout = max(10, int(tests.seconds * 5) + 5)
-    if progress.verdict == "worse":
-        return _call("That does not help; back.", "edit_file", path=edit.path, old=edit.new, new=edit.old)
-    quick = progress.quick_tests
-    if progress.quick is None and quick and tests.seconds > 0:
-        return _call("", "execute_tests", target=shlex.join(quick), timeout_s=timeout)
-    return _call("That helps; now all tests.", "execute_tests", timeout_s=timeout)
+    match progress.verdict:
+        case "back":
+            text = "Closer, but not all; back." if progress.traced is not None else "That does not help; back."
+            return _call(text, "edit_file", path=edit.path, old=edit.new, new=edit.old)
+        case "quick":
+            return _call("", "execute_tests", target=shlex.join(progress.quick_tests), timeout_s=timeout)
+        case "trace":
+            return _call("Fewer fail. Do they still run through this line?", "locate_fault")
+        case "whole":
+            return _call("That helps; now all tests.", "execute_tests", timeout_s=timeout)
+
+
+def _agenda(progress: Progress, suspects: Sequence[Any], infill: bool) -> Iterator[tuple[bool, Question]]:
+    """Questions that were not put yet: first about the lines of half successes, then the usual ones."""
+    places = []
+    for edit in progress.hot:
+        for index, suspect in enumerate(suspects):
+            function = progress.functions.get((suspect["path"], suspect["first"]))
+            if function is not None and function.path == edit.path and function.text == edit.old:
+                places.append((index, function.first + changed_line(edit.old, edit.new)[0]))
+    yield from ((True, q) for q in closer_questions(places) if q.number > progress.closer)
+    yield from ((False, q) for q in questions(suspects, infill) if q.number > progress.question)
+
+
+def _gave_up(why: str, progress: Progress) -> ModelError:
+    failed = progress.tests.failed if progress.tests is not None else 0
+    return ModelError(f"gave up {why}: {failed} tests still fail; every edit that did not help is undone")
 
 
 def _sensible(question: Question, function: FunctionSource, infill: Infill | None) -> bool:
@@ -265,6 +288,11 @@ def _sensible(question: Question, function: FunctionSource, infill: Infill | Non
     if question.kind == "span":
         return question.span < len(spans(function.line(question.line)))
     return question.kind == "line" or infill is None or not too_long(function)
+
+
+def _indent(function: FunctionSource, number: int) -> str:
+    line = function.line(number)
+    return line[: len(line) - len(line.lstrip())]
 
 
 def _where(question: Question, function: FunctionSource, span: tuple[int, int] | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -110,6 +111,21 @@ def _rounds(suspects: int, infill: bool) -> Iterator[tuple[Kind, int, int]]:
                 yield "line", index, own
 
 
+def closer_questions(places: Sequence[tuple[int, int]]) -> Iterator[Question]:
+    """Questions about lines where an edit already made some tests pass, given as suspect's index and line number."""
+    number = 0
+    for suspect, line in dict.fromkeys(places):
+        for attempt in range(1, 4):
+            yield Question(number, suspect, "line", line, attempt)
+            number += 1
+        for span in range(_MOST_SPANS):
+            yield Question(number, suspect, "span", line, 0, span)
+            number += 1
+        for attempt in range(4, 10):
+            yield Question(number, suspect, "line", line, attempt)
+            number += 1
+
+
 def spans(line: str) -> list[tuple[int, int]]:
     """Parts of a line that a slip may hide in: operands, operators, and the insides of brackets, as columns."""
     words = [m for m in _WORD.finditer(line) if m.lastgroup != "comment" and m.group() not in _KEYWORDS]
@@ -178,7 +194,7 @@ def line_edit(function: FunctionSource, number: int, answer: str, span: tuple[in
         # A model that goes on to the end of the line has written what stands there already.
         code = code.removesuffix(rest) if rest.strip() else code
         code = line[: span[0]] + code + rest
-    if not code.strip() or code.strip() == line.strip():
+    if not code.strip() or code.strip() == line.strip() or is_comment(code):
         return None
     return _checked(function, function.replaced(number, reindented(code.strip(), line)))
 
@@ -222,6 +238,11 @@ def too_long(function: FunctionSource) -> bool:
     return len(function.code_lines()) > _LONG_FUNCTION
 
 
+def is_comment(code: str) -> bool:
+    """True for a line that holds no code."""
+    return code.strip().startswith("#")
+
+
 def _checked(function: FunctionSource, changed: str) -> str | None:
     if _broken(changed) or same_meaning(changed, function.text):
         return None
@@ -230,7 +251,9 @@ def _checked(function: FunctionSource, changed: str) -> str | None:
 
 def _broken(text: str) -> bool:
     try:
-        compile(textwrap.dedent(text), "<answer>", "exec", dont_inherit=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a model wrote may be odd; only whether it compiles counts
+            compile(textwrap.dedent(text), "<answer>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return True
     return False

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from mainspring.code.source import FunctionSource, one_function
 from mainspring.messages import Message, ToolCallPart, ToolResultPart
@@ -20,8 +20,11 @@ _COUNT = re.compile(r"(\d+) (passed|failed|errors)")
 _SECONDS = re.compile(r" in ([\d.]+) s")
 _FAILURE = re.compile(r"^(?:FAILED|ERROR) (?!\(exit code )(\S.*)$", re.MULTILINE)
 _MORE = re.compile(r"^\.\.\. and (\d+) more: (.*)$", re.MULTILINE)
-_ASKED = re.compile(r"\(question (\d+)\)")
+_ASKED = re.compile(r"\((closer )?question (\d+)\)")
 _NUMBERED = re.compile(r"^ *\d+\| ?(.*)$")
+
+
+Verdict = Literal["quick", "whole", "trace", "back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class TestOutcome:
     seconds: float
     failing: tuple[str, ...]
     text: str
+
+    def better_than(self, other: TestOutcome) -> bool:
+        """True when it ran to its end with fewer failures, and with tests that pass."""
+        return self.ok or (self.counted and self.failed < other.failed and self.passed > other.passed)
 
     @classmethod
     def read(cls, text: str) -> TestOutcome:
@@ -86,10 +93,13 @@ class Progress:
         located: what `locate_fault` said of that code, or None when it was not asked yet.
         functions: sources that were read since then, by path and first line; None for one that cannot be used.
         on_trial: the edit that is in the file and not yet judged, or None.
-        quick, whole: what the tests said of the edit on trial: the formerly failing ones, and all of them.
+        quick, whole, traced: what was found out with the edit on trial: by the formerly failing tests, by all tests,
+            and by `locate_fault`.
         tried: every edit of this round, in order.
+        hot: edits of this round that made some tests pass and not all: the right place, perhaps, but the wrong words.
         kept: edits that helped and stay.
-        question: number of the last question put to the model in this round, or -1.
+        question, closer: numbers of the last questions put to the model in this round: of the usual ones, and of
+            those about the lines of `hot`; -1 before the first.
         tries: edits tried in all rounds.
         problem: why the repair cannot go on, or "".
     """
@@ -100,26 +110,25 @@ class Progress:
     on_trial: Edit | None = None
     quick: TestOutcome | None = None
     whole: TestOutcome | None = None
+    traced: Mapping[str, Any] | None = None
     tried: list[Edit] = field(default_factory=list)
+    hot: list[Edit] = field(default_factory=list)
     kept: list[Edit] = field(default_factory=list)
     question: int = -1
+    closer: int = -1
     tries: int = 0
     problem: str = ""
 
     @property
-    def verdict(self) -> str:
-        """Of the edit on trial: ``"untested"``, ``"promising"``, or ``"worse"`` (it does not help)."""
+    def verdict(self) -> Verdict:
+        """What to do with the edit on trial."""
         assert self.tests is not None
-        outcome = self.whole or self.quick
-        if outcome is None:
-            return "untested"
-        if outcome.ok:
-            return "promising"
-        if not outcome.counted:
-            return "worse"
-        if self.whole is None:
-            return "promising" if outcome.failed < len(self.quick_tests) else "worse"
-        return "worse"
+        if self.whole is not None:
+            # Fewer failures: was one fault of several mended, or this one by half?
+            return "trace" if self.whole.better_than(self.tests) and self.traced is None else "back"
+        if self.quick is None:
+            return "quick" if self.quick_tests and self.tests.seconds > 0 else "whole"
+        return "whole" if self.quick.ok or self.quick.passed or "not found:" in self.quick.text else "back"
 
     @property
     def quick_tests(self) -> tuple[str, ...]:
@@ -130,6 +139,18 @@ class Progress:
             first.setdefault(name.split("[")[0], name)
         return tuple(list(first.values())[:4])
 
+    def take_off(self) -> None:
+        """No edit is on trial any more."""
+        self.on_trial = self.quick = self.whole = self.traced = None
+
+    def keep(self, tests: TestOutcome, located: Mapping[str, Any] | None) -> None:
+        """The edit on trial stays, and a new round begins."""
+        assert self.on_trial is not None
+        self.kept.append(self.on_trial)
+        self.take_off()
+        self.tests, self.located = tests, located
+        self.functions, self.tried, self.hot, self.question, self.closer = {}, [], [], -1, -1
+
 
 def read_progress(messages: Sequence[Message]) -> Progress:
     """Fold a conversation."""
@@ -139,7 +160,10 @@ def read_progress(messages: Sequence[Message]) -> Progress:
         if message.role == "assistant":
             calls.update({call.id: call for call in message.tool_calls})
             if asked := _ASKED.search(message.text):
-                progress.question = int(asked.group(1))
+                if asked.group(1):
+                    progress.closer = int(asked.group(2))
+                else:
+                    progress.question = int(asked.group(2))
         elif message.role == "tool":
             for part in message.parts:
                 if isinstance(part, ToolResultPart) and part.call_id in calls:
@@ -153,10 +177,7 @@ def _take(progress: Progress, call: ToolCallPart, result: ToolResultPart) -> Non
     elif call.name == "execute_tests":
         _take_tests(progress, bool(call.arguments.get("target")), result)
     elif call.name == "locate_fault":
-        if result.is_error:
-            progress.problem = f"the fault cannot be located: {result.text}"
-        else:
-            progress.located = json.loads(result.text)
+        _take_fault(progress, result)
     elif call.name == "read_file":
         key = str(call.arguments["path"]), int(call.arguments["start_line"])
         progress.functions[key] = None if result.is_error else _read(progress, *key, result.text)
@@ -167,7 +188,9 @@ def _take_edit(progress: Progress, arguments: Mapping[str, Any], failed: bool) -
     if progress.on_trial == Edit(edit.path, edit.new, edit.old):
         if failed:
             progress.problem = f"an edit of {edit.path} could not be undone"
-        progress.on_trial = progress.quick = progress.whole = None
+        if progress.traced is not None:
+            progress.hot.append(progress.on_trial)
+        progress.take_off()
         return
     progress.tried.append(edit)
     progress.tries += 1
@@ -181,17 +204,39 @@ def _take_tests(progress: Progress, chosen: bool, result: ToolResultPart) -> Non
         progress.tests = outcome
         if result.is_error or not (outcome.ok or outcome.failed):
             progress.problem = f"the tests cannot be judged: {result.text[:1000]}"
-        return
-    if chosen:
+    elif chosen:
         progress.quick = outcome
+    elif outcome.ok:
+        progress.keep(outcome, None)
+    else:
+        progress.whole = outcome
+
+
+def _take_fault(progress: Progress, result: ToolResultPart) -> None:
+    if progress.on_trial is None:
+        if result.is_error:
+            progress.problem = f"the fault cannot be located: {result.text}"
+        else:
+            progress.located = json.loads(result.text)
         return
-    progress.whole = outcome
-    before = progress.tests.failed if progress.tests is not None else 0
-    if outcome.ok or (outcome.counted and 0 < outcome.failed < before and outcome.passed):
-        progress.kept.append(progress.on_trial)
-        progress.tests = outcome
-        progress.on_trial = progress.quick = progress.whole = progress.located = None
-        progress.functions, progress.tried, progress.question = {}, [], -1
+    progress.traced = {"suspects": [], "tests": []} if result.is_error else json.loads(result.text)
+    if not result.is_error and progress.whole is not None and not _still_blamed(progress):
+        progress.keep(progress.whole, progress.traced)
+
+
+def _still_blamed(progress: Progress) -> bool:
+    """Whether tests that still fail run through the line on trial: then it is not mended, or not wholly."""
+    edit = progress.on_trial
+    assert edit is not None
+    assert progress.traced is not None
+    changed = next(
+        (i for i, (a, b) in enumerate(zip(edit.old.split("\n"), edit.new.split("\n"), strict=False)) if a != b), 0
+    )
+    first = next((key[1] for key, f in progress.functions.items() if f is not None and f.text == edit.old), None)
+    if first is None:
+        return True
+    lines = {n for s in progress.traced["suspects"] if s["path"] == edit.path for n, _ in s["lines"]}
+    return first + changed in lines
 
 
 def _read(progress: Progress, path: str, first: int, text: str) -> FunctionSource | None:
