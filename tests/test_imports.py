@@ -36,6 +36,7 @@ HEIGHT = {
     "agent": 2,  # the nouns, from what knows most to what knows least
     "tool": 1,
     "model": 0,
+    "content": 0,
     "messages": -1,
     "label": -1,
     "points": -2,

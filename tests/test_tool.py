@@ -32,11 +32,12 @@ from mainspring import (
     Unknown,
     tool,
 )
+from mainspring.content import to_content
 from mainspring.errors import DeclarationError
 from mainspring.label import Label
 from mainspring.messages import encode_part
 from mainspring.store.chain import encode_payload
-from mainspring.tool import as_tool, to_content
+from mainspring.tool import as_tool
 
 
 class Place(pydantic.BaseModel):

@@ -172,6 +172,15 @@ def assistant(text: str = "", *calls: ToolCallPart, usage: Usage | None = None) 
     return Message("assistant", parts, usage=usage, finish="tool_calls" if calls else "stop")
 
 
+def valid_text(text: str) -> str:
+    """`text` with lone surrogates replaced: they can be written neither to the wire nor to the journal."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def encode_part(part: Part) -> dict[str, Any]:
     """A part as JSON-ready dict."""
     match part:

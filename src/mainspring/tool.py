@@ -6,7 +6,6 @@ What is not said fails closed: the effect is irreversible, every argument is aut
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
 import inspect
 import json
@@ -21,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from mainspring.errors import DeclarationError, ToolError
 from mainspring.label import Label, tool_label
-from mainspring.messages import FilePart, ImagePart, TextPart
 from mainspring.model import ToolSpec
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
 Effect: TypeAlias = Literal["read", "write", "irreversible"]
 Settlement: TypeAlias = Literal["read", "keyed", "reconcile", "opaque"]
-Content: TypeAlias = tuple[TextPart | ImagePart | FilePart, ...]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
 
@@ -416,71 +413,6 @@ def _from_langchain(value: Any) -> Tool:
         return await value.ainvoke(arguments)
 
     return Tool.from_schema(call, name=value.name, description=value.description or "", schema=schema)
-
-
-def to_content(value: object) -> Content:
-    """What a tool returned, as the parts that the model will see.
-
-    Text stays text; message parts stay themselves; None becomes ``"done"``; everything else becomes JSON
-    (pydantic models, dataclasses, dates, sets and paths included), or its `repr` where JSON cannot say it.
-    Never raises, and what it returns can be journaled: lone surrogates become question marks.
-    """
-    if isinstance(value, str):
-        return (TextPart(_valid_text(value)),)
-    if value is None:
-        return (TextPart("done"),)
-    if isinstance(value, TextPart | ImagePart | FilePart):
-        return (_valid_part(value),)
-    if isinstance(value, list | tuple) and value and all(isinstance(v, TextPart | ImagePart | FilePart) for v in value):
-        return tuple(_valid_part(v) for v in value)
-    if isinstance(value, bytes | bytearray):
-        return (TextPart(bytes(value).decode("utf-8", "replace")),)
-    return (TextPart(_valid_text(_written(value))),)
-
-
-def _written(value: object) -> str:
-    # Whatever a stranger's object does while it is written down must not end the run: its call has been made.
-    try:
-        return json.dumps(value, ensure_ascii=False, default=_jsonable)
-    except Exception:
-        try:
-            return repr(value)
-        except Exception as error:
-            return f"[a {type(value).__name__} that cannot be written as text: {type(error).__name__}]"
-
-
-def _valid_part(part: TextPart | ImagePart | FilePart) -> TextPart | ImagePart | FilePart:
-    if isinstance(part, TextPart):
-        return TextPart(_valid_text(str(part.text)))
-    if not isinstance(part.data, bytes | bytearray | memoryview):
-        wrong = type(part.data).__name__
-        return TextPart(f"[the tool returned a {type(part).__name__} whose data is {wrong} instead of bytes]")
-    data, media_type = bytes(part.data), _valid_text(str(part.media_type))
-    if isinstance(part, ImagePart):
-        return ImagePart(data, media_type, _valid_text(str(part.description)))
-    return FilePart(data, media_type, _valid_text(str(part.name)))
-
-
-def _valid_text(text: str) -> str:
-    # Lone surrogates cannot be written as UTF-8; they would make the journal unwritable.
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode("utf-8")
-    return text
-
-
-def _jsonable(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=repr)
-    if isinstance(value, bytes | bytearray):
-        return bytes(value).decode("utf-8", "replace")
-    isoformat = getattr(value, "isoformat", None)  # dates and times
-    return isoformat() if callable(isoformat) else str(value)
 
 
 async def _in_thread_or_loop(function: Callable[..., Any], kwargs: dict[str, Any]) -> Any:

@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from mainspring import Agent, Message, ModelError, ScriptedModel, TextPart, ToolCallPart, tool
+from mainspring import (
+    Agent,
+    ImagePart,
+    Message,
+    ModelError,
+    ScriptedModel,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    Usage,
+    tool,
+)
 from mainspring.messages import ToolResultPart, assistant
 
 
@@ -213,3 +224,40 @@ def test_a_result_that_contains_itself(tmp_path: Path) -> None:
         "go", home=tmp_path
     )
     assert run.status == "done"
+
+
+def test_half_a_character_from_anywhere_does_not_brick_the_run(tmp_path: Path) -> None:
+    half = "\udc80"
+
+    def prepare(context: Any) -> dict[str, Any]:
+        raise RuntimeError(half)
+
+    @tool(effect="read", prepare=prepare)
+    def odd() -> str:
+        return "x"
+
+    message = Message(
+        "assistant",
+        (ThinkingPart("t", signature=half), TextPart("ok")),
+        Usage(-1, 2, calls=0, usd=float("nan")),
+        model=half,
+        finish=half,
+    )
+    model = Says(
+        ModelError(half, retryable=True, retry_after_s=0.0), assistant("", ToolCallPart("1", "odd", {})), message
+    )
+    complaints = [half, None]
+    agent = Agent("x", model=model, tools=[odd], check=lambda output, run: complaints.pop(0))
+    model.answers.append(assistant("ok"))
+    run = agent.run_sync("go", home=tmp_path)
+    assert run.status == "done"
+    assert run.usage.usd == 0.0
+    assert run.replay().identical
+    assert run.verify() == len(run.events())
+
+
+def test_a_picture_from_a_model_that_is_none_is_refused(tmp_path: Path) -> None:
+    odd: Any = "not bytes"
+    run = run_with(tmp_path, Message("assistant", (ImagePart(odd),)))
+    assert run.status == "failed"
+    assert "ImagePart" in run.reason

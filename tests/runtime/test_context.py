@@ -8,6 +8,7 @@ from typing import Any
 
 from mainspring import Agent, Message, Policy, ScriptedModel, ToolCallPart, Usage, tool
 from mainspring.messages import assistant, encode
+from mainspring.runtime.compaction import SUMMARY_ORDER
 
 
 def call(name: str, /, **arguments: Any) -> ToolCallPart:
@@ -26,7 +27,7 @@ class Recorder:
         self.seen: list[list[Message]] = []
 
     async def respond(self, messages: Sequence[Message], tools: Any, settings: Any) -> Message:
-        if not tools:
+        if messages[-1].text == f"[mainspring] {SUMMARY_ORDER}":
             return assistant("summary: looked at many things", usage=Usage(5, 5, calls=1))
         self.seen.append(list(messages))
         self.step += 1

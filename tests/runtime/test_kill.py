@@ -135,7 +135,8 @@ def test_the_benchmark_sees_a_broken_protocol(how: str) -> None:
     source, counter = SABOTAGE[how]
     program = (
         "import os, sys\n"
-        "from mainspring.runtime.effects import Effects, to_content\n"
+        "from mainspring.content import to_content\n"
+        "from mainspring.runtime.effects import Effects\n"
         f"{source}\n"
         "from benchmarks.crash.__main__ import main\n"
         "sys.argv[1:] = ['--json', '--kills', '60', '--seed', '7']\n"

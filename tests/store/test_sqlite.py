@@ -67,6 +67,7 @@ def edit(home: Path, sql: str, *values: object) -> int:
     """Change the file behind the store's back; returns how many rows were changed."""
     connection = sqlite3.connect(home / "journal.db")
     with connection:
+        sql = sql.replace("THE_RUN", "(SELECT number FROM runs WHERE id=?)")
         count = connection.execute(sql, values).rowcount
     connection.close()
     return count
@@ -129,59 +130,59 @@ def mode(connection: sqlite3.Connection) -> str:
 
 TAMPERINGS = {
     "payload": (
-        "UPDATE events SET payload='{\"n\":7}' WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=3",
+        "UPDATE events SET payload='{\"n\":7}' WHERE run=THE_RUN AND seq=3",
         "event 3: the hash does not fit",
     ),
     "space in a payload": (
-        "UPDATE events SET payload=replace(payload, ':', ': ') WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=3",
+        "UPDATE events SET payload=replace(payload, ':', ': ') WHERE run=THE_RUN AND seq=3",
         "event 3: the hash does not fit",
     ),
     "label": (
-        "UPDATE events SET label='{\"sources\":[]}' WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=1",
+        "UPDATE events SET label='{\"sources\":[]}' WHERE run=THE_RUN AND seq=1",
         "event 1: the hash does not fit",
     ),
     "kind": (
-        "UPDATE events SET kind='other' WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=3",
+        "UPDATE events SET kind='other' WHERE run=THE_RUN AND seq=3",
         "event 3: the hash does not fit",
     ),
     "version": (
-        "UPDATE events SET version=2 WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=3",
+        "UPDATE events SET version=2 WHERE run=THE_RUN AND seq=3",
         "event 3: the hash does not fit",
     ),
     "time": (
-        "UPDATE events SET at=at+1 WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=3",
+        "UPDATE events SET at=at+1 WHERE run=THE_RUN AND seq=3",
         "event 3: the hash does not fit",
     ),
     "hash": (
-        "UPDATE events SET hash=upper(hash) WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=3",
+        "UPDATE events SET hash=upper(hash) WHERE run=THE_RUN AND seq=3",
         "event 3: the hash does not fit",
     ),
-    "first line": ("DELETE FROM events WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=1", "event 1 is missing"),
+    "first line": ("DELETE FROM events WHERE run=THE_RUN AND seq=1", "event 1 is missing"),
     "middle line": (
-        "DELETE FROM events WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=3",
+        "DELETE FROM events WHERE run=THE_RUN AND seq=3",
         "event 3 is missing",
     ),
     "last line": (
-        "DELETE FROM events WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=5",
+        "DELETE FROM events WHERE run=THE_RUN AND seq=5",
         "ends at event 4, but 5 were written",
     ),
     "all lines": (
-        "DELETE FROM events WHERE run=(SELECT number FROM runs WHERE id=?)",
+        "DELETE FROM events WHERE run=THE_RUN",
         "ends at event 0, but 5 were written",
     ),
     "moved line": (
-        "UPDATE events SET place=place+1 WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=5",
+        "UPDATE events SET place=place+1 WHERE run=THE_RUN AND seq=5",
         "event 5 is missing",
     ),
     "blob": ("UPDATE blobs SET data=data || x'20' WHERE ? IS NOT NULL", "event 4: its blob .* was changed"),
     "no blob": ("DELETE FROM blobs WHERE ? IS NOT NULL", "event 4: its blob .* is missing"),
     "another blob": (
-        "UPDATE events SET blob=(SELECT digest FROM blobs WHERE digest<>blob) WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=4",
+        "UPDATE events SET blob=(SELECT digest FROM blobs WHERE digest<>blob) WHERE run=THE_RUN AND seq=4",
         "event 4: the hash does not fit",
     ),
     "inline for blob": (
         "UPDATE events SET payload=(SELECT cast(data AS TEXT) FROM blobs WHERE digest=blob), blob=NULL "
-        "WHERE run=(SELECT number FROM runs WHERE id=?) AND seq=4",
+        "WHERE run=THE_RUN AND seq=4",
         "event 4: the hash does not fit",
     ),
 }

@@ -117,13 +117,10 @@ class Output:
 
 
 def _jsonable(value: Any) -> Any:
+    from mainspring.content import jsonable
     from mainspring.messages import Usage, encode_usage
 
-    if isinstance(value, Usage):
-        return encode_usage(value)
-    from mainspring.tool import _jsonable as jsonable
-
-    return jsonable(value)
+    return encode_usage(value) if isinstance(value, Usage) else jsonable(value)
 
 
 def to_text(value: object) -> str:

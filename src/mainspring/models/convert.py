@@ -16,7 +16,7 @@ from pydantic_ai import messages as theirs
 from pydantic_core import to_jsonable_python
 
 from mainspring import messages as ours
-from mainspring.messages import Message
+from mainspring.messages import Message, valid_text
 from mainspring.models.prices import usage_of
 
 CARRIER = "mainspring/1 "
@@ -37,15 +37,6 @@ class Receiver:
     system: str
     url: str | None
     takes: Callable[[str], bool]
-
-
-def valid_text(text: str) -> str:
-    """`text` with lone surrogates replaced: they can be written neither to the wire nor to the journal."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def to_theirs(messages: Sequence[Message], to: Receiver) -> list[theirs.ModelMessage]:

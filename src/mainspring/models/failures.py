@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_ai import exceptions as theirs
 
 from mainspring.errors import ContextWindowError, ModelError
-from mainspring.models.convert import valid_text
+from mainspring.messages import valid_text
 
 _RETRYABLE = frozenset({408, 409, 425, 429})
 

@@ -20,10 +20,10 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
 from mainspring.errors import ModelError
-from mainspring.messages import Message, Usage
+from mainspring.messages import Message, Usage, valid_text
 from mainspring.model import Delta, ModelSettings, ToolSpec
 from mainspring.models import compatible
-from mainspring.models.convert import Receiver, from_theirs, to_theirs, valid_text
+from mainspring.models.convert import Receiver, from_theirs, to_theirs
 from mainspring.models.failures import as_model_error
 
 _DEFAULT_WINDOW = 128_000

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mainspring.content import Content, to_content
 from mainspring.errors import LeaseLostError, ToolError
 from mainspring.messages import TextPart, encode_part
 from mainspring.points import reach
@@ -22,7 +23,7 @@ from mainspring.runtime.builtin import NOTE
 from mainspring.runtime.calls import arguments_digest, call_digest, effect_key
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.state import CallState
-from mainspring.tool import Content, DidNotHappen, Happened, Tool, ToolContext, to_content
+from mainspring.tool import DidNotHappen, Happened, Tool, ToolContext
 
 #: Times that one effect is begun before it is parked: a tool that kills its process must not do so for ever.
 MAX_ATTEMPTS = 5
@@ -232,15 +233,11 @@ async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContex
 
 
 def _checked_content(value: object) -> Content:
-    try:
-        content = to_content(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        return (TextPart(f"[the tool returned a {type(value).__name__} that cannot be written as text: {error}]"),)
+    content = to_content(value)
     if sum(len(p.text) for p in content if isinstance(p, TextPart)) <= MAX_RESULT_CHARS:
         return content
     text = "\n".join(p.text for p in content if isinstance(p, TextPart))
-    cut = f"{text[:MAX_RESULT_CHARS]}\n[cut: the tool returned {len(text):,} characters]"
-    return (TextPart(cut),)
+    return (TextPart(f"{text[:MAX_RESULT_CHARS]}\n[cut: the tool returned {len(text):,} characters]"),)
 
 
 def _crash_report(tool: Tool, error: Exception) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mainspring.label import SYSTEM, Label
+from mainspring.messages import valid_text
 from mainspring.runtime.state import RunState
 from mainspring.store import ApprovalRequest, Changes, Event, Lease, NewEvent, Store
 
@@ -56,6 +57,7 @@ class Journal:
 
     def record(self, kind: str, payload: Mapping[str, Any], label: Label = SYSTEM) -> int:
         """Fold an event into the state and queue it; returns its seq. It is not on disk yet."""
+        payload = _sound(payload)
         seq = self.lease.head_seq + len(self._buffer) + 1
         self._buffer.append(NewEvent(kind, payload, label))
         now = time.time()
@@ -145,6 +147,14 @@ class Journal:
     def watched(self) -> bool:
         """True when somebody watches, so that answers should be streamed."""
         return self._watch is not None
+
+
+def _sound(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Words from outside (an exception's, a check's complaint) must not hold half a character: UTF-8 cannot say it."""
+    for value in payload.values():
+        if isinstance(value, str) and not value.isascii():
+            return {k: valid_text(v) if isinstance(v, str) else v for k, v in payload.items()}
+    return payload
 
 
 def _soon(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:

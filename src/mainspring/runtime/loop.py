@@ -64,7 +64,8 @@ class Engine:
         workspace = Path(self.state.workspace) if self.state.workspace else None
         self.effects = Effects(journal, workspace, home)
         schema = self._output_type.schema if self._output_type else None
-        self._thinker = Thinker(agent, journal, [t.spec for t in self.tools.values()], schema)
+        self._specs = [t.spec for t in self.tools.values()]
+        self._thinker = Thinker(agent, journal, self._specs, schema)
         self._checked: dict[str, tuple[Tool, dict[str, Any]]] = {}
         self._pause: str | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -188,9 +189,9 @@ class Engine:
                 note(SUMMARY_ORDER),
             ]
             async with asyncio.timeout(self.agent.model_timeout_s):
-                answer = await model.respond(
-                    messages, [], ModelSettings(max_output_tokens=800, run_id=self.state.run_id)
-                )
+                # The same tools as ever: without them the provider's cache would miss on the longest prompt of the run.
+                settings = ModelSettings(max_output_tokens=800, run_id=self.state.run_id, extra=self.agent.settings)
+                answer = await model.respond(messages, self._specs, settings)
         except (MainspringError, TimeoutError):
             return "", None
         return answer.text.strip()[:8000], None if answer.usage is None else encode_usage(answer.usage)

@@ -93,6 +93,8 @@ class Pending:
         if self.id not in {p.id for p in Run.load(self.run_id, self.home).pending()}:
             raise ApprovalError(f"doubt {self.id} was settled already, or its call was tried again since: look anew")
         intent, _, attempt = self.id.rpartition(":")[2].partition(".")
+        if answer == "happened" and value is None and reason:
+            value = f"It took effect; the answer itself was lost in a crash. {checked_name(by)} says: {reason}"
         payload = {
             "intent": int(intent),
             "attempt": int(attempt),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mainspring.agent import Agent
@@ -22,6 +23,7 @@ from mainspring.messages import (
     ToolCallPart,
     Usage,
     encode,
+    valid_text,
 )
 from mainspring.model import Delta, Model, ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
@@ -269,29 +271,32 @@ def _checked(message: Message, state: RunState, name: str) -> Message:
         elif isinstance(part, TextPart):
             parts.append(TextPart(_sound(part.text)))
         elif isinstance(part, ThinkingPart):
-            parts.append(ThinkingPart(_sound(part.text), part.signature))
-        elif isinstance(part, ImagePart | FilePart):
+            parts.append(ThinkingPart(_sound(part.text), None if part.signature is None else _sound(part.signature)))
+        elif isinstance(part, ImagePart | FilePart) and isinstance(part.data, bytes):
             parts.append(part)
         else:
             raise ModelError(f"{name} answered with a part of type {type(part).__name__}, which no model may send")
     if calls > MAX_CALLS:
         left_out = calls - MAX_CALLS
         parts.append(TextPart(f"[mainspring: {left_out:,} further calls were dropped; at most {MAX_CALLS} at once]"))
-    usage = message.usage or Usage(calls=1, usd=None)
-    if usage.calls == 0:
-        usage = replace(usage, calls=1)
-    return Message("assistant", tuple(parts), usage, message.model or name, message.finish)
+    finish = None if message.finish is None else _sound(message.finish)
+    return Message("assistant", tuple(parts), _sound_usage(message.usage), _sound(message.model or name), finish)
+
+
+def _sound_usage(usage: Usage | None) -> Usage:
+    """Counts that are whole and not negative, and a price that is a number; what a provider did not say is unknown."""
+    if usage is None:
+        return Usage(calls=1, usd=None)
+    counts = usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens
+    read, written, cached, stored = (max(0, c) if isinstance(c, int) else 0 for c in counts)
+    usd = usage.usd
+    known = isinstance(usd, int | float) and 0 <= usd < math.inf
+    return Usage(read, written, cached, stored, max(1, usage.calls), float(usd) if known and usd is not None else None)
 
 
 def _sound(text: object) -> str:
     """Text without lone surrogates, which cannot be written as UTF-8."""
-    if not isinstance(text, str):
-        return str(text)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode("utf-8")
-    return text
+    return valid_text(text if isinstance(text, str) else str(text))
 
 
 def _sound_json(value: Any, depth: int = 0) -> Any:

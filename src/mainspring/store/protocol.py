@@ -234,9 +234,9 @@ class Store(Protocol):
         ...
 
     def news(self, run_id: str) -> bool:
-        """False when the inbox certainly holds nothing new since it was last read; cheap enough for every step.
+        """False when the inbox was found empty a moment ago; cheap enough for every step.
 
-        What another process posts may be noticed a moment later, `NEWS_S` seconds at most.
+        What another process posts may be noticed `NEWS_S` seconds later.
         """
         ...
 

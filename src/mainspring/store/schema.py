@@ -11,8 +11,8 @@ from mainspring.store.writer import explain
 #: Version of the tables. Raise it together with a migration in `MIGRATIONS`.
 FORMAT = 1
 
-# The key of an event is its run's number and its seq in one integer: a table keyed by a text and a number would keep rows
-# over a kilobyte outside its pages, and write almost half as many pages again at each commit.
+# The key of an event is its run's number and its seq in one integer: a table keyed by a text and a number would keep
+# rows over a kilobyte outside its pages, and write almost half as many pages again at each commit.
 _TABLES = """
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -334,9 +334,10 @@ class SQLiteStore:
 
     def inbox(self, run_id: str) -> list[InboxItem]:
         """See the protocol."""
-        if run_id in self._active:
-            self._inbox_read[run_id] = time.monotonic()
+        now = time.monotonic()
         found = self._read("SELECT id, run_id, at, kind, payload FROM inbox WHERE run_id=? ORDER BY id", (run_id,))
+        if not found and run_id in self._active:
+            self._inbox_read[run_id] = now
         return [InboxItem(r[0], r[1], r[2], r[3], decode_payload(r[4], f"inbox item {r[0]}")["value"]) for r in found]
 
     def answer(self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = "") -> None:

@@ -212,6 +212,7 @@ def pip_environment(environ: Mapping[str, str]) -> dict[str, str]:
     if extra := env.get("UV_INDEX") or env.get("UV_EXTRA_INDEX_URL"):
         env.setdefault("PIP_EXTRA_INDEX_URL", " ".join(_address(one) for one in extra.split()))
     env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    env["PIP_REQUIRE_VIRTUALENV"] = "0"  # nothing is installed, so it does not matter where
     return env
 
 
