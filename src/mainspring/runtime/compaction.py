@@ -21,7 +21,7 @@ START_SHARE = 0.75
 TARGET_SHARE = 0.4
 
 SUMMARY_ORDER = (
-    "[mainspring] The conversation has become too long. Summarise the work so far for yourself: what was found, "
+    "The conversation has become too long. Summarise the work so far for yourself: what was found, "
     "what was changed (files, values), what failed and why, what remains. Facts only, at most 300 words. "
     "Do not call tools."
 )
