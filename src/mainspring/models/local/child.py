@@ -37,6 +37,7 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+_LOOK_BACK, _LOOK_AHEAD = 6, 12  # tokens that must have occurred before, and tokens guessed from what followed them
 
 
 def die_with(parent: int) -> None:
@@ -80,6 +81,11 @@ class Engine:
         params.cache_ram_mib = config["cache_mib"]
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = config["threads"]
         params.cpuparams.poll = params.cpuparams_batch.poll = 0
+        # Work on code repeats what the prompt holds. Guessing the next tokens from there and checking them in one go
+        # leaves the answer as it is and halves its time.
+        params.speculative.types = [self._x.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+        params.speculative.ngram_simple.size_n = _LOOK_BACK
+        params.speculative.ngram_simple.size_m = _LOOK_AHEAD
         params.hostnames = [self._socket]
         params.warmup = params.fit_params = params.ui = params.endpoint_slots = False
         try:
