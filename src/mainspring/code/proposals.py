@@ -96,19 +96,18 @@ def questions(suspects: Sequence[Mapping[str, Any]], infill: bool) -> Iterator[Q
 
 def _rounds(suspects: int, infill: bool) -> Iterator[tuple[Kind, int, int]]:
     """Kind of question, suspect and attempt. A suspect further down the list is asked about later."""
-    for attempt in range(40):
-        for index in range(suspects):
-            own = attempt - (index + 1) // 2
-            if own < 0:
-                continue
-            if infill:
-                yield "line", index, own
-                yield "span", index, own
-                if own > 0:
-                    yield "function", index, own - 1
-            else:
-                yield "function", index, own
-                yield "line", index, own
+    # For each kind: how many rounds it waits, and from which suspect on one more for each.
+    waits: dict[Kind, tuple[int, int]] = {"line": (0, 1), "span": (0, 0), "function": (1, 0)}
+    if not infill:
+        waits = {"function": (0, 1), "line": (1, 0)}
+    for now in range(40):
+        due = [
+            (kind, index, now - wait - max(0, index - ahead))
+            for index in range(suspects)
+            for kind, (wait, ahead) in waits.items()
+        ]
+        # What was never asked comes before what was; a part of a line is no repetition of anything.
+        yield from sorted((d for d in due if d[2] >= 0), key=lambda d: (d[2] > 0 and d[0] != "span", d[0] == "span"))
 
 
 def closer_questions(places: Sequence[tuple[int, int]]) -> Iterator[Question]:
@@ -191,9 +190,11 @@ def line_edit(function: FunctionSource, number: int, answer: str, span: tuple[in
     code = next((row for row in inside.split("\n") if row.strip()), "")
     if span is not None:
         rest = line[span[1] :]
-        # A model that goes on to the end of the line has written what stands there already.
+        # A model may go on to the end of the line: with what stands there already, or with an end of its own.
         code = code.removesuffix(rest) if rest.strip() else code
-        code = line[: span[0]] + code + rest
+        whole = function.replaced(number, line[: span[0]] + code)
+        own_end = ("(" in code or " " in code.strip()) and not _broken(whole)
+        code = line[: span[0]] + code + ("" if own_end else rest)
     if not code.strip() or code.strip() == line.strip() or is_comment(code):
         return None
     return _checked(function, function.replaced(number, reindented(code.strip(), line)))
