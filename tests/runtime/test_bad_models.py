@@ -13,6 +13,7 @@ from mainspring import (
     ImagePart,
     Message,
     ModelError,
+    Run,
     ScriptedModel,
     TextPart,
     ThinkingPart,
@@ -178,6 +179,35 @@ def test_a_long_pause_puts_the_run_to_sleep(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     assert store.due(time.time()) == []
     assert store.due(time.time() + 4000) == [run.id]
+
+
+def test_a_run_that_slept_through_its_pause_asks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    from mainspring.runtime import thinking
+
+    monkeypatch.setattr(thinking, "MAX_NAP_S", 0.1)
+    agent = Agent("x", model=Says(ModelError("quota", retryable=True, retry_after_s=0.4), assistant("ok")))
+    run = agent.run_sync("go", home=tmp_path)
+    assert run.status == "waiting"
+    assert run.resume_sync().status == "waiting"  # too early
+    time.sleep(0.5)
+    assert run.resume_sync().output == "ok"
+
+
+def test_a_cancel_ends_the_pause_before_a_retry(tmp_path: Path) -> None:
+    import time
+
+    class Busy:
+        name = "busy"
+
+        async def respond(self, messages: Any, tools: Any, settings: Any) -> Any:
+            Run.list(tmp_path)[0].cancel(by="ann")
+            raise ModelError("busy", retryable=True, retry_after_s=100)
+
+    began = time.monotonic()
+    assert Agent("x", model=Busy()).run_sync("go", home=tmp_path).status == "cancelled"
+    assert time.monotonic() - began < 60  # far from the pause, with room for a busy machine
 
 
 def test_a_watcher_that_raises_does_not_hurt_the_run(tmp_path: Path) -> None:

@@ -112,3 +112,51 @@ def test_failing_calls_in_a_row_end_the_run(tmp_path: Path) -> None:
 def test_wrong_limits_are_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError, match="limit"):
         Agent("x", model=ScriptedModel([]), limits=limits)
+
+
+def test_time_is_limited_while_a_model_hangs(tmp_path: Path) -> None:
+    import asyncio
+
+    class Hangs:
+        name = "hangs"
+
+        async def respond(self, messages: Any, tools: Any, settings: Any) -> Any:
+            assert settings.timeout_s < 1
+            await asyncio.sleep(60)
+
+    run = Agent("x", model=Hangs(), limits={"seconds": 0.2}).run_sync("go", home=tmp_path)
+    assert run.status == "failed"
+    assert "limit seconds" in run.reason
+
+
+def test_time_before_a_crash_and_a_fork_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    from mainspring import Run, points
+
+    class Died(BaseException):
+        pass
+
+    def hook(name: str) -> None:
+        if name == "effect.acted":
+            raise Died
+
+    @tool(effect="read")
+    def slow() -> str:
+        time.sleep(0.4)
+        return "seen"
+
+    agent = Agent("x", model=ScriptedModel([call("slow"), "ok"]), tools=[slow])
+    monkeypatch.setattr(points, "hook", hook)
+    with pytest.raises(Died):
+        agent.run_sync("go", home=tmp_path, run_id="r")
+    monkeypatch.setattr(points, "hook", None)
+    time.sleep(0.3)  # nobody executes it: this does not count
+    run = Run.load("r", tmp_path)
+    run.resume_sync(agent)
+    events = run.events()
+    resumed = next(e for e in events if e.kind == "run.resumed")
+    died = events[events.index(resumed) - 1].at
+    worked = (died - events[0].at) + (events[-1].at - resumed.at)
+    assert run.state.busy_seconds == pytest.approx(worked, abs=0.05)
+    assert run.fork().state.busy_seconds == pytest.approx(worked, abs=0.05)

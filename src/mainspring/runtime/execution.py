@@ -49,6 +49,7 @@ async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watch
 
 
 def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> None:
+    seconds = round(journal.state.seconds_so_far, 3)
     if journal.state.model_open is not None:
         called = journal.state.model_open
         journal.record(
@@ -71,6 +72,7 @@ def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> No
             "pid": os.getpid(),
             "digest": agent.digest(),
             "limits": None if limits is None else asdict(limits),
+            "seconds": seconds,
         },
     )
     journal.send(status="running")

@@ -37,7 +37,7 @@ from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.output import MAX_REJECTIONS, OutputType, judge
 from mainspring.runtime.state import CallState
-from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Thinker, TooLong
+from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Interrupted, Thinker, TooLong
 from mainspring.store import ApprovalRequest
 from mainspring.tool import Tool
 
@@ -131,6 +131,8 @@ class Engine:
                     await self._end("failed", reason, _last_words(state.plain))
             case Asleep(wake_at, reason):
                 await self._wait("waiting", reason, wake_at)
+            case Interrupted():
+                self._pause = take_inbox(self.journal, surely=True) or self._pause
 
     async def _refuse_at_limit(self) -> None:
         """A model that was told to give its last word and calls tools all the same gets no more of them."""

@@ -298,23 +298,23 @@ class Run:
         """
         kept: builtins.list[Event] = []
         state = RunState()
-        cut, at_step = 0, 0
+        cut, at_step, seconds = 0, 0, 0.0
         for event in self._store.events(self.id):
             if event.kind == "model.called" and (step is None or state.step <= step):
-                cut, at_step = len(kept), state.step
+                cut, at_step, seconds = len(kept), state.step, state.seconds(event.at)
             kept.append(event)
             state.apply(event)
         if not state.open_calls and state.model_open is None and (step is None or state.step <= step):
             ends = {"run.ended", "run.waiting", "run.paused"}
             cut = next((n for n, e in enumerate(kept) if n >= cut and e.kind in ends), len(kept))
-            at_step = state.step
+            at_step, seconds = state.step, state.seconds_so_far
         if not cut or (step is not None and (step < 0 or at_step != step)):
             raise StoreError(f"run {self.id} has {state.step} steps; it cannot be forked at step {step}")
         from mainspring.runtime.execution import new_run_id
 
         new_id = run_id or new_run_id()
         events = [NewEvent(e.kind, e.payload, e.label, e.version) for e in kept[:cut]]
-        forked = {"parent": self.id, "step": at_step, "seq": cut}
+        forked = {"parent": self.id, "step": at_step, "seq": cut, "seconds": round(seconds, 3)}
         events.append(NewEvent("run.forked", forked, USER))
         row = self._store.row(self.id)
         lease, appended = self._store.create(new_id, events, agent=row.agent, task=row.task, parent=self.id)

@@ -86,6 +86,7 @@ class RunState:
         self.warned: set[str] = set()
         self.busy_seconds = 0.0
         self._busy_since: float | None = None
+        self._last_at = 0.0
         self.persons: list[str] = []  # what people said and decided, kept verbatim through compactions
         self.notes: list[dict[str, str]] = []  # decisions and open work that the model noted
         self.compactions: list[dict[str, Any]] = []
@@ -110,6 +111,7 @@ class RunState:
         if self._busy_since is None and event.kind not in ("run.waiting", "run.paused", "run.ended"):
             self._busy_since = event.at
         _HANDLERS[event.kind](self, event, event.payload)
+        self._last_at = event.at
 
     @property
     def open_calls(self) -> list[CallState]:
@@ -125,6 +127,11 @@ class RunState:
         """Seconds spent executing; waiting for people does not count."""
         running = 0.0 if self._busy_since is None else max(0.0, now - self._busy_since)
         return self.busy_seconds + running
+
+    @property
+    def seconds_so_far(self) -> float:
+        """Seconds spent executing up to the last event: what counts of a run whose process died."""
+        return self.seconds(self._last_at)
 
     def _rest(self, at: float) -> None:
         if self._busy_since is not None:
@@ -154,9 +161,12 @@ class RunState:
     def _on_run_forked(self, event: Event, p: dict[str, Any]) -> None:
         self.run_id = event.run_id
         self.cancel_requested = None
+        self._rest(event.at)
+        self.busy_seconds = p.get("seconds", self.busy_seconds)  # the copied events have the time of the fork
 
     def _on_run_resumed(self, event: Event, p: dict[str, Any]) -> None:
-        # A dead process may have left the clock running: its last event is where it stopped counting.
+        # A dead process left the clock running: its last event is where it stopped counting.
+        self.busy_seconds = p.get("seconds", self.busy_seconds)
         self._busy_since = event.at
         if self.status in ("failed", "done"):
             self.final = None
@@ -196,7 +206,7 @@ class RunState:
 
     def _on_model_failed(self, event: Event, p: dict[str, Any]) -> None:
         self.model_open = None
-        self.model_failures.append(p)
+        self.model_failures.append(p | {"at": event.at})
 
     def _on_model_answered(self, event: Event, p: dict[str, Any]) -> None:
         message = decode(p["message"])

@@ -68,7 +68,7 @@ class TooLong:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A person wants something first; the call was given up and may be made again."""
+    """A person wants something first, or the time is spent; the call was given up and may be made again."""
 
 
 class Thinker:
@@ -123,12 +123,17 @@ class Thinker:
                 return Exhausted(_all_failed(state))
             if state.model_failures and not state.model_failures[-1].get("crashed"):
                 last = state.model_failures[-1]
-                wait = float(last["wait_s"]) if last["model_index"] == index else 0.0
+                # Counted from the failure, so that a run that slept through its pause does not begin it anew.
+                asked = float(last["wait_s"]) if last["model_index"] == index else 0.0
+                wait = min(asked, last["at"] + asked - time.time())
                 if wait > MAX_NAP_S:
-                    return Asleep(time.time() + wait, f"{last['model']} asked for a pause of {wait:.0f} s")
+                    return Asleep(time.time() + wait, f"{last['model']} asked for a pause of {asked:.0f} s")
                 if wait > 0:
                     await self._journal.flush()
-                    await asyncio.sleep(wait)
+                    await self._nap(min(wait, self._seconds_left()))
+            if self._interrupted or self._seconds_left() <= 0:
+                self._interrupted = False
+                return Interrupted()
             message = await self._attempt(index)
             if message is not None:
                 self._record(message)
@@ -139,6 +144,22 @@ class Thinker:
             if self._too_long is not None:
                 reason, self._too_long = self._too_long, None
                 return TooLong(reason)
+
+    async def _nap(self, seconds: float) -> None:
+        """Wait; a person who interrupts ends it."""
+        try:
+            async with asyncio.timeout(None) as self._timeout:
+                await asyncio.sleep(seconds)
+        except TimeoutError:
+            pass
+        finally:
+            self._timeout = None
+
+    def _seconds_left(self) -> float:
+        """What the run's limit leaves for this call; without a limit, for ever."""
+        state = self._journal.state
+        allowed = state.limits.get("seconds")
+        return math.inf if allowed is None else allowed - state.seconds(time.time())
 
     def _choose(self, state: RunState) -> int | None:
         """The first model that has not failed for good since the last answer."""
@@ -170,6 +191,7 @@ class Thinker:
         reach("outcome.committed")
         reach("model.before_call")
         deltas = False
+        allowed_s = min(agent.model_timeout_s, max(self._seconds_left(), 0.001))
 
         def on_delta(delta: Delta) -> None:
             nonlocal deltas
@@ -182,7 +204,7 @@ class Thinker:
                 effort=effort,  # type: ignore[arg-type]
                 max_output_tokens=agent.max_output_tokens,
                 temperature=agent.temperature,
-                timeout_s=agent.model_timeout_s,
+                timeout_s=allowed_s,
                 output_schema=self._output_schema,
                 seed=agent.seed,
                 on_delta=on_delta if journal.watched else None,
@@ -190,14 +212,15 @@ class Thinker:
                 extra=agent.settings,
             )
             takes: frozenset[str] = getattr(model, "takes", frozenset())
-            async with asyncio.timeout(agent.model_timeout_s) as self._timeout:
+            self._interrupted = False
+            async with asyncio.timeout(allowed_s) as self._timeout:
                 message = await model.respond(for_model(state.context, takes), self._specs, settings)
             reach("model.answered")
             return _checked(message, state, model_name(model))
         except ModelError as error:
             failure = error
         except TimeoutError:
-            failure = ModelError(f"{name} gave no answer within {agent.model_timeout_s:g} s", retryable=True)
+            failure = ModelError(f"{name} gave no answer within {allowed_s:.3g} s", retryable=True)
         except MainspringError as error:
             failure = ModelError(str(error))
         except Exception as error:
