@@ -47,9 +47,9 @@ def main() -> int:
     """Parse the command line, run what is not yet in the results file, print the table and the object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="local", help="a model's name; 'local' means both embedded sizes")
-    parser.add_argument("--bugs", type=int, default=12, help="how many bugs (default 12)")
+    parser.add_argument("--bugs", type=int, default=10, help="how many bugs (default 10)")
     parser.add_argument("--seed", type=int, default=7, help="which lines are broken")
-    parser.add_argument("--seconds-per-bug", type=float, default=150.0, help="time budget of one arm for one bug")
+    parser.add_argument("--seconds-per-bug", type=float, default=90.0, help="time budget of one arm for one bug")
     parser.add_argument("--tokens-per-bug", type=int, default=12_000, help="token budget, cached ones not counted")
     parser.add_argument("--quick", action="store_true", help="3 bugs, 60 s each")
     parser.add_argument("--json", action="store_true", help="accepted for uniformity: the object is always printed")
