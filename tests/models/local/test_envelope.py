@@ -190,6 +190,8 @@ def test_a_structured_answer_is_json_text() -> None:
     envelope = Envelope([READ], output_schema={"type": "object"})
     assert envelope.read('{"answer": {"a": 1}}', "stop") == ((TextPart('{"a": 1}'),), "stop")
     assert '"answer": RESULT' in envelope.instructions()
+    assert envelope.write(assistant('{"a": 1}')) == '{"answer": {"a": 1}}'
+    assert envelope.write(assistant("no JSON")) == '{"answer": "no JSON"}'
 
 
 def conversation() -> list[Message]:

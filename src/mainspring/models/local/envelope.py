@@ -123,7 +123,16 @@ class Envelope:
         first = {"thought": thoughts} if thoughts and self.thought else {}
         if calls:
             return "\n".join(_call_text(call, first) for call in calls)
-        return json.dumps({**first, "answer": message.text}, ensure_ascii=False)
+        return json.dumps({**first, "answer": self._answer_of(message.text)}, ensure_ascii=False)
+
+    def _answer_of(self, text: str) -> Any:
+        """An answer's text as it stood in the envelope: JSON when a schema bound it."""
+        if self.output_schema is None:
+            return text
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
 
 
 def _call_text(call: ToolCallPart, first: Mapping[str, Any]) -> str:
