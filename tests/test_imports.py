@@ -41,6 +41,7 @@ HEIGHT = {
     "label": -1,
     "points": -2,
     "errors": -2,
+    "threads": -2,
 }
 
 #: Rooms on one floor of which the first may use the second.

@@ -5,7 +5,6 @@ What is not said fails closed: the effect is irreversible, every argument is aut
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import json
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from mainspring.errors import DeclarationError, ToolError
 from mainspring.label import Label, tool_label
 from mainspring.model import ToolSpec
+from mainspring.threads import in_thread
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -313,10 +313,12 @@ class Tool:
         if value is not None and not isinstance(value, Mapping):
             raise ToolError(f"tool {self.name!r}: prepare must return a dict or None, not {type(value).__name__}")
         try:
-            json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            text.encode("utf-8")
         except (TypeError, ValueError, RecursionError) as error:
             raise ToolError(f"tool {self.name!r}: what prepare returned cannot be journaled as JSON: {error}") from None
-        return value
+        found: Mapping[str, Any] | None = json.loads(text)  # no tuples, keys are text: the same after a crash
+        return found
 
     async def run_reconcile(self, arguments: Mapping[str, Any], context: ToolContext) -> Settled:
         """Ask the tool's `reconcile(**arguments, context=...)` whether the effect took place."""
@@ -335,7 +337,7 @@ class Tool:
             kwargs[name] = context
         if self.is_async:
             return await function(**kwargs)
-        value = await asyncio.to_thread(functools.partial(function, **kwargs))
+        value = await in_thread(functools.partial(function, **kwargs), context.key)
         return await value if inspect.isawaitable(value) else value
 
 
@@ -421,7 +423,7 @@ async def _in_thread_or_loop(function: Callable[..., Any], kwargs: dict[str, Any
         kwargs = {k: v for k, v in kwargs.items() if k in accepted}
     if inspect.iscoroutinefunction(function):
         return await function(**kwargs)
-    return await asyncio.to_thread(functools.partial(function, **kwargs))
+    return await in_thread(functools.partial(function, **kwargs))
 
 
 def _unbound(function: Callable[..., Any]) -> Callable[..., Any]:

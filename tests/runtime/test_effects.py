@@ -317,6 +317,60 @@ def test_a_tool_that_is_gone_parks_its_open_call(tmp_path: Path, monkeypatch: py
     assert run.resume_sync(without).status == "in_doubt"
 
 
+def test_an_approved_call_of_a_tool_that_is_gone_is_refused(tmp_path: Path) -> None:
+    @tool
+    def send() -> str:
+        return "sent"
+
+    model = ScriptedModel([call("send"), "ok"])
+    run = Agent("x", model=model, tools=[send]).run_sync("go", home=tmp_path)
+    (pending,) = run.pending()
+    pending.approve(by="ann")
+    assert run.resume_sync(Agent("x", model=model)).status == "done"
+    assert next(e for e in run.events() if e.kind == "call.refused").payload["cause"] == "unknown"
+    assert open_store(tmp_path).approval(pending.id).state == "expired"
+
+
+def test_a_call_to_be_repeated_of_a_tool_that_is_gone_stays_in_doubt(tmp_path: Path) -> None:
+    @tool(timeout_s=0.05)
+    async def send() -> str:
+        await asyncio.sleep(30)
+        return "sent"
+
+    model = ScriptedModel([call("send"), "ok"])
+    run = Agent("x", model=model, tools=[send], policy=Policy(allow=["*"])).run_sync("go", home=tmp_path)
+    run.pending()[0].settle("did_not", by="ann")
+    assert run.resume_sync(Agent("x", model=model)).status == "in_doubt"
+    assert "not declare" in run.pending()[0].reason
+
+
+def test_what_a_preparation_says_carries_its_tools_label(tmp_path: Path) -> None:
+    def prepare() -> None:
+        raise ValueError("words from a file")
+
+    @tool(effect="read", prepare=prepare)
+    def look() -> str:
+        return "seen"
+
+    run = Agent("x", model=ScriptedModel([call("look"), "ok"]), tools=[look]).run_sync("go", home=tmp_path)
+    assert "tool:look" in run.state.label.sources
+
+
+def test_what_was_prepared_is_the_same_before_and_after_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    @tool(effect="read", prepare=lambda: {1: ("a", "b")})
+    async def look(context: ToolContext) -> str:
+        seen.append(context.prepared)
+        return "seen"
+
+    agent = Agent("x", model=ScriptedModel([call("look"), "ok"]), tools=[look])
+    crash(agent, tmp_path, monkeypatch, "effect.acted").resume_sync(agent)
+    assert seen == [{"1": ["a", "b"]}, {"1": ["a", "b"]}]
+
+
 def test_a_tool_that_turned_irreversible_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
 

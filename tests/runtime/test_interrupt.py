@@ -96,6 +96,49 @@ def test_a_coroutine_that_was_stopped_is_in_doubt(tmp_path: Path) -> None:
     assert (run.status, run.output) == ("done", "finished")
 
 
+def test_an_interrupt_begins_no_further_call(tmp_path: Path) -> None:
+    door = Door()
+
+    @tool(effect="irreversible")
+    def act() -> str:
+        door.pass_through()
+        return "acted"
+
+    agent = _agent("interrupt-next", act, calls=2)
+    run = asyncio.run(_interrupt(agent, tmp_path, door))
+    assert [e.kind for e in run.events()].count("effect.intended") == 1
+    run.resume_sync(agent)
+    assert (run.status, door.acts) == ("done", 2)
+
+
+def test_an_interrupt_while_a_call_is_prepared_leaves_no_doubt(tmp_path: Path) -> None:
+    door = Door()
+    acts: list[int] = []
+
+    async def prepare() -> None:
+        if acts or not door.go.is_set():
+            door.entered.set()
+            await asyncio.sleep(0.2)
+
+    @tool(effect="irreversible", parallel=True)
+    async def act() -> str:
+        acts.append(1)
+        return "acted"
+
+    @tool(effect="irreversible", parallel=True, prepare=prepare)
+    async def careful() -> str:
+        acts.append(2)
+        return "acted"
+
+    asked = assistant("", ToolCallPart("a", "act", {}), ToolCallPart("b", "careful", {}))
+    model = ScriptedModel([asked, "finished"])
+    agent = Agent("interrupt-prepare", model=model, tools=[act, careful], policy=Policy(allow=["*"]))
+    run = asyncio.run(_interrupt(agent, tmp_path, door))
+    assert acts == []
+    run.resume_sync(agent)
+    assert (run.status, sorted(acts)) == ("done", [1, 2])
+
+
 def test_interrupting_between_writes_leaves_the_journal_usable(tmp_path: Path) -> None:
     for delay in range(12):
         name = f"interrupt-{delay}"

@@ -87,6 +87,24 @@ def test_reads_run_side_by_side_and_writes_in_order(tmp_path: Path) -> None:
     assert [p.text for p in result.parts] == ["a", "b", "c", "d"]  # in the order of the calls
 
 
+def test_a_look_behind_a_change_comes_after_it(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("old")
+
+    @tool(effect="read")
+    def look() -> str:
+        return file.read_text()
+
+    @tool(effect="write", undoable=True)
+    def put() -> str:
+        file.write_text("new")
+        return "written"
+
+    step = assistant("", call("look"), call("put"), call("look"))
+    run = Agent("x", model=ScriptedModel([step, "ok"]), tools=[look, put]).run_sync("go", home=tmp_path / "home")
+    assert [p.text for p in run.model_messages()[2].parts] == ["old", "written", "new"]
+
+
 def test_typed_output_is_asked_for_again_until_it_fits(tmp_path: Path) -> None:
     @dataclasses.dataclass
     class City:

@@ -1,7 +1,7 @@
 """The effect protocol: intent on disk, act, outcome on disk; and how an intent without an outcome is settled.
 
 1. `intend` records the intent and uses the approval up; the caller flushes both in one transaction.
-2. `act` checks lease and deadline, runs the tool with its key, and records the outcome.
+2. `act` checks the lease, runs the tool with its key, and records the outcome.
 3. `settle` comes after a crash: a read is run again, a keyed call again under the same key, a reconciled one asks the
    service, and anything else is parked until a person answers.
 """
@@ -21,8 +21,9 @@ from mainspring.messages import TextPart, encode_part
 from mainspring.points import reach
 from mainspring.runtime.builtin import NOTE
 from mainspring.runtime.calls import arguments_digest, call_digest, effect_key
-from mainspring.runtime.journal import Journal
+from mainspring.runtime.journal import Journal, soon
 from mainspring.runtime.state import CallState
+from mainspring.threads import at_work
 from mainspring.tool import DidNotHappen, Happened, Tool, ToolContext
 
 #: Times that one effect is begun before it is parked: a tool that kills its process must not do so for ever.
@@ -42,8 +43,11 @@ class Effects:
     def context(self, call: CallState, key: str) -> ToolContext:
         """What the tool may know of this call."""
 
+        loop = asyncio.get_running_loop()
+
         def report(line: str) -> None:
-            self.journal.tell_live("progress", {"tool": call.part.name, "line": line})
+            # Watchers are told in the event loop, wherever the tool itself runs.
+            soon(loop, lambda: self.journal.tell_live("progress", {"tool": call.part.name, "line": line}))
 
         return ToolContext(
             self.journal.lease.run_id, key, self.workspace, self.home, call.intended.get("prepared"), report
@@ -98,7 +102,7 @@ class Effects:
             return
         except ToolError as error:
             content, is_error = to_content(str(error)), True
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             content, is_error = to_content(_crash_report(tool, error)), True
         else:
             reach("effect.acted")
@@ -127,6 +131,9 @@ class Effects:
             self.park(call, "the agent does not declare this tool any more, or not with these arguments")
             return None
         was = call.intended["settlement"]
+        if was not in ("read", "keyed") and at_work(call.intended["key"]):
+            self.park(call, "the attempt that was given up is still at work in this process; wait until it has ended")
+            return None
         if call.stage == "retry":
             return "a person said that it did not take effect"
         if call.attempts >= MAX_ATTEMPTS:
@@ -204,7 +211,8 @@ class Effects:
                 text = f"{tool.name} gave no answer within {limit}; {again}."
                 self._done(call, tool, to_content(text), True, seconds, "ran")
         else:
-            self.park(call, f"{tool.name} gave no answer within {limit}; it may have taken effect")
+            working = " and be still at work" if at_work(call.intended["key"]) else ""
+            self.park(call, f"{tool.name} gave no answer within {limit}; it may have taken effect{working}")
 
 
 async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> Any:
@@ -240,7 +248,7 @@ def _checked_content(value: object) -> Content:
     return (TextPart(f"{text[:MAX_RESULT_CHARS]}\n[cut: the tool returned {len(text):,} characters]"),)
 
 
-def _crash_report(tool: Tool, error: Exception) -> str:
+def _crash_report(tool: Tool, error: BaseException) -> str:
     text = f"{tool.name} failed: {type(error).__name__}: {str(error)[:4000]}"
     if tool.effect == "irreversible":
         text += "\nIt may have taken effect before it failed: check before you repeat it."

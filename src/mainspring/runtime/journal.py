@@ -105,7 +105,7 @@ class Journal:
         if self._watch is not None:
             self._untold.append((appended.done, appended.events))
             loop = asyncio.get_running_loop()
-            appended.done.add_done_callback(lambda _: _soon(loop, self._tell_written))
+            appended.done.add_done_callback(lambda _: soon(loop, self._tell_written))
 
     async def flush(self, *, status: str | None = None, wake_at: float | None = None, release: bool = False) -> None:
         """Put everything recorded on disk and wait for it.
@@ -157,6 +157,7 @@ def _sound(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     return payload
 
 
-def _soon(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+def soon(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    """Let the loop call `what`, from any thread."""
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody watches any more
         loop.call_soon_threadsafe(what)

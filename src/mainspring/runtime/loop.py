@@ -17,7 +17,7 @@ from typing import Any
 
 from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, ToolError
-from mainspring.label import USER, Label
+from mainspring.label import SYSTEM, USER, Label
 from mainspring.messages import Message, encode, encode_usage
 from mainspring.model import ModelSettings
 from mainspring.points import reach
@@ -78,9 +78,13 @@ class Engine:
             StoreError: the journal cannot be written; what was acknowledged is in it.
         """
         self._watch_inbox()
+        task = asyncio.current_task()
+        cancels = task.cancelling() if task is not None else 0
         try:
             await self._recover()
             while not self.journal.lease.released:
+                if task is not None and task.cancelling() > cancels:
+                    raise asyncio.CancelledError  # before a call is begun, not while it is
                 await self._turn()
         except asyncio.CancelledError:
             await self._let_go("interrupted")
@@ -139,17 +143,7 @@ class Engine:
         if not any(key.endswith(":last") for key in self.state.warned):
             return
         for call in self.state.open_calls:
-            reason = "Not called: the limit is reached, this was the last step."
-            self.journal.record(
-                "call.refused",
-                {
-                    "step": self.state.step,
-                    "call_id": call.part.id,
-                    "tool": call.part.name,
-                    "reason": reason,
-                    "cause": "limit",
-                },
-            )
+            self._refuse(call, "Not called: the limit is reached, this was the last step.", "limit")
 
     async def _compact_if_needed(self) -> None:
         window = await self._thinker.window()
@@ -225,13 +219,12 @@ class Engine:
         about = {"step": step, "call_id": call.part.id, "tool": call.part.name}
         checked = self._check(call)
         if isinstance(checked, Refusal):
-            self.journal.record("call.refused", about | {"reason": checked.reason, "cause": checked.cause})
+            self._refuse(call, checked.reason, checked.cause)
             return
         tool, _ = checked
         decision = decide_call(call, tool, self.state, self.agent.policy)
         if decision.outcome == "deny":
-            reason = f"Not allowed: {decision.reason}. Find another way, or say why there is none."
-            self.journal.record("call.refused", about | {"reason": reason, "cause": "denied"})
+            self._refuse(call, f"Not allowed: {decision.reason}. Find another way, or say why there is none.", "denied")
         elif decision.outcome == "ask":
             digest = call_digest(self.state, call)
             approval = "ap_" + effect_key(self.state.run_id, self.journal.next_seq())[:20]
@@ -296,33 +289,31 @@ class Engine:
                 continue
             may = call.stage == "approved" or call.stage == "retry" or (call.stage == "new" and call.approval is None)
             tool = self.tools.get(call.part.name)
+            if may and tool is None:
+                return [*ready, call]  # the declaration changed while the run slept; `_make` says so
             if may and tool is not None:
-                if tool.parallel and len(ready) < MAX_PARALLEL and all(self.tools[c.part.name].parallel for c in ready):
+                if tool.parallel and len(ready) < MAX_PARALLEL:
                     ready.append(call)
                 elif before_finished and not ready:
                     return [call]
+                elif not tool.parallel:
+                    break  # a look behind a change must not come before it
             before_finished = False
         return ready
 
     async def _make(self, calls: Sequence[CallState]) -> None:
         """Intents of all, one flush, then the effects; each outcome goes to disk as soon as it is there."""
         begun: list[tuple[CallState, Tool, Mapping[str, Any]]] = []
+        prepared: list[tuple[CallState, Tool, Mapping[str, Any], Mapping[str, Any] | None]] = []
         for call in calls:
             checked = self._check(call)
             if isinstance(checked, Refusal):  # the declaration changed while the run slept
                 if call.stage == "retry":
                     self.effects.park(call, "the agent does not declare this call any more: " + checked.reason)
                 else:
-                    self.journal.record(
-                        "call.refused",
-                        {
-                            "step": self.state.step,
-                            "call_id": call.part.id,
-                            "tool": call.part.name,
-                            "reason": checked.reason,
-                            "cause": checked.cause,
-                        },
-                    )
+                    if call.approval is not None:
+                        self.journal.expire(call.approval)
+                    self._refuse(call, checked.reason, checked.cause)
                 continue
             tool, arguments = checked
             if call.stage == "retry":
@@ -330,25 +321,20 @@ class Engine:
                     begun.append((call, tool, arguments))
                 continue
             try:
-                prepared = await self.effects.prepare(call, tool, arguments)
+                prepared.append((call, tool, arguments, await self.effects.prepare(call, tool, arguments)))
             except Exception as error:
                 reason = str(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {error}"
-                self.journal.record(
-                    "call.refused",
-                    {
-                        "step": self.state.step,
-                        "call_id": call.part.id,
-                        "tool": tool.name,
-                        "reason": reason,
-                        "cause": "invalid",
-                    },
-                )
-                continue
-            self.effects.intend(call, tool, prepared)
+                self._refuse(call, reason, "invalid", tool.label.join(call.label))
+        for call, tool, arguments, answer in prepared:  # without a pause, so that none is left begun by an interrupt
+            self.effects.intend(call, tool, answer)
             begun.append((call, tool, arguments))
         if not begun:
             return
         await self._begin(begun)
+
+    def _refuse(self, call: CallState, reason: str, cause: str, label: Label = SYSTEM) -> None:
+        about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
+        self.journal.record("call.refused", about | {"reason": reason, "cause": cause}, label)
 
     async def _begin(self, begun: Sequence[tuple[CallState, Tool, Mapping[str, Any]]]) -> None:
         reach("intent.before_commit")

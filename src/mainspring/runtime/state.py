@@ -240,6 +240,7 @@ class RunState:
 
     def _on_call_refused(self, event: Event, p: dict[str, Any]) -> None:
         call = self.calls[p["call_id"]]
+        self.label = self.label.join(event.label)
         self._finish(call, ToolResultPart(call.part.id, call.part.name, (TextPart(p["reason"]),), True), event)
 
     def _on_approval_requested(self, event: Event, p: dict[str, Any]) -> None:
