@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mainspring import Agent, Message, Policy, ScriptedModel, ToolCallPart, Usage, tool
+import pytest
+
+from mainspring import Agent, Message, Policy, Run, ScriptedModel, ToolCallPart, Usage, tool
 from mainspring.messages import assistant, encode
 from mainspring.runtime.compaction import SUMMARY_ORDER
 
@@ -161,3 +163,58 @@ def test_a_context_that_the_model_finds_too_long_is_folded(tmp_path: Path) -> No
     run = Agent("y", model=Narrow(["end"], window=16_000)).run_sync("x" * 40_000, home=tmp_path)
     assert run.status == "failed"
     assert "too long" in run.reason
+
+
+def asked_for_summary(messages: Sequence[Message]) -> bool:
+    return messages[-1].text.startswith("[mainspring] The conversation has become too long")
+
+
+class Tiring:
+    """Looks until it is told that it is enough, in a small window; `summary` makes its summaries."""
+
+    name = "tiring"
+    context_window = 8_000
+
+    def __init__(self, summary: Any, steps: int = 40) -> None:
+        self.summary = summary
+        self.steps = steps
+        self.step = 0
+
+    async def respond(self, messages: Sequence[Message], tools: Any, settings: Any) -> Any:
+        if asked_for_summary(messages):
+            return self.summary(messages)
+        self.step += 1
+        return assistant("", call("dump", n=self.step)) if self.step < self.steps else assistant("end")
+
+
+def raises(messages: Sequence[Message]) -> Message:
+    raise KeyError("no summary today")
+
+
+@pytest.mark.parametrize("summary", [raises, lambda m: None, lambda m: assistant("half a \ud83d character")])
+def test_a_summary_that_fails_does_not_end_the_run(tmp_path: Path, summary: Any) -> None:
+    run = Agent("x", model=Tiring(summary), tools=[dump]).run_sync("go", home=tmp_path)
+    assert run.status == "done"
+    assert any(e.kind == "context.compacted" for e in run.events())
+    assert run.replay().identical
+
+
+def test_a_summary_is_made_of_what_is_on_disk(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def summary(messages: Sequence[Message]) -> Message:
+        done = [e for e in Run.load("r", tmp_path).events() if e.kind == "effect.done"]
+        seen.append((sum(m.role == "tool" for m in messages), len(done)))
+        return assistant("fine")
+
+    Agent("x", model=Tiring(summary), tools=[dump]).run_sync("go", home=tmp_path, run_id="r")
+    assert seen[0][0] == seen[0][1]
+
+
+@pytest.mark.parametrize(("task", "words"), [("go", 1500), ("go " * 5000, 5)])
+def test_a_fold_is_not_made_at_every_step(tmp_path: Path, task: str, words: int) -> None:
+    """Neither a talkative summary nor a task that takes up most of a small window makes each step pay for a fold."""
+    model = Tiring(lambda m: assistant("word " * words))
+    run = Agent("x", model=model, tools=[dump]).run_sync(task, home=tmp_path)
+    assert run.status == "done"
+    assert 2 <= sum(e.kind == "context.compacted" for e in run.events()) <= 15

@@ -119,6 +119,21 @@ def test_typed_output_is_asked_for_again_until_it_fits(tmp_path: Path) -> None:
     assert Run.load(run.id, tmp_path).output == City("Paris", 2_100_000)
 
 
+def test_an_output_that_json_cannot_say_is_asked_for_again(tmp_path: Path) -> None:
+    run = Agent("x", model=ScriptedModel(["NaN", "1.5"]), output_type=float).run_sync("?", home=tmp_path)
+    assert (run.status, run.output) == ("done", 1.5)
+
+
+def test_a_check_sees_an_answer_that_is_on_disk(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def check(output: str, run: Run) -> None:
+        seen.append(run.events()[-1].kind)
+
+    Agent("x", model=ScriptedModel(["ok"]), check=check).run_sync("?", home=tmp_path)
+    assert seen == ["model.answered"]
+
+
 def test_a_check_sends_the_agent_back_to_work(tmp_path: Path) -> None:
     async def polite(output: str, run: Run) -> str | None:
         assert run.id

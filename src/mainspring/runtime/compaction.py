@@ -19,6 +19,10 @@ CHARS_PER_TOKEN = 3.5
 #: Share of the model's window at which the context is compacted, and to which it is brought down.
 START_SHARE = 0.75
 TARGET_SHARE = 0.4
+#: Share of the window that the summary and the digest may each take, and that a fold must gain to be worth its price.
+DIGEST_SHARE = 0.08
+LEAST_SHARE = 0.2
+MAX_DIGEST_CHARS = 12_000
 
 SUMMARY_ORDER = (
     "The conversation has become too long. Summarise the work so far for yourself: what was found, "
@@ -52,7 +56,7 @@ def plan_compaction(
     return (head, cut) if cut > head else None
 
 
-def digest_lines(messages: Sequence[Message], limit: int = 12_000) -> str:
+def digest_lines(messages: Sequence[Message], limit: int = MAX_DIGEST_CHARS) -> str:
     """One line a call and a line a saying: what was done, without the model's help."""
     lines: list[str] = []
     results = {part.call_id: part for m in messages for part in m.parts if isinstance(part, ToolResultPart)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import sys
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mainspring.agent import Agent, Limits
-from mainspring.errors import ApprovalError, MainspringError
+from mainspring.errors import ApprovalError, MainspringError, RunBusyError
 from mainspring.messages import Message
 from mainspring.points import reach
+from mainspring.runtime.inbox import CANCEL, PAUSE
 from mainspring.runtime.journal import Journal, RunEvent, Watcher
 from mainspring.runtime.loop import Engine, started_payload
 from mainspring.runtime.run import Run
@@ -27,17 +29,27 @@ from mainspring.store import NewEvent, SQLiteStore
 async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watcher | None) -> None:
     """Own a run and drive it until it stops. Used by `resume` and by a fresh start alike."""
     store = run._store
-    for attempt in range(5):
-        lease = store.acquire(run.id)
-        state = RunState.of(store.events(run.id))
-        journal = Journal(store, lease, state, on_event)
+    refused, again = 0, False
+    while True:
         try:
-            _record_resumed(journal, agent, limits if attempt == 0 else None)
-            await Engine(agent, journal, store.home, run).drive()
-            return
+            lease = store.acquire(run.id)
+        except RunBusyError:
+            if again:
+                return  # whoever spoke has resumed it
+            raise
+        try:
+            journal = Journal(store, lease, RunState.of(store.events(run.id)), on_event)
+            _record_resumed(journal, agent, limits)
+            limits = None  # they are in the journal now
+            engine = Engine(agent, journal, store.home, run)
+            await engine.drive()
+            again = _overlooked(store, run.id, engine)
+            if not again:
+                return
         except ApprovalError:
             # An approval ran out between the question and the intent. Nothing was written: read the journal again.
-            if attempt == 4:
+            refused += 1
+            if refused == 5:
                 raise
         finally:
             run._state = RunState()
@@ -46,6 +58,14 @@ async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watch
                     store.release(lease)
                 except MainspringError:
                     lease.released = True
+
+
+def _overlooked(store: SQLiteStore, run_id: str, engine: Engine) -> bool:
+    """True when somebody spoke after the run's last look and before it let go, and believes to have been heard."""
+    if store.row(run_id).status not in ("waiting", "in_doubt"):
+        return False
+    kinds = {item.kind for item in store.inbox(run_id)}
+    return CANCEL in kinds or (not engine.paused and bool(kinds - {PAUSE}))
 
 
 def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> None:
@@ -102,10 +122,15 @@ async def begin(
         journal = Journal(store, lease, RunState.of(appended.events), on_event)
         journal.tell(RunEvent("run.started", 1, appended.events[0].at, payload))
         try:
-            await Engine(agent, journal, store.home, run).drive()
+            engine = Engine(agent, journal, store.home, run)
+            await engine.drive()
+            again = _overlooked(store, new_id, engine)
         except ApprovalError:
             store.release(lease)
-            await execute(run, agent, None, on_event)
+            again = True
+        if again:
+            with contextlib.suppress(RunBusyError):  # whoever spoke has resumed it
+                await execute(run, agent, None, on_event)
     finally:
         if not lease.released:
             try:

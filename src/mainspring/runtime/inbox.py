@@ -26,6 +26,10 @@ def take_inbox(journal: Journal, *, surely: bool = False) -> str | None:
         if item.id in journal.taken:
             continue
         journal.take(item.id)
+        if (item.kind == PAUSE and item.at < journal.state.resumed_at) or (
+            item.kind == CANCEL and item.at < journal.state.revived_at
+        ):
+            continue  # whoever resumed it since wants it to go on
         if item.kind == PAUSE:
             pause = str(item.payload.get("reason") or "asked to pause")
         else:

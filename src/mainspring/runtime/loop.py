@@ -19,25 +19,28 @@ from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, ToolError
 from mainspring.label import SYSTEM, USER, Label
 from mainspring.messages import Message, encode, encode_usage
-from mainspring.model import ModelSettings
+from mainspring.model import ModelSettings, model_name
 from mainspring.points import reach
 from mainspring.runtime.budget import check_budget
 from mainspring.runtime.builtin import builtin_tools
 from mainspring.runtime.calls import Refusal, call_digest, check_call, decide_call, effect_key
 from mainspring.runtime.compaction import (
     CHARS_PER_TOKEN,
+    DIGEST_SHARE,
+    LEAST_SHARE,
+    MAX_DIGEST_CHARS,
     START_SHARE,
     SUMMARY_ORDER,
     digest_lines,
     plan_compaction,
 )
-from mainspring.runtime.context import for_model, note
+from mainspring.runtime.context import for_model, message_chars, note
 from mainspring.runtime.effects import Effects
 from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.output import MAX_REJECTIONS, OutputType, judge
 from mainspring.runtime.state import CallState
-from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Interrupted, Thinker, TooLong
+from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Interrupted, Thinker, TooLong, checked
 from mainspring.store import ApprovalRequest
 from mainspring.tool import Tool
 
@@ -112,6 +115,11 @@ class Engine:
         else:
             await self._think()
 
+    @property
+    def paused(self) -> bool:
+        """True when somebody asked it to stop."""
+        return self._pause is not None
+
     # --- thinking ---
 
     async def _think(self) -> None:
@@ -148,16 +156,21 @@ class Engine:
     async def _compact_if_needed(self) -> None:
         window = await self._thinker.window()
         if self.state.context.chars / CHARS_PER_TOKEN > window * START_SHARE:
-            await self._compact(window)
+            # What may not be folded can alone be too long; then a fold at each step would gain next to nothing.
+            await self._compact(window, int(window * CHARS_PER_TOKEN * LEAST_SHARE))
 
-    async def _compact(self, window: int) -> bool:
-        """Fold the older steps; False when there is nothing more to fold."""
+    async def _compact(self, window: int, least: int = 0) -> bool:
+        """Fold the older steps; False when there is nothing more to fold, or fewer than `least` characters of it."""
         state = self.state
         plan = plan_compaction(state.plain, state.boundaries, state.head, window)
-        if plan is None or (state.compactions and plan[1] <= state.compactions[-1].get("end", 0)):
+        done = state.compactions[-1].get("end", 0) if state.compactions else 0
+        if plan is None or plan[1] <= done:
             return False
         first, end = plan
+        if sum(message_chars(m) for m in state.plain[max(first, done) : end]) < least:
+            return False
         folded = state.plain[first:end]
+        room = min(MAX_DIGEST_CHARS, int(window * CHARS_PER_TOKEN * DIGEST_SHARE))
         summary, usage = await self._summary()
         self.journal.record(
             "context.compacted",
@@ -167,8 +180,8 @@ class Engine:
                 "persons": list(state.persons),
                 "notes": list(state.notes),
                 "doubts": [f"{c.part.name}: {c.reason}" for c in state.open_calls if c.stage == "parked"],
-                "summary": summary,
-                "digest": digest_lines(folded),
+                "summary": summary[:room],
+                "digest": digest_lines(folded, room),
                 "chars_before": state.context.chars,
                 "usage": usage,
             },
@@ -178,19 +191,21 @@ class Engine:
 
     async def _summary(self) -> tuple[str, dict[str, Any] | None]:
         """The model's own summary; without one the digest of calls has to do."""
+        await self.journal.flush()  # a model may see an outcome only when it is on disk
         try:
             model = await self._thinker.model(0)
             messages = [
                 *for_model(self.state.context, getattr(model, "takes", frozenset())),
                 note(SUMMARY_ORDER),
             ]
+            # The same tools as ever: without them the provider's cache would miss on the longest prompt of the run.
+            settings = ModelSettings(max_output_tokens=800, run_id=self.state.run_id, extra=self.agent.settings)
             async with asyncio.timeout(self.agent.model_timeout_s):
-                # The same tools as ever: without them the provider's cache would miss on the longest prompt of the run.
-                settings = ModelSettings(max_output_tokens=800, run_id=self.state.run_id, extra=self.agent.settings)
-                answer = await model.respond(messages, self._specs, settings)
-        except (MainspringError, TimeoutError):
+                said = await model.respond(messages, self._specs, settings)
+            answer = checked(said, self.state, model_name(model))
+        except Exception:  # whatever it is: the run can go on without a summary
             return "", None
-        return answer.text.strip()[:8000], None if answer.usage is None else encode_usage(answer.usage)
+        return answer.text.strip(), None if answer.usage is None else encode_usage(answer.usage)
 
     # --- acting ---
 
@@ -325,9 +340,9 @@ class Engine:
             except Exception as error:
                 reason = str(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {error}"
                 self._refuse(call, reason, "invalid", tool.label.join(call.label))
-        for call, tool, arguments, answer in prepared:  # without a pause, so that none is left begun by an interrupt
+        for call, tool, given, answer in prepared:  # without a pause, so that none is left begun by an interrupt
             self.effects.intend(call, tool, answer)
-            begun.append((call, tool, arguments))
+            begun.append((call, tool, given))
         if not begun:
             return
         await self._begin(begun)
@@ -358,6 +373,8 @@ class Engine:
         reach("recovery.begun")
         state = self.state
         self._pause = take_inbox(self.journal, surely=True)
+        if state.cancel_requested is not None:
+            return  # nothing more is done for a run that is to end; what is unknown is said to be
         begun: list[tuple[CallState, Tool, Mapping[str, Any]]] = []
         for call in state.open_calls:
             if call.stage != "intended":
@@ -378,6 +395,8 @@ class Engine:
         if message.finish == "refusal":
             await self._end("failed", f"{message.model} refused: {message.text[:500]}", message.text)
             return
+        if self.agent.check is not None:
+            await self.journal.flush()  # it acts on the answer
         try:
             output, complaint = await judge(message, self.agent, self._output_type, self._run)
         except Exception as error:
@@ -420,7 +439,8 @@ class Engine:
         for call in self.state.open_calls:
             if call.stage in ("asked", "approved") and call.approval is not None:
                 self.journal.expire(call.approval)
-        doubts = [c.part.name for c in self.state.open_calls if c.stage in ("intended", "parked")]
+        unknown = [c for c in self.state.open_calls if c.stage in ("intended", "parked")]
+        doubts = [c.part.name for c in unknown if c.intended["settlement"] != "read"]
         in_doubt = f"; in doubt: {', '.join(doubts)}" if doubts else ""
         await self._end("cancelled", f"{request['by']}: {request['reason']}{in_doubt}", None)
 

@@ -62,6 +62,10 @@ async def judge(message: Message, agent: Agent, output_type: OutputType | None, 
             output = output_type.parse(text)
         except ValueError as error:
             return None, str(error)
+        try:
+            json.dumps(output_type.dump(output), allow_nan=False)
+        except ValueError as error:
+            return None, f"Your final answer cannot be written down as JSON ({error}). Use neither NaN nor infinity."
     if agent.check is not None:
         complaint = agent.check(output, run)
         if inspect.isawaitable(complaint):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from mainspring.agent import Agent, Limits, declared
-from mainspring.errors import DeclarationError, StoreError
+from mainspring.errors import DeclarationError, RunBusyError, StoreError
 from mainspring.label import USER
 from mainspring.messages import Message, Part, Usage, encode, user
 from mainspring.runtime.journal import RunEvent, Watcher
@@ -268,7 +269,12 @@ class Run:
         self._store.post(self.id, "message", {"message": encode(user(content)), "by": checked_name(by)})
 
     def cancel(self, *, by: str = "user", reason: str = "cancelled") -> None:
-        """End the run: at once when nobody executes it, else as soon as its effects under way have settled."""
+        """End the run: at once when nobody executes it, else as soon as its effects under way have settled.
+
+        A run that has ended stays as it is.
+        """
+        if self.status in ("done", "failed", "cancelled"):
+            return
         self._store.post(self.id, "cancel", {"by": checked_name(by), "reason": reason})
         row = self._store.row(self.id)
         if not row.alive and row.status not in ("done", "failed", "cancelled"):
@@ -276,7 +282,8 @@ class Run:
 
             idle = Agent("mainspring-cancel", model=NoModel())
             declared.pop(idle.name, None)
-            run_blocking(execute(self, idle, None, None))
+            with contextlib.suppress(RunBusyError):  # somebody resumed it just now, and will find our word
+                run_blocking(execute(self, idle, None, None))
 
     def pause(self, reason: str = "paused by a person") -> None:
         """Stop after the effects under way; `resume` goes on."""

@@ -87,6 +87,8 @@ class RunState:
         self.busy_seconds = 0.0
         self._busy_since: float | None = None
         self._last_at = 0.0
+        self.resumed_at = 0.0  # Unix times: when it was resumed last, and when after it had ended
+        self.revived_at = 0.0
         self.persons: list[str] = []  # what people said and decided, kept verbatim through compactions
         self.notes: list[dict[str, str]] = []  # decisions and open work that the model noted
         self.compactions: list[dict[str, Any]] = []
@@ -167,8 +169,10 @@ class RunState:
     def _on_run_resumed(self, event: Event, p: dict[str, Any]) -> None:
         # A dead process left the clock running: its last event is where it stopped counting.
         self.busy_seconds = p.get("seconds", self.busy_seconds)
-        self._busy_since = event.at
-        if self.status in ("failed", "done"):
+        self._busy_since = self.resumed_at = event.at
+        if self.ended:
+            self.revived_at = event.at
+            self.cancel_requested = None
             self.final = None
             self.model_failures = []
             self.rejections = self.failures = 0

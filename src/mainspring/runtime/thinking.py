@@ -216,7 +216,7 @@ class Thinker:
             async with asyncio.timeout(allowed_s) as self._timeout:
                 message = await model.respond(for_model(state.context, takes), self._specs, settings)
             reach("model.answered")
-            return _checked(message, state, model_name(model))
+            return checked(message, state, model_name(model))
         except ModelError as error:
             failure = error
         except TimeoutError:
@@ -266,7 +266,7 @@ def _all_failed(state: RunState) -> str:
     return "no model answered: " + "; ".join(f"{name}: {error}" for name, error in last.items())
 
 
-def _checked(message: Message, state: RunState, name: str) -> Message:
+def checked(message: Message, state: RunState, name: str) -> Message:
     """An answer fit for the journal: our type, sound text, call ids that are unique in the run."""
     if not isinstance(message, Message) or message.role != "assistant":
         raise ModelError(f"{name} returned {type(message).__name__} instead of an assistant's Message")
