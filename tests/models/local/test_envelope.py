@@ -209,7 +209,7 @@ def test_turns_alternate_and_results_are_named() -> None:
     assert [turn["role"] for turn in turns] == ["system", "user", "assistant", "user"]
     assert turns[2]["content"] == '{"tool": "read_file", "arguments": {"path": "a"}}'
     assert turns[3]["content"] == "Result of read_file:\ntext of a\n\nAnd hurry."
-    assert turns[0]["content"].startswith("Be brief.\n\nReply with exactly one JSON object.")
+    assert turns[0]["content"].startswith("Be brief.\n\nTools:\n- read_file(")
 
 
 def test_a_longer_conversation_begins_with_the_shorter_one() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -83,6 +85,11 @@ def test_a_schema_with_references_holds_too(model: LocalModel) -> None:
     (call,) = answer.tool_calls
     assert isinstance(call.arguments["start"]["name"], str)
     assert call.arguments["by"] in ("train", "car")
+
+
+def test_facts_are_looked_up_before_they_are_told(model: LocalModel) -> None:
+    answer = ask(model, [user("Shall I take an umbrella to Bergen?")], [FORECAST], ModelSettings())
+    assert answer.tool_calls[0].name == "forecast"
 
 
 def test_after_a_result_the_answer_is_text(model: LocalModel) -> None:
@@ -180,6 +187,31 @@ def test_a_killed_engine_fails_its_call_and_the_next_one_works(model: LocalModel
     before, after, answer = asyncio.run(scenario())
     assert before != after
     assert answer.text
+
+
+def test_a_killed_engine_leaves_nothing_for_good(model: LocalModel) -> None:
+    settings = ModelSettings(max_output_tokens=2)
+    ask(model, [user("hi")], [], settings)
+    pid = model.engine_pid
+    assert pid is not None
+    mine = f"mainspring-engine-{pid}-*"
+    assert list(Path(tempfile.gettempdir()).glob(mine))
+    os.kill(pid, signal.SIGKILL)
+    while model.engine_pid == pid:
+        time.sleep(0.05)
+    ask(model, [user("hi")], [], settings)
+    assert not list(Path(tempfile.gettempdir()).glob(mine))
+
+
+def test_an_engine_whose_socket_was_cleaned_away_is_replaced(model: LocalModel) -> None:
+    settings = ModelSettings(max_output_tokens=2)
+    ask(model, [user("hi")], [], settings)
+    (folder,) = Path(tempfile.gettempdir()).glob(f"mainspring-engine-{model.engine_pid}-*")
+    shutil.rmtree(folder)
+    with pytest.raises(ModelError, match="socket is gone") as caught:
+        ask(model, [user("hi")], [], settings)
+    assert caught.value.retryable
+    assert ask(model, [user("hi")], [], settings).text
 
 
 def test_a_cancelled_call_stops_the_generation(model: LocalModel) -> None:

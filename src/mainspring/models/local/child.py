@@ -34,9 +34,11 @@ import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+_FOLDER = "mainspring-engine-"
 _LOOK_BACK, _LOOK_AHEAD = 6, 12  # tokens that must have occurred before, and tokens guessed from what followed them
 
 
@@ -46,6 +48,24 @@ def die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def sweep() -> None:
+    """Remove the folders of engines that were killed before they could do it."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        number = folder.name.removeprefix(_FOLDER).split("-")[0]
+        if number.isdigit() and not _runs(int(number)):  # others' folders refuse to go
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class Wire:
@@ -71,7 +91,8 @@ class Engine:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._x: Any = importlib.import_module("xllamacpp")
-        self._folder = tempfile.mkdtemp(prefix="mainspring-engine-")
+        sweep()
+        self._folder = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-")
         self._socket = os.path.join(self._folder, "s.sock")  # the name's suffix selects a UNIX socket
         params = self._x.CommonParams()
         params.model.path = config["path"]
@@ -102,7 +123,12 @@ class Engine:
         """The prompt that the model's own chat template makes of `messages`."""
         connection = http.client.HTTPConnection("localhost", timeout=60)
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self._socket)
+        try:
+            connection.sock.connect(self._socket)
+        except OSError as error:
+            # Something cleaned the temporary folder. Ending here lets the next call start with a new one.
+            print(f"mainspring E the engine's socket is gone: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
         with contextlib.closing(connection):
             body = json.dumps({"messages": messages})
             connection.request("POST", "/apply-template", body, {"Content-Type": "application/json"})

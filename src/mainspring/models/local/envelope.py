@@ -69,17 +69,18 @@ class Envelope:
         if not self.is_wrapped:
             return ""
         first = '"thought": "...", ' if self.thought else ""
-        lines = [
-            "Reply with exactly one JSON object. To use a tool:",
-            "{" + first + '"tool": "NAME", "arguments": {...}}',
-        ]
-        if not self.must_call:
-            value = '"TEXT"' if self.output_schema is None else "RESULT"
-            lines += ["When the task is done, or no tool is needed:", "{" + first + f'"answer": {value}' + "}"]
-            if self.output_schema is not None:
-                lines.append("RESULT satisfies this JSON schema: " + json.dumps(simplify(self.output_schema)))
-        lines.append("Tools:")
-        lines += [f"- {signature(tool)}" for tool in self.tools]
+        lines = ["Tools:", *(f"- {signature(tool)}" for tool in self.tools)]
+        # Worded by measurement: where an answer was offered for "when no tool is needed", the models made facts up
+        # instead of looking.
+        call = "{" + first + '"tool": "NAME", "arguments": {...}}'
+        if self.must_call:
+            return "\n".join([*lines, "You act only through tools. Reply with exactly one JSON object:", call])
+        value = '"TEXT"' if self.output_schema is None else "RESULT"
+        lines += ["You act only through tools. Reply with exactly one JSON object, either a tool call:", call]
+        lines.append("or, once the results of your calls are enough to finish, the answer:")
+        lines.append("{" + first + f'"answer": {value}' + "}")
+        if self.output_schema is not None:
+            lines.append("RESULT satisfies this JSON schema: " + json.dumps(simplify(self.output_schema)))
         return "\n".join(lines)
 
     def read(self, text: str, finish: str) -> tuple[tuple[Part, ...], str]:
