@@ -18,6 +18,7 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -36,8 +37,8 @@ from mainspring.models import resolve
 from mainspring.tools import coding_tools
 
 TASK = (
-    "A change to one line broke this package. Run its tests with execute_tests, find the fault, mend it with "
-    "edit_file, and run the tests again until all pass. Change no test. Say so when you cannot mend it."
+    "A change to one line broke this package. Run its tests with execute_tests, read the code that they blame, mend "
+    "it with edit_file, and run the tests again, until all tests pass. Change no test."
 )
 MODELS = {"local": ("local:0.5b", "local:1.5b")}
 ARMS = ("bare", "harness")
@@ -49,8 +50,8 @@ def main() -> int:
     parser.add_argument("--model", default="local", help="a model's name; 'local' means both embedded sizes")
     parser.add_argument("--bugs", type=int, default=10, help="how many bugs (default 10)")
     parser.add_argument("--seed", type=int, default=7, help="which lines are broken")
-    parser.add_argument("--seconds-per-bug", type=float, default=90.0, help="time budget of one arm for one bug")
-    parser.add_argument("--tokens-per-bug", type=int, default=12_000, help="token budget, cached ones not counted")
+    parser.add_argument("--seconds-per-bug", type=float, default=150.0, help="time budget of one arm for one bug")
+    parser.add_argument("--tokens-per-bug", type=int, default=6_000, help="token budget, cached ones not counted")
     parser.add_argument("--quick", action="store_true", help="3 bugs, 60 s each")
     parser.add_argument("--json", action="store_true", help="accepted for uniformity: the object is always printed")
     parser.add_argument("--resume", type=Path, help="results file: written as it goes, and gone on from when it exists")
@@ -144,6 +145,9 @@ def attempt(scratch: Path, model: str, arm: str, bug: dict[str, Any], options: a
     started = time.monotonic()
     run = agent.run_sync(TASK, workspace=folder, home=scratch / "home", run_id=None)
     seconds = time.monotonic() - started
+    reason = run.reason or ""
+    if run.status == "failed" and "no model answered" in reason and not re.search(r"gave up|budget of tokens", reason):
+        raise MainspringError(f"{model} itself failed, which says nothing of the arm: {reason}")
     untouched = _test_digest(folder) == tests
     passed, _ = whole_suite(folder, source.test_command)
     solved = passed and untouched
@@ -151,7 +155,7 @@ def attempt(scratch: Path, model: str, arm: str, bug: dict[str, Any], options: a
     return {
         "solved": solved,
         "status": run.status,
-        "reason": run.reason[:300] if run.reason else "",
+        "reason": reason[:300],
         "false_done": run.status == "done" and not solved,
         "tests_touched": not untouched,
         "tries": _edits(run),

@@ -151,7 +151,7 @@ def _trace(result: CommandResult) -> dict[str, Any]:
         found = json.loads(text.strip().splitlines()[0]) if mark else None
     except (ValueError, IndexError):
         found = None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not found["passed"] + found["failed"]:
         how = "the time was up" if result.ended == "timeout" else f"exit code {result.exit_code}"
         raise ToolError(f"the tests could not be traced under pytest ({how}): {result.output[-1500:].strip()}")
     return found

@@ -250,7 +250,8 @@ def main() -> None:
     Plugin.pytest_runtest_call = pytest.hookimpl(wrapper=True)(Plugin.pytest_runtest_call)  # type: ignore[method-assign]
     plugin = Plugin(wanted["failing"], wanted["seconds"], wanted["per_test"])
     sys.argv = sys.argv[:1]
-    options = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--color=no", *wanted.get("arguments", ())]
+    options = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--color=no"]
+    options += ["--continue-on-collection-errors", *wanted.get("arguments", ())]
     status = pytest.main(options, plugins=[plugin])
     counted: dict[str, list[list[int]]] = {}
     for (path, line), bad in sorted(plugin.failed_lines.items()):
