@@ -66,6 +66,7 @@ FILL = (
         errors.append(str(error))
     ballast.unlink()
     LIFT
+    store.release(lease)
     there = check(acknowledged)
     lease = store.acquire("r")
     one(lease, there)
@@ -526,3 +527,29 @@ def test_a_run_in_a_folder_that_became_read_only(tmp_path: Path) -> None:
     assert "read-only" in result["error"].lower()
     assert result["status"] == "done"
     assert _acted(acts) == [0, 1, 2, 3]
+
+
+def test_a_broken_journal_keeps_its_runs_while_they_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening the home anew must not let a second owner in while the first is still in the middle of an effect."""
+    from mainspring import points
+    from mainspring.errors import RunBusyError, StoreError
+    from mainspring.store import NewEvent, open_store
+
+    broken = open_store(tmp_path)
+    lease, created = broken.create("r", [NewEvent("note", {})], agent="a", task="t")
+    created.done.result()
+
+    def hook(name: str) -> None:
+        if name == "store.before_commit":
+            raise OSError("the disk is gone")
+
+    monkeypatch.setattr(points, "hook", hook)
+    with pytest.raises(StoreError, match="the disk is gone"):
+        broken.post("r", "message", {})
+    monkeypatch.setattr(points, "hook", None)
+    fresh = open_store(tmp_path)
+    assert fresh is not broken
+    with pytest.raises(RunBusyError):
+        fresh.acquire("r")
+    broken.release(lease)  # its effect has ended
+    assert fresh.acquire("r").epoch == 2

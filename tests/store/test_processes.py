@@ -132,6 +132,23 @@ def test_a_child_that_forks_cannot_write_under_its_parents_lease(store: SQLiteSt
         kill(process)
 
 
+def test_a_forked_child_opens_the_journal_for_itself(home: Path) -> None:
+    """What it holds of its parent's is refused at once, without waiting for a thread that the fork did not copy."""
+    from mainspring import Agent, Run, ScriptedModel
+
+    run = Agent("x", model=ScriptedModel(["one", "two"])).run_sync("go", home=home, run_id="r")
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            run.send("and then?", by="ann")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert Run.load("r", home).resume_sync().output == "two"
+
+
 RACE = """
     import sys
     from pathlib import Path

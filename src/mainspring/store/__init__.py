@@ -60,6 +60,6 @@ def open_store(home: str | Path | None = None) -> SQLiteStore:
         if store is not None and store.broken is None:
             return store
         if store is not None:
-            store.close()
+            store.retire()  # not close: a tool of one of its runs may still be at work
         store = _open[key] = SQLiteStore(folder)
         return store

@@ -64,6 +64,7 @@ class SQLiteStore:
             ) from error
         self._active: set[str] = set()  # runs leased inside this process
         self._active_lock = threading.Lock()
+        self._retired = False
         self._writer = Writer(lambda: schema.connect(self.path), str(self.path))
         self._reader_lock = threading.Lock()
         self._firsts: dict[str, int] = {}  # where the events of runs used lately begin
@@ -161,6 +162,7 @@ class SQLiteStore:
         self._inbox_read.pop(lease.run_id, None)
         with self._active_lock:
             self._active.discard(lease.run_id)
+        self._leave_if_idle()
 
     # --- events ---
 
@@ -453,6 +455,15 @@ class SQLiteStore:
         with self._reader_lock:
             self._reader.close()
         self._owner.close()
+
+    def retire(self) -> None:
+        """Close once nothing is executed under this store: until then nobody else may take its runs."""
+        self._retired = True
+        self._leave_if_idle()
+
+    def _leave_if_idle(self) -> None:
+        if self._retired and not self._active:
+            self.close()
 
     def _first(self, run_id: str, connection: sqlite3.Connection | None = None) -> int:
         """The place before a run's first event; raises RunNotFoundError."""

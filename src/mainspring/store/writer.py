@@ -6,6 +6,7 @@ committed by whoever brings it: handing it to the thread and back would cost mor
 
 from __future__ import annotations
 
+import os
 import queue
 import sqlite3
 import threading
@@ -43,6 +44,7 @@ class Writer:
         self._connect = connect
         self._name = name
         self._broken: StoreError | None = None
+        self._pid = os.getpid()
         self._closed = False
         self._closing = threading.Lock()  # no job may be queued behind the mark that ends the thread
         self._waiting = 0  # jobs that were queued and are not committed yet
@@ -55,6 +57,10 @@ class Writer:
     @property
     def broken(self) -> StoreError | None:
         """Why nothing more is written, or None."""
+        if self._broken is None and self._pid != os.getpid():
+            self._broken = StoreError(
+                f"the journal {self._name} was opened by the parent of this process; open it anew after a fork"
+            )
         return self._broken
 
     def submit(self, job: Job, *, alone: bool = False) -> Future[Any]:
@@ -66,6 +72,9 @@ class Writer:
         future: Future[Any] = Future()
         # From here on nobody can cancel it: a task that stops waiting must not take the answer's place away.
         future.set_running_or_notify_cancel()
+        if self.broken is not None:  # in a forked child there is no thread that would take the job
+            future.set_exception(self.broken)
+            return future
         with self._closing:
             if self._closed:
                 ended: list[Ended] = [(future, None, StoreError(f"the journal {self._name} is closed"))]
@@ -86,7 +95,8 @@ class Writer:
                 return
             self._closed = True
             self._queue.put(None)
-        self._thread.join(timeout=30)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=30)
 
     def _main(self) -> None:
         try:
