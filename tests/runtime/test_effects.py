@@ -501,3 +501,23 @@ def test_export_and_import_move_a_waiting_run(tmp_path: Path) -> None:
     moved.pending()[0].approve(by="ann")
     assert moved.resume_sync(agent).status == "done"
     assert moved.replay().identical
+
+
+def test_an_approval_is_not_used_in_two_homes(tmp_path: Path) -> None:
+    sent: list[str] = []
+
+    @tool
+    def send() -> str:
+        sent.append("x")
+        return "sent"
+
+    agent = Agent("x", model=ScriptedModel([call("send"), "ok"]), tools=[send])
+    run = agent.run_sync("go", home=tmp_path / "a")
+    run.pending()[0].approve(by="ann")
+    run.export(tmp_path / "run.jsonl")
+    moved = Run.import_(tmp_path / "run.jsonl", tmp_path / "b")
+    assert run.resume_sync(agent).status == "done"
+    assert moved.resume_sync(agent).status == "waiting"  # it asks again
+    assert len(sent) == 1
+    moved.pending()[0].approve(by="ann")
+    assert moved.resume_sync(agent).status == "done"

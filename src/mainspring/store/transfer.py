@@ -78,6 +78,8 @@ def export_run(store: Store, run_id: str, out: TextIO) -> int:
 def import_run(store: Store, lines: Iterable[str]) -> str:
     """Read a run written by :func:`export_run` and return its id. All or nothing.
 
+    An approval that was given and not used yet does not move along: the run asks again.
+
     Raises:
         StoreError: a line is damaged or missing, the chain does not fit, or the run is in this home already.
         JournalVersionError: the file is from a newer Mainspring.
@@ -111,6 +113,9 @@ def import_run(store: Store, lines: Iterable[str]) -> str:
             approval = _checked(value["approval"], _APPROVAL, number)
             if approval["state"] not in get_args(ApprovalState):
                 raise StoreError(f"line {number}: unknown state {approval['state']!r}; nothing was imported")
+            if approval["state"] == "approved":
+                # It was given for one execution, which the run's old home may begin as well; here it is asked again.
+                approval = approval | {"state": "expired"}
             approvals.append(approval)
         elif "inbox" in value:
             inbox.append(_checked(value["inbox"], _INBOX, number))

@@ -24,6 +24,7 @@ Ended: TypeAlias = tuple[Future[Any], Any, MainspringError | None]
 _GROUP = 256
 #: Failures of one job that say nothing about the file: a row that exists, a value that SQLite cannot take.
 _OF_THE_JOB = (
+    sqlite3.DataError,
     sqlite3.IntegrityError,
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
