@@ -20,7 +20,7 @@ from mainspring.code.sdist import SourceError, fetch, source_named
 from mainspring.errors import MainspringError
 
 #: What is broken when nothing else is asked for.
-DEFAULT_PACKAGE = "toolz"
+DEFAULT_PACKAGE = "webcolors"
 TASK = "A change broke this package. Find the fault and mend it, until all of the package's own tests pass."
 _CANDIDATES = 40
 _SECONDS = 900.0
@@ -104,6 +104,7 @@ def run_demo(
 
 
 def _demo(show: _Show, model: str, package: str, seed: int, workspace: Path | None, started: float) -> int:
+    from mainspring.code.planner import RepairPlanner
     from mainspring.code.repair import repair_agent
 
     source = source_named(package)
@@ -143,7 +144,8 @@ def _demo(show: _Show, model: str, package: str, seed: int, workspace: Path | No
         show.diff(changes)
     headline = text.split("\n", 1)[0]
     show.say("tests", f"   The package's own tests, run once more by the demo itself: {headline}", passed=passed)
-    usage = run.usage
+    planner = agent.models[0]
+    usage = planner.usage.get(run.id, run.usage) if isinstance(planner, RepairPlanner) else run.usage
     cost = "price unknown" if usage.usd is None else f"{usage.usd:.4f} USD" if usage.usd else "0 USD"
     verdict = "Mended" if solved else f"Not mended: {run.reason or run.output or run.status}"
     how = " (the very line that it was)" if solved and same else ""
