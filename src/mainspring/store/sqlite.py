@@ -29,18 +29,21 @@ from mainspring.store.protocol import (
     Placed,
     RunRow,
 )
-from mainspring.store.writer import Writer, explain
-
-_INSERT_EVENT = "INSERT INTO events (place, at, kind, version, label, payload, blob, hash) VALUES (?,?,?,?,?,?,?,?)"
-_INSERT_BLOB = "INSERT OR IGNORE INTO blobs (digest, data) VALUES (?,?)"
-_EVENT = (
-    "SELECT e.seq, e.at, e.kind, e.version, e.label, e.payload, b.data, e.hash, e.blob "
-    "FROM events e LEFT JOIN blobs b ON b.digest = e.blob "
+from mainspring.store.statements import (
+    APPROVAL,
+    CACHED_RUNS,
+    EVENT,
+    MOST_EVENTS,
+    PAGE,
+    RUN,
+    apply_changes,
+    first_place,
+    inbox_body,
+    insert_events,
+    no_run,
+    read_event,
 )
-_MOST = (1 << 32) - 1  # events of one run
-_CACHED_RUNS = 10_000
-_RUN = "SELECT id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, owner FROM runs "
-_APPROVAL = "SELECT id, run_id, digest, state, requested_at, expires_at, answered_by, used_seq FROM approvals "
+from mainspring.store.writer import Writer, explain
 
 
 class SQLiteStore:
@@ -95,7 +98,7 @@ class SQLiteStore:
                 )
             except sqlite3.IntegrityError:
                 raise StoreError(f"run {run_id!r} exists already; choose another id, or resume it") from None
-            _insert(connection, _first(added.lastrowid), rows, blobs)
+            insert_events(connection, first_place(added.lastrowid), rows, blobs)
 
         with self._active_lock:
             if run_id in self._active:
@@ -117,7 +120,7 @@ class SQLiteStore:
                 "SELECT owner, epoch, head_seq, head_hash FROM runs WHERE id=?", (run_id,)
             ).fetchone()
             if found is None:
-                raise RunNotFoundError(_no_run(run_id, self.home))
+                raise RunNotFoundError(no_run(run_id, self.home))
             owner, epoch, head_seq, head_hash = found
             if owner is not None and not (owner == self._owner.name or self._owner.is_dead(owner)):
                 raise RunBusyError(
@@ -199,8 +202,8 @@ class SQLiteStore:
                     f"run {lease.run_id}: epoch {epoch} is over, another owner has the run; nothing was written"
                 )
             if changes is not NO_CHANGES:
-                _apply(connection, lease.run_id, changes, now)
-            _insert(connection, self._first(lease.run_id, connection), rows, blobs)
+                apply_changes(connection, lease.run_id, changes, now)
+            insert_events(connection, self._first(lease.run_id, connection), rows, blobs)
 
         # A run that is alone in its process writes for itself; several are committed in groups by the thread.
         future = self._writer.submit(job, alone=len(self._active) == 1)
@@ -233,33 +236,34 @@ class SQLiteStore:
         """See the protocol."""
         first = self._first(run_id)
         while True:
-            # Pages keep memory bounded and the reader free for others between them.
             page = self._read(
-                _EVENT + "WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT 500", (first + after, first + _MOST)
+                EVENT + "WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT 500",
+                (first + after, first + MOST_EVENTS),
             )
             for row in page:
-                yield _event(run_id, row)
-            if len(page) < 500:
+                yield read_event(run_id, row)
+            if len(page) < PAGE:
                 return
             after = page[-1][0]
 
     def event(self, run_id: str, seq: int) -> Event:
         """See the protocol."""
-        found = self._read(_EVENT + "WHERE e.place=?", (self._first(run_id) + seq,))
+        found = self._read(EVENT + "WHERE e.place=?", (self._first(run_id) + seq,))
         if not found:
             raise RunNotFoundError(f"run {run_id} has no event {seq} in {self.home}")
-        return _event(run_id, found[0])
+        return read_event(run_id, found[0])
 
     def verify(self, run_id: str) -> int:
         """See the protocol."""
         head = self._read("SELECT head_seq, head_hash FROM runs WHERE id=?", (run_id,))
         if not head:
-            raise RunNotFoundError(_no_run(run_id, self.home))
+            raise RunNotFoundError(no_run(run_id, self.home))
         previous, count, after = GENESIS, 0, 0
         first = self._first(run_id)
         while True:
             page = self._read(
-                _EVENT + "WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT 500", (first + after, first + _MOST)
+                EVENT + "WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT 500",
+                (first + after, first + MOST_EVENTS),
             )
             for row in page:
                 seq, at, kind, version, label, payload, data, found, digest = row
@@ -273,7 +277,7 @@ class SQLiteStore:
                 previous = link(previous, run_id, seq, at, kind, version, label, stored)
                 if previous != found:
                     raise StoreError(f"{where}: the hash does not fit; this line or one before it was changed")
-            if len(page) < 500:
+            if len(page) < PAGE:
                 break
             after = page[-1][0]
         if (count, previous) != tuple(head[0]):
@@ -284,15 +288,15 @@ class SQLiteStore:
 
     def row(self, run_id: str) -> RunRow:
         """See the protocol."""
-        found = self._read(_RUN + "WHERE id=?", (run_id,))
+        found = self._read(RUN + "WHERE id=?", (run_id,))
         if not found:
-            raise RunNotFoundError(_no_run(run_id, self.home))
+            raise RunNotFoundError(no_run(run_id, self.home))
         return self._run_row(found[0])
 
     def rows(self, *, status: str | None = None, prefix: str = "", limit: int = 100) -> list[RunRow]:
         """See the protocol."""
         found = self._read(
-            _RUN + "WHERE (? IS NULL OR status=?) AND substr(id, 1, ?)=? ORDER BY created_at DESC, id LIMIT ?",
+            RUN + "WHERE (? IS NULL OR status=?) AND substr(id, 1, ?)=? ORDER BY created_at DESC, id LIMIT ?",
             (status, status, len(prefix), prefix, limit),
         )
         return [self._run_row(r) for r in found]
@@ -317,11 +321,11 @@ class SQLiteStore:
 
     def post(self, run_id: str, kind: str, payload: Mapping[str, Any]) -> None:
         """See the protocol."""
-        body = _inbox_body(payload)
+        body = inbox_body(payload)
 
         def job(connection: sqlite3.Connection) -> None:
             if connection.execute("SELECT 1 FROM runs WHERE id=?", (run_id,)).fetchone() is None:
-                raise RunNotFoundError(_no_run(run_id, self.home))
+                raise RunNotFoundError(no_run(run_id, self.home))
             connection.execute(
                 "INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,?,?)",
                 (run_id, time.time(), kind, body),
@@ -344,11 +348,11 @@ class SQLiteStore:
 
     def answer(self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = "") -> None:
         """See the protocol."""
-        body = _inbox_body({"id": approval_id, "answer": state, "by": by, "reason": reason})
+        body = inbox_body({"id": approval_id, "answer": state, "by": by, "reason": reason})
 
         def job(connection: sqlite3.Connection) -> str:
             now = time.time()
-            found = connection.execute(_APPROVAL + "WHERE id=?", (approval_id,)).fetchone()
+            found = connection.execute(APPROVAL + "WHERE id=?", (approval_id,)).fetchone()
             if found is None:
                 raise ApprovalError(f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`")
             row = ApprovalRow(*found)
@@ -368,7 +372,7 @@ class SQLiteStore:
 
     def approval(self, approval_id: str) -> ApprovalRow:
         """See the protocol."""
-        found = self._read(_APPROVAL + "WHERE id=?", (approval_id,))
+        found = self._read(APPROVAL + "WHERE id=?", (approval_id,))
         if not found:
             raise ApprovalError(f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`")
         return ApprovalRow(*found[0])
@@ -376,7 +380,7 @@ class SQLiteStore:
     def approvals(self, *, run_id: str | None = None, state: str | None = None) -> list[ApprovalRow]:
         """See the protocol."""
         found = self._read(
-            _APPROVAL + "WHERE (? IS NULL OR run_id=?) AND (? IS NULL OR state=?) ORDER BY requested_at, id",
+            APPROVAL + "WHERE (? IS NULL OR run_id=?) AND (? IS NULL OR state=?) ORDER BY requested_at, id",
             (run_id, run_id, state, state),
         )
         return [ApprovalRow(*r) for r in found]
@@ -392,7 +396,7 @@ class SQLiteStore:
     ) -> None:
         """See the protocol."""
         run_id = str(row["id"])
-        items = [(run_id, i["at"], i["kind"], _inbox_body(i["payload"])) for i in inbox]
+        items = [(run_id, i["at"], i["kind"], inbox_body(i["payload"])) for i in inbox]
         previous = GENESIS
         rows: list[tuple[Any, ...]] = []
         blobs: list[tuple[str, bytes]] = []
@@ -433,7 +437,7 @@ class SQLiteStore:
                 )
             except sqlite3.IntegrityError:
                 raise StoreError(f"run {run_id} is in this home already; nothing was imported") from None
-            _insert(connection, _first(added.lastrowid), rows, blobs)
+            insert_events(connection, first_place(added.lastrowid), rows, blobs)
             connection.executemany(
                 "INSERT INTO approvals (id, run_id, digest, state, requested_at, expires_at, answered_by, used_seq) "
                 "VALUES (?,?,?,?,?,?,?,?)",
@@ -472,11 +476,16 @@ class SQLiteStore:
             sql, values = "SELECT number FROM runs WHERE id=?", (run_id,)
             found = connection.execute(sql, values).fetchall() if connection else self._read(sql, values)
             if not found:
-                raise RunNotFoundError(_no_run(run_id, self.home))
-            first = self._firsts[run_id] = _first(found[0][0])
-            if len(self._firsts) > _CACHED_RUNS:
+                raise RunNotFoundError(no_run(run_id, self.home))
+            first = self._firsts[run_id] = first_place(found[0][0])
+            if len(self._firsts) > CACHED_RUNS:
                 self._firsts.pop(next(iter(self._firsts)))
         return first
+
+    def _page(self, first: int, after: int) -> list[tuple[Any, ...]]:
+        """The next events of a run; pages keep memory bounded and the reader free for others between them."""
+        sql = EVENT + f"WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT {PAGE}"
+        return self._read(sql, (first + after, first + MOST_EVENTS))
 
     def _read(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:
@@ -484,60 +493,3 @@ class SQLiteStore:
                 return self._reader.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise explain(error, str(self.path)) from error
-
-
-def _first(number: int | None) -> int:
-    """The place before a run's first event; see the schema."""
-    return (number or 0) << 32
-
-
-def _insert(
-    connection: sqlite3.Connection, first: int, rows: Sequence[tuple[Any, ...]], blobs: Sequence[tuple[str, bytes]]
-) -> None:
-    if blobs:
-        connection.executemany(_INSERT_BLOB, blobs)
-    connection.executemany(_INSERT_EVENT, [(first + seq, *rest) for seq, *rest in rows])
-
-
-def _apply(connection: sqlite3.Connection, run_id: str, changes: Changes, now: float) -> None:
-    for approval_id, digest, intent in changes.consume:
-        used = connection.execute(
-            "UPDATE approvals SET state='used', used_seq=? WHERE id=? AND run_id=? AND digest=? "
-            "AND state='approved' AND (expires_at IS NULL OR expires_at>?)",
-            (intent, approval_id, run_id, digest, now),
-        )
-        if used.rowcount != 1:
-            raise ApprovalError(
-                f"approval {approval_id} cannot be used for this call: it is unknown, expired, used, "
-                "or was given for another one"
-            )
-    for request in changes.requests:
-        connection.execute(
-            "INSERT INTO approvals (id, run_id, digest, state, requested_at, expires_at) VALUES (?,?,?,'pending',?,?)",
-            (request.id, run_id, request.digest, now, request.expires_at),
-        )
-    for approval_id in changes.expire:
-        connection.execute(
-            "UPDATE approvals SET state='expired' WHERE id=? AND run_id=? AND state IN ('pending', 'approved')",
-            (approval_id, run_id),
-        )
-    for item in changes.taken:
-        connection.execute("DELETE FROM inbox WHERE id=? AND run_id=?", (item, run_id))
-
-
-def _inbox_body(payload: Mapping[str, Any]) -> str:
-    stored = encode_payload({"value": dict(payload)})
-    return stored.inline if stored.inline is not None else (stored.data or b"").decode("utf-8")
-
-
-def _event(run_id: str, row: tuple[Any, ...]) -> Event:
-    seq, at, kind, version, label, payload, data, digest_hash, blob = row
-    where = f"run {run_id}, event {seq}"
-    if blob is not None and data is None:
-        raise StoreError(f"{where}: its blob {blob} is missing; the journal is damaged")
-    text = payload if payload is not None else data
-    return Event(run_id, seq, at, kind, version, Label.decode(label), decode_payload(text, where), digest_hash)
-
-
-def _no_run(run_id: str, home: Path) -> str:
-    return f"no run {run_id!r} in {home}; `mainspring runs list` shows what is there"
