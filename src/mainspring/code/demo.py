@@ -6,6 +6,7 @@ The agent is told nothing of what was broken: it sees the package's folder and t
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import json
 import sys
 import tempfile
@@ -107,6 +108,8 @@ def _demo(show: _Show, model: str, package: str, seed: int, workspace: Path | No
     from mainspring.code.planner import RepairPlanner
     from mainspring.code.repair import repair_agent
 
+    if importlib.util.find_spec("pytest") is None:
+        raise SourceError(f"the packages' own tests need pytest: {sys.executable} -m pip install pytest")
     source = source_named(package)
     folder = workspace or Path(tempfile.mkdtemp(prefix=f"mainspring-demo-{source.name}-"))
     show.say(
