@@ -81,6 +81,7 @@ class Envelope:
         lines.append("{" + first + f'"answer": {value}' + "}")
         if self.output_schema is not None:
             lines.append("RESULT satisfies this JSON schema: " + json.dumps(simplify(self.output_schema)))
+        lines.append("The first reply to a question or a task is a tool call. Only small talk is answered at once.")
         return "\n".join(lines)
 
     def read(self, text: str, finish: str) -> tuple[tuple[Part, ...], str]:
