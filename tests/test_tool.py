@@ -476,7 +476,7 @@ def deep() -> list[Any]:
         ("plain", "plain"),
         ("", ""),
         (None, "done"),
-        ("bad \ud800 end", "bad ? end"),
+        ("bad \ud800 end", "bad \ufffd end"),
         (b"\xff bytes", "\ufffd bytes"),
         (bytearray(b"x"), "x"),
         (5, "5"),
@@ -498,7 +498,7 @@ def deep() -> list[Any]:
         (decimal.Decimal("1.50"), '"1.50"'),
         (Helpful(), '"helpful"'),
         ({"in": b"\xff"}, '{"in": "\ufffd"}'),
-        (["bad \udc80"], '["bad ?"]'),
+        (["bad \udc80"], '["bad \ufffd"]'),
         (cyclic(), "[1, [...]]"),
         (deep(), "[a list that cannot be written as text: RecursionError]"),
         (Hostile(), "[a Hostile that cannot be written as text: RuntimeError]"),
@@ -506,7 +506,7 @@ def deep() -> list[Any]:
         (Place, None),
         (object(), None),
         (iter([1]), None),
-        (TextPart("bad \ud800"), "bad ?"),
+        (TextPart("bad \ud800"), "bad \ufffd"),
         ([TextPart("a"), TextPart("b")], "ab"),
         (TextPart(5), "5"),  # type: ignore[arg-type]
         (ImagePart("no bytes"), "[the tool returned a ImagePart whose data is str instead of bytes]"),  # type: ignore[arg-type]
@@ -528,7 +528,7 @@ def test_parts_stay_parts() -> None:
     image, file = ImagePart(b"\x89", "image/png", "a cat"), FilePart(b"%PDF", "application/pdf", "x.pdf")
     assert to_content(image) == (image,)
     assert to_content([TextPart("see"), image, file]) == (TextPart("see"), image, file)
-    assert to_content(ImagePart(bytearray(b"x"), description="\ud800")) == (ImagePart(b"x", description="?"),)
+    assert to_content(ImagePart(bytearray(b"x"), description="\ud800")) == (ImagePart(b"x", description="\ufffd"),)
     assert to_content(["see", 5]) == (TextPart('["see", 5]'),)
 
 

@@ -16,7 +16,7 @@ def to_content(value: object) -> Content:
 
     Text stays text; message parts stay themselves; None becomes ``"done"``; everything else becomes JSON
     (pydantic models, dataclasses, dates, sets and paths included), or its `repr` where JSON cannot say it.
-    Never raises, and what it returns can be journaled: lone surrogates become question marks.
+    Never raises, and what it returns can be journaled: lone surrogates become U+FFFD.
     """
     if isinstance(value, str):
         return (TextPart(valid_text(value)),)

@@ -521,3 +521,28 @@ def test_an_approval_is_not_used_in_two_homes(tmp_path: Path) -> None:
     assert len(sent) == 1
     moved.pending()[0].approve(by="ann")
     assert moved.resume_sync(agent).status == "done"
+
+
+def test_a_tool_of_the_users_that_is_called_note_is_only_that(tmp_path: Path) -> None:
+    @tool(effect="read")
+    def note(kind: str, text: str) -> str:
+        return "theirs"
+
+    script = [call("note", kind="todo", text="x"), "ok"]
+    run = Agent("x", model=ScriptedModel(script), tools=[note]).run_sync("go", home=tmp_path)
+    assert run.state.notes == []
+
+
+def test_a_picture_too_large_to_keep_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mainspring import ImagePart
+    from mainspring.runtime import effects
+
+    monkeypatch.setattr(effects, "MAX_MEDIA_BYTES", 1000)
+
+    @tool(effect="read")
+    def shoot() -> ImagePart:
+        return ImagePart(b"x" * 1001)
+
+    run = Agent("x", model=ScriptedModel([call("shoot"), "ok"]), tools=[shoot]).run_sync("go", home=tmp_path)
+    done = next(e for e in run.events() if e.kind == "effect.done")
+    assert "1,001 bytes: too large to keep" in done.payload["content"][0]["text"]

@@ -1,7 +1,7 @@
 """The effect protocol: intent on disk, act, outcome on disk; and how an intent without an outcome is settled.
 
 1. `intend` records the intent and uses the approval up; the caller flushes both in one transaction.
-2. `act` checks the lease, runs the tool with its key, and records the outcome.
+2. `act` checks lease and deadline, runs the tool with its key, and records the outcome.
 3. `settle` comes after a crash: a read is run again, a keyed call again under the same key, a reconciled one asks the
    service, and anything else is parked until a person answers.
 """
@@ -17,7 +17,8 @@ from typing import Any
 
 from mainspring.content import Content, to_content
 from mainspring.errors import LeaseLostError, ToolError
-from mainspring.messages import TextPart, encode_part
+from mainspring.label import MODEL
+from mainspring.messages import FilePart, ImagePart, TextPart, encode_part
 from mainspring.points import reach
 from mainspring.runtime.builtin import NOTE
 from mainspring.runtime.calls import arguments_digest, call_digest, effect_key
@@ -30,6 +31,8 @@ from mainspring.tool import DidNotHappen, Happened, Tool, ToolContext
 MAX_ATTEMPTS = 5
 #: Longest answer of a tool that is journaled, in characters; what is longer is cut, and says so.
 MAX_RESULT_CHARS = 256_000_000
+#: Most bytes of a picture or file in a tool's answer that are journaled; SQLite takes no row beyond a gigabyte.
+MAX_MEDIA_BYTES = 128_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,11 @@ class Effects:
         reach("effect.before_act")
         if not journal.store.holds(journal.lease):
             raise LeaseLostError(f"run {journal.lease.run_id}: the lease is gone; {tool.name} was not called")
+        deadline = call.intended["deadline"]
+        if call.attempts == 1 and deadline is not None and time.time() > deadline:
+            text = f"{tool.name} was not called: its time had passed before it could begin"
+            self._done(call, tool, to_content(text), True, 0.0, "ran")
+            return
         began = time.monotonic()
         try:
             value = await _bounded(tool, arguments, context)
@@ -186,7 +194,7 @@ class Effects:
             "seconds": round(seconds, 3),
             "settled": settled,
         }
-        if tool.name == NOTE and not is_error:
+        if tool.name == NOTE and tool.label == MODEL and not is_error:  # ours, and not a user's tool of that name
             payload["note"] = {k: str(call.part.arguments.get(k, "")) for k in ("kind", "text")}
         reach("outcome.before_commit")
         self.journal.record("effect.done", payload, tool.label.join(call.label))
@@ -241,11 +249,17 @@ async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContex
 
 
 def _checked_content(value: object) -> Content:
-    content = to_content(value)
+    content = tuple(_bounded_media(part) for part in to_content(value))
     if sum(len(p.text) for p in content if isinstance(p, TextPart)) <= MAX_RESULT_CHARS:
         return content
     text = "\n".join(p.text for p in content if isinstance(p, TextPart))
     return (TextPart(f"{text[:MAX_RESULT_CHARS]}\n[cut: the tool returned {len(text):,} characters]"),)
+
+
+def _bounded_media(part: TextPart | ImagePart | FilePart) -> TextPart | ImagePart | FilePart:
+    if isinstance(part, TextPart) or len(part.data) <= MAX_MEDIA_BYTES:
+        return part
+    return TextPart(f"[{part.media_type} of {len(part.data):,} bytes: too large to keep; return a path instead]")
 
 
 def _crash_report(tool: Tool, error: BaseException) -> str:
