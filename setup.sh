@@ -21,6 +21,8 @@ done
 missing=""
 command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
 command -v git >/dev/null 2>&1 || missing="$missing git"
+# The embedded engine's threads.
+{ ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q libgomp || missing="$missing libgomp1"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ]; then root=""; elif command -v sudo >/dev/null 2>&1; then root="sudo"; else root="none"; fi
     if [ "$root" = none ] || ! command -v apt-get >/dev/null 2>&1; then

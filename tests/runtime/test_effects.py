@@ -13,6 +13,7 @@ from mainspring import (
     Agent,
     DidNotHappen,
     Happened,
+    ImagePart,
     Policy,
     Run,
     ScriptedModel,
@@ -534,10 +535,9 @@ def test_a_tool_of_the_users_that_is_called_note_is_only_that(tmp_path: Path) ->
 
 
 def test_a_picture_too_large_to_keep_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mainspring import ImagePart
     from mainspring.runtime import effects
 
-    monkeypatch.setattr(effects, "MAX_MEDIA_BYTES", 1000)
+    monkeypatch.setattr(effects, "MAX_MEDIA_BYTES", 1_000)
 
     @tool(effect="read")
     def shoot() -> ImagePart:

@@ -1,7 +1,11 @@
-"""Two small tools that every agent with tools has: paging through long answers, and notes that outlive compaction."""
+"""Two small tools of our own: paging through long answers, and notes that outlive compaction.
+
+Every agent with tools may call them; the model is told of each when there is a use for it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from mainspring.errors import RunNotFoundError, ToolError
@@ -14,6 +18,8 @@ from mainspring.tool import Tool
 READ_RESULT = "read_result"
 NOTE = "note"
 
+#: Characters of conversation from which a model is told of `note`: far below what any model's window makes us fold.
+NOTE_FROM_CHARS = 20_000
 _PAGE = 8_000
 
 _READ_SCHEMA = {
@@ -36,8 +42,8 @@ _NOTE_SCHEMA = {
 }
 
 
-def builtin_tools(store: Store, state: RunState) -> dict[str, Tool]:
-    """The tools for one run, by name."""
+def builtin_tools(store: Store, state: RunState, taken: Container[str] = ()) -> dict[str, Tool]:
+    """The tools for one run, by name, without those whose name the agent has `taken`."""
 
     async def read_result(call_id: str = "", offset: Any = 0) -> str:
         seq = state.results.get(call_id)
@@ -68,7 +74,7 @@ def builtin_tools(store: Store, state: RunState) -> dict[str, Tool]:
             raise ToolError("text is empty; write what is to be kept")
         return "noted"
 
-    return {
+    tools = {
         READ_RESULT: Tool.from_schema(
             read_result,
             name=READ_RESULT,
@@ -89,3 +95,4 @@ def builtin_tools(store: Store, state: RunState) -> dict[str, Tool]:
             label=MODEL,
         ),
     }
+    return {name: tool for name, tool in tools.items() if name not in taken}

@@ -19,10 +19,10 @@ from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, ToolError
 from mainspring.label import SYSTEM, USER, Label
 from mainspring.messages import Message, encode, encode_usage
-from mainspring.model import ModelSettings, model_name
+from mainspring.model import ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
 from mainspring.runtime.budget import check_budget
-from mainspring.runtime.builtin import builtin_tools
+from mainspring.runtime.builtin import NOTE, NOTE_FROM_CHARS, READ_RESULT, builtin_tools
 from mainspring.runtime.calls import Refusal, call_digest, check_call, decide_call, effect_key
 from mainspring.runtime.compaction import (
     CHARS_PER_TOKEN,
@@ -63,11 +63,10 @@ class Engine:
         self._output_type = OutputType(agent.output_type) if agent.output_type is not None else None
         self.tools: dict[str, Tool] = dict(agent.tools)
         if self.tools:
-            self.tools = builtin_tools(journal.store, self.state) | self.tools
+            self.tools = self.tools | builtin_tools(journal.store, self.state, taken=self.tools)
         workspace = Path(self.state.workspace) if self.state.workspace else None
         self.effects = Effects(journal, workspace, home)
         schema = self._output_type.schema if self._output_type else None
-        self._specs = [t.spec for t in self.tools.values()]
         self._thinker = Thinker(agent, journal, self._specs, schema)
         self._checked: dict[str, tuple[Tool, dict[str, Any]]] = {}
         self._pause: str | None = None
@@ -114,6 +113,16 @@ class Engine:
             await self._finish(state.final)
         else:
             await self._think()
+
+    def _specs(self) -> list[ToolSpec]:
+        """What the model is told of tools: the agent's own, and behind them ours from when there is a use for them.
+
+        A small model is misled by tools that it does not need, and every model pays for reading them. Each comes once
+        and stays, so that the prompt's beginning changes at most twice in a run.
+        """
+        wanted = {READ_RESULT: self.state.shortened, NOTE: self.state.plain_chars > NOTE_FROM_CHARS}
+        own = self.agent.tools
+        return [t.spec for name, t in self.tools.items() if name in own or wanted.get(name, True)]
 
     @property
     def paused(self) -> bool:
@@ -201,7 +210,7 @@ class Engine:
             # The same tools as ever: without them the provider's cache would miss on the longest prompt of the run.
             settings = ModelSettings(max_output_tokens=800, run_id=self.state.run_id, extra=self.agent.settings)
             async with asyncio.timeout(self.agent.model_timeout_s):
-                said = await model.respond(messages, self._specs, settings)
+                said = await model.respond(messages, self._specs(), settings)
             answer = checked(said, self.state, model_name(model))
         except Exception:  # whatever it is: the run can go on without a summary
             return "", None

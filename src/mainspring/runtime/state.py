@@ -20,7 +20,7 @@ from mainspring.messages import (
     system,
 )
 from mainspring.runtime.compaction import fold_compaction
-from mainspring.runtime.context import PREVIEW_CHARS, Context, note, preview
+from mainspring.runtime.context import PREVIEW_CHARS, Context, message_chars, note, preview
 from mainspring.runtime.events import KINDS, check_version
 from mainspring.store import Event
 
@@ -94,6 +94,8 @@ class RunState:
         self.compactions: list[dict[str, Any]] = []
         self.boundaries: list[int] = []  # context length at the end of each step, for compaction and fork
         self.plain: list[Message] = []  # the whole uncompacted context
+        self.plain_chars = 0  # its rough size
+        self.shortened = False  # whether any answer was, or steps were folded
         self.head = 0  # messages at its front that always stay: standing orders and task
 
     # --- folding ---
@@ -143,6 +145,7 @@ class RunState:
     def _add(self, message: Message) -> None:
         self.context.add(message)
         self.plain.append(message)
+        self.plain_chars += message_chars(message)
 
     def _on_run_started(self, event: Event, p: dict[str, Any]) -> None:
         self.run_id = event.run_id
@@ -329,6 +332,7 @@ class RunState:
 
     def _on_context_compacted(self, event: Event, p: dict[str, Any]) -> None:
         self.compactions.append(p)
+        self.shortened = True
         self.model_failures = [f for f in self.model_failures if f["retryable"]]  # a prompt too long may fit now
         if p.get("usage"):
             self.usage += self._priced(decode_usage(p["usage"]))
@@ -368,7 +372,9 @@ class RunState:
         self.fingerprints.append(_fingerprint(finished))
         if len(self.fingerprints) > 2 * KEPT_FINGERPRINTS:
             del self.fingerprints[:-KEPT_FINGERPRINTS]
-        results = tuple(preview(c.result, self.preview_chars) for c in finished if c.result is not None)
+        whole = [c.result for c in finished if c.result is not None]
+        results = tuple(preview(result, self.preview_chars) for result in whole)
+        self.shortened = self.shortened or any(a is not b for a, b in zip(whole, results, strict=True))
         self._add(Message("tool", results))
         self._flush_queue()
         self.boundaries.append(len(self.plain))

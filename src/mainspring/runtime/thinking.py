@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,9 @@ class Interrupted:
 class Thinker:
     """Calls the models of one agent for one run."""
 
-    def __init__(self, agent: Agent, journal: Journal, specs: Sequence[ToolSpec], output_schema: Any) -> None:
+    def __init__(
+        self, agent: Agent, journal: Journal, specs: Callable[[], Sequence[ToolSpec]], output_schema: Any
+    ) -> None:
         self._agent = agent
         self._journal = journal
         self._specs = specs
@@ -214,7 +216,7 @@ class Thinker:
             takes: frozenset[str] = getattr(model, "takes", frozenset())
             self._interrupted = False
             async with asyncio.timeout(allowed_s) as self._timeout:
-                message = await model.respond(for_model(state.context, takes), self._specs, settings)
+                message = await model.respond(for_model(state.context, takes), self._specs(), settings)
             reach("model.answered")
             return checked(message, state, model_name(model))
         except ModelError as error:
