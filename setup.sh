@@ -41,7 +41,8 @@ if [ -z "$uv" ]; then
     if [ ! -x "$uv" ]; then
         "$python" -m pip --version >/dev/null 2>&1 || fail "this Python has no pip: apt-get install python3-pip"
         say "installing uv into .tools"
-        "$python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .tools --upgrade uv ||
+        "$python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+            --root-user-action=ignore --target .tools --upgrade uv ||
             fail "pip could not install uv"
     fi
 fi
