@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from mainspring import Agent, Limits, Run
-from mainspring.code import repair_agent
+from mainspring.code import RepairPlanner, repair_agent
 from mainspring.code.demo import break_one_line, whole_suite
 from mainspring.code.mutate import Mutation
 from mainspring.code.sdist import SOURCES, Source, fetch
@@ -151,6 +151,9 @@ def attempt(scratch: Path, model: str, arm: str, bug: dict[str, Any], options: a
     untouched = _test_digest(folder) == tests
     passed, _ = whole_suite(folder, source.test_command)
     solved = passed and untouched
+    model_of = agent.models[0]
+    # A planner that gives up in the middle of a step has spent more than the run's journal knows.
+    usage = model_of.usage.get(run.id, run.usage) if isinstance(model_of, RepairPlanner) else run.usage
     shutil.rmtree(folder.parent, ignore_errors=True)
     return {
         "solved": solved,
@@ -160,10 +163,10 @@ def attempt(scratch: Path, model: str, arm: str, bug: dict[str, Any], options: a
         "tests_touched": not untouched,
         "tries": _edits(run),
         "steps": run.steps,
-        "calls": run.usage.calls,
+        "calls": usage.calls,
         "seconds": round(seconds, 1),
-        "tokens": run.usage.tokens - run.usage.cache_read_tokens,
-        "cached_tokens": run.usage.cache_read_tokens,
+        "tokens": usage.tokens - usage.cache_read_tokens,
+        "cached_tokens": usage.cache_read_tokens,
     }
 
 
