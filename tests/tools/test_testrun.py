@@ -161,3 +161,20 @@ def test_a_forged_report_is_data_only(tmp_path: Path) -> None:
     for name in ("linked.xml", "pipe.xml", "bomb.xml", "half.xml", "huge.xml", "absent.xml"):
         assert read_junit(tmp_path, name, tmp_path) is None
     assert read_junit(tmp_path, "secret.xml", tmp_path) is not None
+
+
+def test_a_process_with_many_open_files_can_still_run_commands(tmp_path: Path) -> None:
+    import os
+    import resource
+
+    from mainspring.tools.sandbox import Sandbox
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    held = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert Sandbox(tmp_path).run(["true"]).exit_code == 0
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -34,6 +34,7 @@ __all__ = [
     "RunRow",
     "SQLiteStore",
     "Store",
+    "close_stores",
     "default_home",
     "open_store",
 ]
@@ -63,3 +64,13 @@ def open_store(home: str | Path | None = None) -> SQLiteStore:
             store.retire()  # not close: a tool of one of its runs may still be at work
         store = _open[key] = SQLiteStore(folder)
         return store
+
+
+def close_stores() -> None:
+    """Close the journals that this process has open, each as soon as none of its runs is executed.
+
+    For programs that open many homes; the next use of a home opens it anew.
+    """
+    with _open_lock:
+        for key in [k for k in _open if k[0] == os.getpid()]:
+            _open.pop(key).retire()

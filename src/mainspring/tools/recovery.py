@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import secrets
-import select
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from mainspring.tool import DidNotHappen, Happened, Settled, ToolContext, Unknown
 from mainspring.tools import fingerprint
 from mainspring.tools.mounts import git_entries, set_aside
-from mainspring.tools.supervise import process_start
+from mainspring.tools.supervise import process_start, readable
 
 _KEPT = 200
 _NAMED = 12
@@ -88,7 +87,7 @@ def _end_leftover(record: Path | None) -> None:
         if process_start(int(noted["pid"])) == noted["start"]:  # else the number belongs to another process by now
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], 30)
+            readable(handle, 30)
     finally:
         os.close(handle)
     record.unlink(missing_ok=True)

@@ -112,7 +112,7 @@ class Supervisor:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
-        if not select.select([output], [], [], _SETUP_S)[0]:
+        if not readable(output, _SETUP_S):
             raise SandboxError(f"the sandbox was not ready after {_SETUP_S:.0f} s; no command ran")
         said = os.read(output, 1)
         if said != READY:
@@ -192,7 +192,7 @@ class Supervisor:
             try:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(self._first, signal.SIGKILL)
-                select.select([self._first], [], [], 30)
+                readable(self._first, 30)
             finally:
                 os.close(self._first)
         else:
@@ -206,6 +206,13 @@ class Supervisor:
             remove(self._group)
         if self._record is not None:
             self._record.unlink(missing_ok=True)
+
+
+def readable(fd: int, timeout_s: float) -> bool:
+    """Wait until `fd` can be read (a process's: until it has ended). `select` cannot take descriptors over 1,023."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
 
 
 def _children(pid: int) -> list[int]:
