@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 
 from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, RunBusyError
-from mainspring.messages import Message
+from mainspring.label import USER, Label
+from mainspring.messages import Message, encode
 from mainspring.points import reach
 from mainspring.runtime.inbox import CANCEL, PAUSE
 from mainspring.runtime.journal import Journal, RunEvent, Watcher
-from mainspring.runtime.loop import Engine, started_payload
+from mainspring.runtime.loop import Engine
+from mainspring.runtime.output import OutputType
 from mainspring.runtime.run import Run
 from mainspring.runtime.state import RunState
 from mainspring.store import NewEvent, SQLiteStore
@@ -98,6 +100,26 @@ def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> No
     journal.send(status="running")
 
 
+def _started_payload(
+    agent: Agent, messages: Sequence[Message], workspace: Path | None, limits: Limits, output_type: Any
+) -> tuple[dict[str, Any], Label]:
+    """The first event of a run: everything that its context begins with."""
+    system = agent.instructions
+    if output_type is not None:
+        system = (system + "\n\n" if system else "") + OutputType(output_type).order()
+    payload = {
+        "agent": agent.describe(),
+        "digest": agent.digest(),
+        "origin": agent.origin,
+        "system": system,
+        "messages": [encode(m) for m in messages],
+        "workspace": None if workspace is None else str(workspace),
+        "limits": asdict(limits),
+        "pid": os.getpid(),
+    }
+    return payload, USER
+
+
 async def begin(
     store: SQLiteStore,
     agent: Agent,
@@ -110,7 +132,7 @@ async def begin(
 ) -> Run:
     """Create a run and drive it until it stops."""
     new_id = run_id or new_run_id()
-    payload, label = started_payload(agent, messages, workspace, limits, agent.output_type)
+    payload, label = _started_payload(agent, messages, workspace, limits, agent.output_type)
     event = NewEvent("run.started", payload, label)
     text = "\n".join(m.text for m in messages if m.role == "user")
     reach("run.before_create")

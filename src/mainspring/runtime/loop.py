@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, ToolError
-from mainspring.label import SYSTEM, USER, Label
-from mainspring.messages import Message, encode, encode_usage
+from mainspring.label import SYSTEM, Label
+from mainspring.messages import Message, encode_usage
 from mainspring.model import ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
 from mainspring.runtime.budget import check_budget
@@ -472,26 +470,6 @@ class Engine:
             self._timer = loop.call_later(POLL_S, look)
 
         self._timer = loop.call_later(POLL_S, look)
-
-
-def started_payload(
-    agent: Agent, messages: Sequence[Message], workspace: Path | None, limits: Limits, output_type: Any
-) -> tuple[dict[str, Any], Label]:
-    """The first event of a run: everything that its context begins with."""
-    system = agent.instructions
-    if output_type is not None:
-        system = (system + "\n\n" if system else "") + OutputType(output_type).order()
-    payload = {
-        "agent": agent.describe(),
-        "digest": agent.digest(),
-        "origin": agent.origin,
-        "system": system,
-        "messages": [encode(m) for m in messages],
-        "workspace": None if workspace is None else str(workspace),
-        "limits": asdict(limits),
-        "pid": os.getpid(),
-    }
-    return payload, USER
 
 
 def _last_words(messages: Sequence[Message]) -> str | None:
