@@ -205,7 +205,7 @@ class Agent:
 
 
 def _models(name: str, model: object) -> tuple[str | Model, ...]:
-    items: Sequence[Any] = model if isinstance(model, list | tuple) else (model,)
+    items: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
     if not items:
         raise DeclarationError(f"agent {name!r}: the list of models is empty")
     for item in items:

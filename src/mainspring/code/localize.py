@@ -58,7 +58,7 @@ def rank(trace: Mapping[str, Any], root: Path) -> list[Suspect]:
             continue
         by_statement: dict[int, float] = {}
         for line, score in by_line.items():
-            start = owner.get(line, line)
+            start = owner.get(line, int(line))
             by_statement[start] = max(score, by_statement.get(start, 0.0))
         for function in all_functions(path, source):
             lines = tuple(

@@ -101,7 +101,7 @@ def _rounds(suspects: int, infill: bool) -> Iterator[tuple[Kind, int, int]]:
     if not infill:
         waits = {"function": (0, 1), "line": (1, 0)}
     for now in range(40):
-        due = [
+        due: list[tuple[Kind, int, int]] = [
             (kind, index, now - wait - max(0, index - ahead))
             for index in range(suspects)
             for kind, (wait, ahead) in waits.items()

@@ -189,7 +189,7 @@ def _take_edit(progress: Progress, arguments: Mapping[str, Any], failed: bool) -
         if failed:
             progress.problem = f"an edit of {edit.path} could not be undone"
         if progress.traced is not None:
-            progress.hot.append(progress.on_trial)
+            progress.hot.append(Edit(edit.path, edit.new, edit.old))
         progress.take_off()
         return
     progress.tried.append(edit)

@@ -52,7 +52,7 @@ async def close_connections() -> None:
         models = list(_resolved.values())
     for model in models:
         if isinstance(model, hosted.HostedModel):
-            await model.aclose()
+            await hosted.HostedModel.aclose(model)
 
 
 def _make(name: str) -> Model:
