@@ -39,6 +39,7 @@ async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watch
             if again:
                 return  # whoever spoke has resumed it
             raise
+        run._state = RunState()
         try:
             journal = Journal(store, lease, RunState.of(store.events(run.id)), on_event)
             _record_resumed(journal, agent, limits)
@@ -47,6 +48,7 @@ async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watch
             await engine.drive()
             again = _overlooked(store, run.id, engine)
             if not again:
+                run._state = journal.state  # it is what reading the journal again would give
                 return
         except ApprovalError:
             # An approval ran out between the question and the intent. Nothing was written: read the journal again.
@@ -54,7 +56,6 @@ async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watch
             if refused == 5:
                 raise
         finally:
-            run._state = RunState()
             if not lease.released:
                 try:
                     store.release(lease)
@@ -147,6 +148,8 @@ async def begin(
             engine = Engine(agent, journal, store.home, run)
             await engine.drive()
             again = _overlooked(store, new_id, engine)
+            if not again:
+                run._state = journal.state
         except ApprovalError:
             store.release(lease)
             again = True
