@@ -37,6 +37,7 @@ HEIGHT = {
     "tool": 1,
     "model": 0,
     "content": 0,
+    "value": 0,
     "messages": -1,
     "label": -1,
     "points": -2,

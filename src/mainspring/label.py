@@ -8,6 +8,7 @@ by those who may read both. The lattice is the usual product of an integrity set
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -19,8 +20,12 @@ class Label:
     """Integrity sources and allowed readers of a value.
 
     Args:
-        sources: everyone who may have written the value: ``"user"``, ``"system"``, ``"model"``,
-            ``"tool:NAME"``. An empty set means that Mainspring itself made it.
+        sources: everyone who may have written the value. No outsider can write under ``"user"``, ``"system"``,
+            ``"model"`` (a model whose context holds nothing from outsiders), ``"person:NAME"``, ``"made:TOOL"`` (the
+            service made the value: ids, counts, times) or ``"attested:TOOL"`` (the service vouches for it).
+            ``"steered:NAME"`` says that NAME chose between values, but wrote none of them. Everything else, such as
+            ``"tool:NAME"``, ``"paste"``, ``"mcp:SERVER"`` or a name that this version does not know, may be a
+            stranger's. An empty set means that Mainspring itself made it.
         readers: who may read it; ``None`` means anyone.
     """
 
@@ -39,6 +44,32 @@ class Label:
             readers = self.readers & other.readers
         return Label(self.sources | other.sources, readers)
 
+    @property
+    def strangers(self) -> frozenset[str]:
+        """The sources that an outsider may have written under; empty for a value that may carry authority."""
+        return _strangers(self.sources)
+
+    @property
+    def trusted(self) -> bool:
+        """True when no outsider can have written the value."""
+        return not _strangers(self.sources)
+
+    @property
+    def steered(self) -> frozenset[str]:
+        """The sources that chose between values without having written them."""
+        return frozenset(s.removeprefix("steered:") for s in self.sources if s.startswith("steered:"))
+
+    def steering(self) -> Label:
+        """The label that a value takes on when this label's owner only chose it: strangers become `steered:`."""
+        kept = frozenset(
+            s if s.startswith("steered:") or s not in self.strangers else f"steered:{s}" for s in self.sources
+        )
+        return Label(kept, self.readers)
+
+    def readable_by(self, reader: str) -> bool:
+        """True when `reader` may read the value."""
+        return self.readers is None or reader in self.readers
+
     def encode(self) -> str:
         """The label as canonical JSON, as the journal stores it."""
         return _encode(self)
@@ -47,6 +78,15 @@ class Label:
     def decode(text: str) -> Label:
         """Inverse of :meth:`encode`. Raises StoreError for anything that is not a label."""
         return _decode(text)
+
+
+_TRUSTED = frozenset({"user", "system", "model"})
+_TRUSTED_PREFIXES = ("person:", "made:", "attested:", "steered:")
+
+
+@lru_cache(maxsize=4096)
+def _strangers(sources: frozenset[str]) -> frozenset[str]:
+    return frozenset(s for s in sources if s not in _TRUSTED and not s.startswith(_TRUSTED_PREFIXES))
 
 
 @lru_cache(maxsize=4096)
@@ -61,6 +101,9 @@ def _encode(label: Label) -> str:
 def _decode(text: str) -> Label:
     try:
         value = json.loads(text)
+        unknown = set(value) - {"sources", "readers"}
+        if unknown:  # what it forbids is not known here, so nothing may be done with its value
+            raise ValueError(f"it says {sorted(unknown)}, which a newer Mainspring wrote; update Mainspring")
         readers = value.get("readers")
         return Label(_names(value["sources"]), None if readers is None else _names(readers))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -78,6 +121,17 @@ USER = Label(frozenset({"user"}))
 MODEL = Label(frozenset({"model"}))
 
 
+PASTE = Label(frozenset({"paste"}))
+
+
 def tool_label(name: str) -> Label:
     """The label of what a tool returned when the tool declares nothing better."""
     return Label(frozenset({f"tool:{name}"}))
+
+
+def join_all(labels: Iterable[Label]) -> Label:
+    """The join of any number of labels; of none, the label of what Mainspring itself made."""
+    joined = SYSTEM
+    for label in labels:
+        joined = joined.join(label)
+    return joined

@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Effect: TypeAlias = Literal["read", "write", "irreversible"]
+Role: TypeAlias = Literal["authority", "selector", "payload"]
+#: Who wrote a field of a result: the service made it (ids, counts, times), the service vouches for it, or anyone did.
+Origin: TypeAlias = Literal["system", "attested", "anyone"]
 Settlement: TypeAlias = Literal["read", "keyed", "reconcile", "opaque"]
 
+#: Parameters that say where a request goes: what such a call is passed leaves.
+_ADDRESS = re.compile(r"(?:^|_)(?:url|uri|link|href|host|domain|endpoint|webhook)s?(?:$|_)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
 
 
@@ -42,6 +47,8 @@ class ToolContext:
         home: Mainspring's own folder, for caches and undo copies; never inside the workspace.
         prepared: what the tool's `prepare` returned before the intent was committed, or None.
         report: shows a line of progress to the person who watches.
+        labels: argument -> label, for tools that store what they are given.
+        principal: for whom the run acts, and who acts: ``("ann", "clerk")``; the last one is the agent itself.
     """
 
     run_id: str = ""
@@ -50,6 +57,8 @@ class ToolContext:
     home: Path | None = None
     prepared: Mapping[str, Any] | None = None
     report: Callable[[str], None] = field(default=lambda line: None)
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    principal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,10 @@ class Tool:
         name, description: what the model sees.
         effect: ``"read"``, ``"write"`` (can be undone or redone) or ``"irreversible"``.
         authority: arguments that decide who is paid, told or deleted. None declared means all of them.
+        selector: arguments that decide which object is meant (an id, a path).
+        outside: True when a call tells somebody outside what it is passed, even if it only reads (a web request).
+            None declared means: yes for writes that cannot be undone, and for a read that takes an address.
+        fields: path of a result's field -> who wrote it; what is not named was written by anyone.
         key_argument: the parameter that receives the idempotency key, or None.
         undoable: True for a write that stays inside the workspace and that Mainspring can undo or that stays
             in a sandbox; the plain guard lets these pass.
@@ -98,6 +111,9 @@ class Tool:
         description: str | None = None,
         effect: Effect = "irreversible",
         authority: typing.Sequence[str] | None = None,
+        selector: typing.Sequence[str] = (),
+        fields: Mapping[str, Origin | Label] | None = None,
+        outside: bool | None = None,
         idempotency: str | None = None,
         reconcile: Callable[..., Any] | None = None,
         prepare: Callable[..., Any] | None = None,
@@ -132,6 +148,7 @@ class Tool:
         self.timeout_s = timeout_s
         self.key_ttl_s = key_ttl_s
         self.label = label if label is not None else tool_label(self.name)
+        self.declares_label = label is not None
         self.key_argument = idempotency
         self._given_schema = schema
         self._doc = doc
@@ -158,7 +175,36 @@ class Tool:
                 raise DeclarationError(
                     f"tool {self.name!r}: authority {unknown} names no parameter; it has {sorted(self._parameters)}"
                 )
+        self.selector = self._named("selector", selector)
+        self._outside = outside
+        self.fields = self._checked_fields(fields)
         functools.update_wrapper(self, function, updated=())
+
+    def _named(self, what: str, names: typing.Sequence[str]) -> tuple[str, ...]:
+        found = (names,) if isinstance(names, str) else tuple(names)
+        unknown = [] if self._given_schema is not None else [n for n in found if n not in self._parameters]
+        if unknown:
+            raise DeclarationError(
+                f"tool {self.name!r}: {what} {unknown} names no parameter; it has {sorted(self._parameters)}"
+            )
+        return found
+
+    def _checked_fields(self, fields: Mapping[str, Origin | Label] | None) -> dict[str, Label]:
+        readers = self.label.readers
+        origins = {
+            "system": Label(frozenset({f"made:{self.name}"}), readers),
+            "attested": Label(frozenset({f"attested:{self.name}"}), readers),
+            "anyone": Label(frozenset({f"tool:{self.name}"}), readers),
+        }
+        found: dict[str, Label] = {}
+        for path, origin in (fields or {}).items():
+            label = origin if isinstance(origin, Label) else origins.get(origin)
+            if label is None:
+                raise DeclarationError(
+                    f"tool {self.name!r}: field {path!r} is written by {origin!r}; say 'system', 'attested' or 'anyone'"
+                )
+            found[path] = label
+        return found
 
     def _check_declaration(self) -> None:
         for what, number in (("timeout_s", self.timeout_s), ("key_ttl_s", self.key_ttl_s)):
@@ -227,6 +273,38 @@ class Tool:
         if self._declared_authority is not None:
             return self._declared_authority
         return tuple(self.schema.get("properties", {}))
+
+    @property
+    def declares_roles(self) -> bool:
+        """True when the declaration says which arguments carry authority."""
+        return self._declared_authority is not None
+
+    def role(self, argument: str) -> Role:
+        """What an argument decides. Of a tool that says nothing, every argument carries authority."""
+        if argument in self.selector:
+            return "selector"
+        if self._declared_authority is None and not self.selector:
+            return "authority"
+        return "authority" if argument in (self._declared_authority or ()) else "payload"
+
+    @property
+    def outside(self) -> bool:
+        """True when a call tells somebody outside what it is passed."""
+        if self._outside is not None:
+            return self._outside
+        if self.effect == "read":
+            return any(_ADDRESS.search(name) for name in self.schema.get("properties", {}))
+        return not self.undoable
+
+    @property
+    def consequential(self) -> bool:
+        """True when a call needs authority: it cannot be undone here, or it tells somebody outside something."""
+        return self.outside or not (self.effect == "read" or (self.effect == "write" and self.undoable))
+
+    @property
+    def result_labels(self) -> dict[str, Label]:
+        """Path -> label of its results, as :func:`mainspring.value.wrap` takes them."""
+        return {"": self.label} | self.fields
 
     @functools.cached_property
     def _context_arguments(self) -> tuple[str, ...]:
@@ -348,6 +426,9 @@ def tool(
     *,
     effect: Effect = ...,
     authority: typing.Sequence[str] | None = ...,
+    selector: typing.Sequence[str] = ...,
+    fields: Mapping[str, Origin | Label] | None = ...,
+    outside: bool | None = ...,
     idempotency: str | None = ...,
     reconcile: Callable[..., Any] | None = ...,
     prepare: Callable[..., Any] | None = ...,
@@ -365,6 +446,10 @@ def tool(function: Callable[..., Any] | None = None, /, **declared: Any) -> Tool
     Args:
         effect: ``"read"``, ``"write"`` (can be undone or redone) or ``"irreversible"`` (the default).
         authority: names of the arguments that decide who is paid, told or deleted.
+        selector: names of the arguments that decide which object is meant.
+        fields: who wrote which field of the result, such as ``{"[].id": "system", "[].sender": "attested"}``;
+            what is not named was written by anyone.
+        outside: a call tells somebody outside what it is passed, even if it only reads (a web request).
         idempotency: name of the parameter that receives a key which the target honours: a call repeated
             under the same key acts once. The model never sees this parameter.
         reconcile: ``reconcile(**arguments, context) -> Happened(value) | DidNotHappen() | Unknown()`` asks the

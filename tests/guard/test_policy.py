@@ -16,7 +16,7 @@ CONTEXT = CallContext("r", "clerk", 1, USER)
 
 
 def call(tool: str = "mail_send", effect: Any = "irreversible", undoable: bool = False) -> Call:
-    return Call(tool, effect, undoable, (), {}, USER)
+    return Call(tool, effect, undoable, effect != "read" and not undoable, {})
 
 
 @pytest.mark.parametrize(

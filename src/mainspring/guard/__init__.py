@@ -1,6 +1,24 @@
 """Decides whether a call may go ahead. It knows nothing of the runtime that asks."""
 
-from mainspring.guard.decision import Call, CallContext, Decision, Outcome
+from mainspring.guard.decision import MODES, Argument, Call, CallContext, Decision, Mode, Outcome
+from mainspring.guard.grants import ANY, TRUSTED, Grant, cover, shrink, smallest_grant
 from mainspring.guard.policy import DEFAULT_POLICY, Policy, decide
 
-__all__ = ["DEFAULT_POLICY", "Call", "CallContext", "Decision", "Outcome", "Policy", "decide"]
+__all__ = [
+    "ANY",
+    "DEFAULT_POLICY",
+    "MODES",
+    "TRUSTED",
+    "Argument",
+    "Call",
+    "CallContext",
+    "Decision",
+    "Grant",
+    "Mode",
+    "Outcome",
+    "Policy",
+    "cover",
+    "decide",
+    "shrink",
+    "smallest_grant",
+]

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from mainspring.errors import DeclarationError
 from mainspring.guard.decision import Call, CallContext, Decision
+from mainspring.guard.grants import cover
 
 
 def _names(which: str, value: Iterable[str]) -> tuple[str, ...]:
@@ -48,9 +49,12 @@ class Policy:
             return Decision("allow", "it only reads")
         if call.effect == "write" and call.undoable:
             return Decision("allow", "it writes only inside the workspace, and can be undone")
+        grant, why = cover(call, context)
+        if grant is not None:
+            return Decision("allow", f"the grant covers it: {grant.shown()}", grant.id)
         if call.effect == "write":
-            return Decision("ask", "it writes outside the workspace")
-        return Decision("ask", "it cannot be undone")
+            return Decision("ask", f"it writes outside the workspace, and {why}")
+        return Decision("ask", f"it cannot be undone, and {why}")
 
 
 DEFAULT_POLICY = Policy()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mainspring.errors import ToolError
-from mainspring.guard import Call, CallContext, Decision, Policy, decide
+from mainspring.guard import Argument, Call, CallContext, Decision, Policy, decide
 from mainspring.runtime.state import CallState, RunState
 from mainspring.tool import Tool
 
@@ -48,7 +48,8 @@ def check_call(call: CallState, tools: Mapping[str, Tool]) -> tuple[Tool, dict[s
 
 def decide_call(call: CallState, tool: Tool, state: RunState, policy: Policy | None) -> Decision:
     """Ask the guard. The arguments carry the label of everything that the model has seen."""
-    question = Call(tool.name, tool.effect, tool.undoable, tool.authority, call.part.arguments, call.label)
+    arguments = {n: Argument(v, call.label, tool.role(n)) for n, v in call.part.arguments.items()}
+    question = Call(tool.name, tool.effect, tool.undoable, tool.outside, arguments)
     return decide(question, CallContext(state.run_id, state.agent["name"], state.step, state.label), policy)
 
 
