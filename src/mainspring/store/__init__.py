@@ -8,31 +8,39 @@ from pathlib import Path
 
 from mainspring.store.protocol import (
     NO_CHANGES,
+    Answer,
     Appended,
     ApprovalRequest,
     ApprovalRow,
     Changes,
     Event,
+    Imported,
     InboxItem,
     Lease,
     NewEvent,
+    Revocation,
     RunRow,
     Store,
 )
+from mainspring.store.seals import Seal
 from mainspring.store.sqlite import SQLiteStore
 
 __all__ = [
     "NO_CHANGES",
+    "Answer",
     "Appended",
     "ApprovalRequest",
     "ApprovalRow",
     "Changes",
     "Event",
+    "Imported",
     "InboxItem",
     "Lease",
     "NewEvent",
+    "Revocation",
     "RunRow",
     "SQLiteStore",
+    "Seal",
     "Store",
     "close_stores",
     "default_home",

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from mainspring.label import SYSTEM, Label
+
+if TYPE_CHECKING:
+    from mainspring.store.seals import Seal
 
 #: How long a post from another process may stay unnoticed by `Store.news`, in seconds.
 NEWS_S = 0.05
@@ -85,16 +88,39 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequest:
-    """A question to a person about one call, bound to `digest`."""
+    """A question to people about one call, bound to `digest`.
+
+    Args:
+        expires_at: Unix time after which nobody may answer, and an answer may not be used; None means never.
+        people: how many different people must say yes.
+        approvers: names of those who may answer; empty means any person.
+    """
 
     id: str
     digest: str
     expires_at: float | None
+    people: int = 1
+    approvers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one person said. `channel` is how they said it; `void` that their rights were taken back before its use."""
+
+    by: str
+    answer: Literal["approved", "denied"]
+    at: float
+    reason: str = ""
+    channel: Mapping[str, str] = field(default_factory=dict)
+    void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRow:
-    """An approval's state. `used_seq` is the intent that consumed it; times are Unix times in seconds."""
+    """An approval's state. `used_seq` is the intent that consumed it; times are Unix times in seconds.
+
+    `answered_by` names whoever settled it; `answers` holds what everybody said, oldest first.
+    """
 
     id: str
     run_id: str
@@ -104,6 +130,45 @@ class ApprovalRow:
     expires_at: float | None
     answered_by: str | None
     used_seq: int | None
+    people: int = 1
+    approvers: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """Who has said yes so far, and still may."""
+        return tuple(a.by for a in self.answers if a.answer == "approved" and not a.void)
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A line of the list of rights taken back (`revoked`) or restored. `name` is a principal's or a grant's id."""
+
+    number: int
+    name: str
+    revoked: bool
+    by: str
+    reason: str
+    at: float
+    channel: Mapping[str, str]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Where a run came from that was executed elsewhere.
+
+    Args:
+        at: Unix time in seconds of the import.
+        head_seq, head_hash: the end of what came with it; events after it were written here.
+        seal: the newest signature of its old home that came along, unchecked.
+    """
+
+    run_id: str
+    at: float
+    head_seq: int
+    head_hash: str
+    seal: Seal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +305,26 @@ class Store(Protocol):
         """
         ...
 
-    def answer(self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = "") -> None:
-        """A person's answer: settles the approval and posts ``approval.answered`` to the run's inbox.
+    def answer(
+        self,
+        approval_id: str,
+        state: Literal["approved", "denied"],
+        *,
+        by: str,
+        reason: str = "",
+        channel: Mapping[str, str] | None = None,
+        grant: Mapping[str, Any] | None = None,
+    ) -> ApprovalRow:
+        """A person's answer. One no settles the approval, and the yes of as many different people as it needs; what is
+        settled is posted as ``approval.answered`` to the run's inbox.
+
+        Args:
+            channel: how the answer came, such as ``{"kind": "cli", "user": "ann", "host": "desk"}``.
+            grant: an encoded grant that is given with the yes: posted as ``grant.given`` in the same transaction.
 
         Raises:
-            ApprovalError: unknown, expired, or answered before.
+            ApprovalError: unknown, expired, used, or answered before; `by` is no person, is not among the approvers,
+                has said yes before, or was revoked.
         """
         ...
 
@@ -254,6 +334,66 @@ class Store(Protocol):
 
     def approvals(self, *, run_id: str | None = None, state: str | None = None) -> list[ApprovalRow]:
         """Approvals, oldest first."""
+        ...
+
+    def revoke(
+        self,
+        name: str,
+        *,
+        by: str,
+        reason: str = "",
+        restore: bool = False,
+        channel: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take back what a principal (a person, ``agent:NAME``) may do, or a grant by its id; `restore` gives it back.
+
+        Yeses of this person that no call has used are void from then on, in the same transaction.
+
+        Raises:
+            ApprovalError: `by` is no person, was revoked, or restores themself.
+        """
+        ...
+
+    def revoked(self) -> frozenset[str]:
+        """Names and grant ids that are revoked now, each as it was written and as `person_key` compares it.
+
+        Cheap enough for every step: one look at the end of an index when nothing has changed.
+        """
+        ...
+
+    def revocations(self) -> list[Revocation]:
+        """The whole list, oldest first, its chain checked; raises StoreError at the first wrong line."""
+        ...
+
+    def imported(self, run_id: str) -> Imported | None:
+        """Where an imported run came from; None for one that began here."""
+        ...
+
+    def seal(self, run_id: str) -> Seal:
+        """Sign where the journal of a run ends now. What it holds is on disk already; the run need not be owned.
+
+        Raises:
+            StoreError: the signing key cannot be used, or the seal cannot be written; the run is as good as before.
+        """
+        ...
+
+    def newest_seal(self, run_id: str, most: int) -> Seal | None:
+        """The newest signature over a run at or before event `most`, unchecked."""
+        ...
+
+    def chain(self, run_id: str) -> Iterator[tuple[int, str, str]]:
+        """`(seq, kind, hash)` of each event of a run, in order, checked as they are read.
+
+        What is appended meanwhile is left out.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            StoreError: at the first event that was changed or is missing, and at the end when some are.
+        """
+        ...
+
+    def events_of(self, run_id: str, kinds: Sequence[str], *, newest_first: bool = False) -> Iterator[Event]:
+        """The events of some kinds; raises RunNotFoundError."""
         ...
 
     def verify(self, run_id: str) -> int:
@@ -266,8 +406,9 @@ class Store(Protocol):
         lines: Sequence[Mapping[str, Any]],
         approvals: Sequence[Mapping[str, Any]],
         inbox: Sequence[Mapping[str, Any]] = (),
+        seal: Seal | None = None,
     ) -> None:
-        """Write an exported run back, its fields and chain checked.
+        """Write an exported run back, its fields and chain checked, and remember that it came from elsewhere.
 
         Raises:
             StoreError: the run or an approval is there already, or a line is damaged; nothing was written.

@@ -9,11 +9,11 @@ from mainspring.errors import JournalVersionError, StoreError
 from mainspring.store.writer import explain
 
 #: Version of the tables. Raise it together with a migration in `MIGRATIONS`.
-FORMAT = 1
+FORMAT = 2
 
 # The key of an event is its run's number and its seq in one integer: a table keyed by a text and a number would keep
 # rows over a kilobyte outside its pages, and write almost half as many pages again at each commit.
-_TABLES = """
+_FIRST = """
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -65,8 +65,49 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_run ON approvals (run_id);
 """
 
-#: Statements that lift a file from the version that is their key to the next one.
-MIGRATIONS: dict[int, str] = {}
+# Answers are kept apart from the approval that they settle: several people may have to say yes. `person` is the name as
+# it is compared. Revocations are appended only; the newest line of a name holds.
+_PEOPLE = """
+ALTER TABLE approvals ADD COLUMN people INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE approvals ADD COLUMN approvers TEXT NOT NULL DEFAULT '[]';
+CREATE TABLE answers (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    approval TEXT NOT NULL,
+    name TEXT NOT NULL,
+    person TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    at REAL NOT NULL,
+    reason TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    void INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX answers_by_approval ON answers (approval);
+CREATE INDEX answers_by_person ON answers (person);
+CREATE TABLE revocations (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    key TEXT NOT NULL,
+    revoked INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL,
+    channel TEXT NOT NULL,
+    hash TEXT NOT NULL
+);
+CREATE INDEX revocations_by_key ON revocations (key);
+CREATE TRIGGER revocations_stay BEFORE UPDATE ON revocations BEGIN SELECT raise(ABORT, 'append only'); END;
+CREATE TRIGGER revocations_are_kept BEFORE DELETE ON revocations BEGIN SELECT raise(ABORT, 'append only'); END;
+CREATE TABLE imports (
+    run_id TEXT PRIMARY KEY,
+    at REAL NOT NULL,
+    head_seq INTEGER NOT NULL,
+    head_hash TEXT NOT NULL,
+    seal TEXT
+) WITHOUT ROWID;
+"""
+
+#: Statements that lift a file from the version that is their key to the next one; from nothing to the first.
+MIGRATIONS: dict[int, str] = {0: _FIRST, 1: _PEOPLE}
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -111,18 +152,13 @@ def open_file(path: Path) -> sqlite3.Connection:
             return connection
         connection.execute("BEGIN IMMEDIATE")
         version = _version(connection)  # another process may have been faster
-        if version == 0:
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise StoreError(f"{path} is a database of another program; set MAINSPRING_HOME to another folder")
-            for statement in _TABLES.split(";\n"):
+        if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise StoreError(f"{path} is a database of another program; set MAINSPRING_HOME to another folder")
+        for step in range(version, FORMAT):
+            for statement in MIGRATIONS[step].split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
-        else:
-            for step in range(version, FORMAT):
-                for statement in MIGRATIONS[step].split(";\n"):
-                    if statement.strip():
-                        connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={FORMAT}")
+            connection.execute(f"PRAGMA user_version={step + 1}")
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         connection.close()

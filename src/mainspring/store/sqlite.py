@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from mainspring.errors import ApprovalError, LeaseLostError, RunBusyError, RunNotFoundError, StoreError
+from mainspring.errors import LeaseLostError, RunBusyError, RunNotFoundError, StoreError
 from mainspring.label import Label
 from mainspring.store import schema
 from mainspring.store.chain import GENESIS, Stored, decode_payload, encode_payload, link
@@ -20,7 +20,6 @@ from mainspring.store.protocol import (
     NEWS_S,
     NO_CHANGES,
     Appended,
-    ApprovalRow,
     Changes,
     Event,
     InboxItem,
@@ -29,8 +28,9 @@ from mainspring.store.protocol import (
     Placed,
     RunRow,
 )
+from mainspring.store.seals import Seal
+from mainspring.store.sqlite_people import SQLitePeople, restore_people
 from mainspring.store.statements import (
-    APPROVAL,
     CACHED_RUNS,
     EVENT,
     MOST_EVENTS,
@@ -46,7 +46,7 @@ from mainspring.store.statements import (
 from mainspring.store.writer import Writer, explain
 
 
-class SQLiteStore:
+class SQLiteStore(SQLitePeople):
     """See :class:`mainspring.store.protocol.Store`."""
 
     def __init__(self, home: Path) -> None:
@@ -236,10 +236,7 @@ class SQLiteStore:
         """See the protocol."""
         first = self._first(run_id)
         while True:
-            page = self._read(
-                EVENT + "WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT 500",
-                (first + after, first + MOST_EVENTS),
-            )
+            page = self._page(first, after)
             for row in page:
                 yield read_event(run_id, row)
             if len(page) < PAGE:
@@ -253,19 +250,41 @@ class SQLiteStore:
             raise RunNotFoundError(f"run {run_id} has no event {seq} in {self.home}")
         return read_event(run_id, found[0])
 
+    def events_of(self, run_id: str, kinds: Sequence[str], *, newest_first: bool = False) -> Iterator[Event]:
+        """See the protocol."""
+        first = self._first(run_id)
+        low, high = first, first + MOST_EVENTS
+        marks = ",".join("?" * len(kinds))
+        sql = EVENT + f"WHERE e.place>? AND e.place<=? AND e.kind IN ({marks}) ORDER BY e.place"
+        sql += f" DESC LIMIT {PAGE}" if newest_first else f" LIMIT {PAGE}"
+        while True:
+            page = self._read(sql, (low, high, *kinds))
+            for row in page:
+                yield read_event(run_id, row)
+            if len(page) < PAGE:
+                return
+            if newest_first:
+                high = first + page[-1][0] - 1
+            else:
+                low = first + page[-1][0]
+
     def verify(self, run_id: str) -> int:
+        """See the protocol."""
+        count = 0
+        for count, _, _ in self.chain(run_id):  # noqa: B007  the last one is wanted
+            pass
+        return count
+
+    def chain(self, run_id: str) -> Iterator[tuple[int, str, str]]:
         """See the protocol."""
         head = self._read("SELECT head_seq, head_hash FROM runs WHERE id=?", (run_id,))
         if not head:
             raise RunNotFoundError(no_run(run_id, self.home))
-        previous, count, after = GENESIS, 0, 0
-        first = self._first(run_id)
+        head_seq, head_hash = head[0]
+        previous, count, first = GENESIS, 0, self._first(run_id)
         while True:
-            page = self._read(
-                EVENT + "WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT 500",
-                (first + after, first + MOST_EVENTS),
-            )
-            for row in page:
+            page = self._page(first, count)
+            for row in page[: head_seq - count]:
                 seq, at, kind, version, label, payload, data, found, digest = row
                 count += 1
                 where = f"run {run_id}, event {seq}"
@@ -273,16 +292,18 @@ class SQLiteStore:
                     raise StoreError(f"{where}: event {count} is missing; the journal was changed")
                 if digest is not None and (not isinstance(data, bytes) or hashlib.sha256(data).hexdigest() != digest):
                     raise StoreError(f"{where}: its blob {digest} is missing or was changed")
-                stored = Stored(payload, digest, None)
-                previous = link(previous, run_id, seq, at, kind, version, label, stored)
+                previous = link(previous, run_id, seq, at, kind, version, label, Stored(payload, digest, None))
                 if previous != found:
                     raise StoreError(f"{where}: the hash does not fit; this line or one before it was changed")
-            if len(page) < PAGE:
+                yield seq, kind, previous
+            if len(page) < PAGE or count >= head_seq:
                 break
-            after = page[-1][0]
-        if (count, previous) != tuple(head[0]):
-            raise StoreError(f"run {run_id}: the journal ends at event {count}, but {head[0][0]} were written")
-        return count
+        # More lines: another process appended after the head was read, or somebody wrote some that no head knows of.
+        more = bool(page) and page[-1][0] > head_seq
+        if more and count == head_seq and self.row(run_id).head_seq == head_seq:
+            raise StoreError(f"run {run_id}: event {page[-1][0]} is there, but only {head_seq} were written")
+        if (count, previous) != (head_seq, head_hash):
+            raise StoreError(f"run {run_id}: the journal ends at event {count}, but {head_seq} were written")
 
     # --- lists ---
 
@@ -317,7 +338,7 @@ class SQLiteStore:
         id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, _ = row
         return RunRow(id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, alive)
 
-    # --- inbox and approvals ---
+    # --- inbox ---
 
     def post(self, run_id: str, kind: str, payload: Mapping[str, Any]) -> None:
         """See the protocol."""
@@ -346,45 +367,6 @@ class SQLiteStore:
             self._inbox_read[run_id] = now
         return [InboxItem(r[0], r[1], r[2], r[3], decode_payload(r[4], f"inbox item {r[0]}")["value"]) for r in found]
 
-    def answer(self, approval_id: str, state: Literal["approved", "denied"], *, by: str, reason: str = "") -> None:
-        """See the protocol."""
-        body = inbox_body({"id": approval_id, "answer": state, "by": by, "reason": reason})
-
-        def job(connection: sqlite3.Connection) -> str:
-            now = time.time()
-            found = connection.execute(APPROVAL + "WHERE id=?", (approval_id,)).fetchone()
-            if found is None:
-                raise ApprovalError(f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`")
-            row = ApprovalRow(*found)
-            if row.state != "pending":
-                by_whom = f" by {row.answered_by}" if row.answered_by else ""
-                raise ApprovalError(f"approval {approval_id} was already settled: {row.state}{by_whom}")
-            if row.expires_at is not None and row.expires_at <= now:
-                raise ApprovalError(f"approval {approval_id} has expired; resume the run, and it asks again")
-            connection.execute("UPDATE approvals SET state=?, answered_by=? WHERE id=?", (state, by, approval_id))
-            connection.execute(
-                "INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,'approval.answered',?)",
-                (row.run_id, now, body),
-            )
-            return row.run_id
-
-        self._inbox_read.pop(self._writer.submit(job).result(), None)
-
-    def approval(self, approval_id: str) -> ApprovalRow:
-        """See the protocol."""
-        found = self._read(APPROVAL + "WHERE id=?", (approval_id,))
-        if not found:
-            raise ApprovalError(f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`")
-        return ApprovalRow(*found[0])
-
-    def approvals(self, *, run_id: str | None = None, state: str | None = None) -> list[ApprovalRow]:
-        """See the protocol."""
-        found = self._read(
-            APPROVAL + "WHERE (? IS NULL OR run_id=?) AND (? IS NULL OR state=?) ORDER BY requested_at, id",
-            (run_id, run_id, state, state),
-        )
-        return [ApprovalRow(*r) for r in found]
-
     # --- transfer ---
 
     def restore(
@@ -393,6 +375,7 @@ class SQLiteStore:
         lines: Sequence[Mapping[str, Any]],
         approvals: Sequence[Mapping[str, Any]],
         inbox: Sequence[Mapping[str, Any]] = (),
+        seal: Seal | None = None,
     ) -> None:
         """See the protocol."""
         run_id = str(row["id"])
@@ -438,16 +421,10 @@ class SQLiteStore:
             except sqlite3.IntegrityError:
                 raise StoreError(f"run {run_id} is in this home already; nothing was imported") from None
             insert_events(connection, first_place(added.lastrowid), rows, blobs)
-            connection.executemany(
-                "INSERT INTO approvals (id, run_id, digest, state, requested_at, expires_at, answered_by, used_seq) "
-                "VALUES (?,?,?,?,?,?,?,?)",
-                [
-                    (
-                        *(a["id"], run_id, a["digest"], a["state"], a["requested_at"]),
-                        *(a["expires_at"], a["answered_by"], a["used_seq"]),
-                    )
-                    for a in approvals
-                ],
+            restore_people(connection, run_id, approvals)
+            connection.execute(
+                "INSERT INTO imports (run_id, at, head_seq, head_hash, seal) VALUES (?,?,?,?,?)",
+                (run_id, time.time(), len(rows), previous, None if seal is None else seal.line().decode("ascii")),
             )
             connection.executemany("INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,?,?)", items)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,6 @@ MOST_EVENTS = (1 << 32) - 1  # events of one run
 PAGE = 500  # events read at once
 CACHED_RUNS = 10_000
 RUN = "SELECT id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, owner FROM runs "
-APPROVAL = "SELECT id, run_id, digest, state, requested_at, expires_at, answered_by, used_seq FROM approvals "
 
 
 def first_place(number: int | None) -> int:
@@ -54,8 +54,12 @@ def apply_changes(connection: sqlite3.Connection, run_id: str, changes: Changes,
             )
     for request in changes.requests:
         connection.execute(
-            "INSERT INTO approvals (id, run_id, digest, state, requested_at, expires_at) VALUES (?,?,?,'pending',?,?)",
-            (request.id, run_id, request.digest, now, request.expires_at),
+            "INSERT INTO approvals (id, run_id, digest, state, requested_at, expires_at, people, approvers) "
+            "VALUES (?,?,?,'pending',?,?,?,?)",
+            (
+                *(request.id, run_id, request.digest, now, request.expires_at),
+                *(max(request.people, 1), json.dumps(list(request.approvers), ensure_ascii=False)),
+            ),
         )
     for approval_id in changes.expire:
         connection.execute(

@@ -1,7 +1,8 @@
 """Runs as JSON lines: for audits, backups and moving a run to another home.
 
-The first line is a header, then one line an event with its whole payload and hash, then the approvals, and what
-the run has not taken from its inbox yet.
+The first line is a header, then one line an event with its whole payload and hash, then the approvals, what the run has
+not taken from its inbox yet, and the newest signature of its home. The header's version is the oldest that can say
+what the file holds: 1 knew neither approvals of several people nor signatures.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, TextIO, get_args
 
-from mainspring.errors import JournalVersionError, StoreError
-from mainspring.store.protocol import ApprovalState, Store
+from mainspring.errors import ApprovalError, JournalVersionError, StoreError
+from mainspring.names import person_key
+from mainspring.store.protocol import ApprovalRow, ApprovalState, Store
+from mainspring.store.seals import Seal
 
-FORMAT = 1
+FORMAT = 2
 
 _TEXT, _MAYBE_TEXT = (str,), (str, type(None))
 _TIME, _MAYBE_TIME = (float, int), (float, int, type(None))
 _COUNT, _MAYBE_COUNT = (int,), (int, type(None))
 _OBJECT = (dict,)
+#: What only a person of this home may say: it does not come in with a file.
+_NOT_FROM_A_FILE = frozenset({"grant.given", "label.lowered"})
 
 #: What each line must hold, checked before a store sees any of it.
 _RUN = {
@@ -52,6 +57,7 @@ _APPROVAL = {
     "answered_by": _MAYBE_TEXT,
     "used_seq": _MAYBE_COUNT,
 }
+_ANSWER = {"by": _TEXT, "answer": _TEXT, "at": _TIME, "reason": _TEXT, "channel": _OBJECT}
 _INBOX = {"at": _TIME, "kind": _TEXT, "payload": _OBJECT}
 
 
@@ -60,7 +66,10 @@ def export_run(store: Store, run_id: str, out: TextIO) -> int:
     count = store.verify(run_id)
     row = asdict(store.row(run_id))
     row.pop("alive")
-    _line(out, {"mainspring_export": FORMAT, "run": row | {"head_seq": count}})
+    approvals = [_approval(a) for a in store.approvals(run_id=run_id)]
+    seal = store.newest_seal(run_id, count)
+    version = FORMAT if seal is not None or any("people" in a for a in approvals) else 1
+    _line(out, {"mainspring_export": version, "run": row | {"head_seq": count}})
     for event in store.events(run_id):
         if event.seq > count:  # it went on while we wrote
             break
@@ -68,17 +77,29 @@ def export_run(store: Store, run_id: str, out: TextIO) -> int:
         value.pop("run_id")
         value["label"] = event.label.encode()
         _line(out, {"event": value})
-    for approval in store.approvals(run_id=run_id):
-        _line(out, {"approval": asdict(approval)})
+    for approval in approvals:
+        _line(out, {"approval": approval})
     for item in store.inbox(run_id):
         _line(out, {"inbox": {"at": item.at, "kind": item.kind, "payload": item.payload}})
+    if seal is not None:
+        _line(out, {"seal": seal.encode()})
     return count
+
+
+def _approval(row: ApprovalRow) -> dict[str, Any]:
+    """An approval's line; one that is as plain as those of the first format is written as there."""
+    value = asdict(row)
+    if row.people == 1 and not row.approvers and not row.answers:
+        for name in ("people", "approvers", "answers"):
+            del value[name]
+    return value
 
 
 def import_run(store: Store, lines: Iterable[str]) -> str:
     """Read a run written by :func:`export_run` and return its id. All or nothing.
 
-    An approval that was given and not used yet does not move along: the run asks again.
+    An approval that was given and not used yet does not move along: the run asks again. Nor does a grant that the run
+    has not taken from its inbox: a person of this home gives it again.
 
     Raises:
         StoreError: a line is damaged or missing, the chain does not fit, or the run is in this home already.
@@ -88,6 +109,7 @@ def import_run(store: Store, lines: Iterable[str]) -> str:
     events: list[dict[str, Any]] = []
     approvals: list[dict[str, Any]] = []
     inbox: list[dict[str, Any]] = []
+    seal: Seal | None = None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -116,14 +138,22 @@ def import_run(store: Store, lines: Iterable[str]) -> str:
             if approval["state"] == "approved":
                 # It was given for one execution, which the run's old home may begin as well; here it is asked again.
                 approval = approval | {"state": "expired"}
-            approvals.append(approval)
+            approvals.append(_checked_people(approval, number))
         elif "inbox" in value:
-            inbox.append(_checked(value["inbox"], _INBOX, number))
+            item = _checked(value["inbox"], _INBOX, number)
+            if item["kind"] not in _NOT_FROM_A_FILE:
+                inbox.append(item)
+        elif "seal" in value:
+            try:
+                seal = Seal.decode(value["seal"])
+                seal.line()
+            except StoreError as error:
+                raise StoreError(f"line {number} is damaged: {error}; nothing was imported") from None
         else:
-            raise StoreError(f"line {number} is no event, approval or inbox item; nothing was imported")
+            raise StoreError(f"line {number} is no event, approval, inbox item or seal; nothing was imported")
     if header is None:
         raise StoreError("the export is empty")
-    store.restore(header, events, approvals, inbox)
+    store.restore(header, events, approvals, inbox, seal)
     return str(header["id"])
 
 
@@ -137,6 +167,27 @@ def _checked(value: Any, fields: Mapping[str, tuple[type, ...]], number: int) ->
         if not isinstance(found, types) or isinstance(found, bool) or (isinstance(found, int) and found >= 2**63):
             raise StoreError(f"line {number} is damaged: {name!r} is {str(found)[:80]!r}; nothing was imported")
     return value
+
+
+def _checked_people(approval: dict[str, Any], number: int) -> dict[str, Any]:
+    """The fields of an approval that the first format did not have."""
+    people, approvers = approval.get("people", 1), approval.get("approvers", [])
+    answers = approval.get("answers", [])
+    sound = type(people) is int and 1 <= people < 2**31 and isinstance(approvers, list) and isinstance(answers, list)
+    if not sound or not all(isinstance(name, str) for name in approvers):
+        raise StoreError(f"line {number} is damaged: {str([people, approvers])[:80]}; nothing was imported")
+    for said in answers:
+        if isinstance(said, dict) and type(said.get("void")) is bool:
+            _checked({k: v for k, v in said.items() if k != "void"}, _ANSWER, number)
+        else:
+            raise StoreError(f"line {number} is damaged: {str(said)[:80]!r} is no answer; nothing was imported")
+        if said["answer"] not in ("approved", "denied"):
+            raise StoreError(f"line {number}: unknown answer {said['answer']!r}; nothing was imported")
+        try:
+            person_key(said["by"])
+        except ApprovalError as error:
+            raise StoreError(f"line {number} is damaged: {error}; nothing was imported") from None
+    return approval
 
 
 def _line(out: TextIO, value: dict[str, Any]) -> None:

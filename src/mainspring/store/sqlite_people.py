@@ -1,0 +1,169 @@
+"""The part of the SQLite journal that people use: approvals, rights taken back, and where runs came from."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from mainspring.errors import ApprovalError, RunNotFoundError, StoreError
+from mainspring.names import person_key
+from mainspring.store.people import (
+    ANSWER,
+    APPROVAL,
+    REVOCATIONS_SQL,
+    find_approval,
+    read_approval,
+    read_revocations,
+    record_answer,
+    record_revocation,
+)
+from mainspring.store.protocol import ApprovalRow, Imported, Revocation
+from mainspring.store.seals import REVOCATIONS, Seal, newest_seal, write_seal
+from mainspring.store.statements import no_run
+from mainspring.store.writer import Writer
+
+_CHOSEN = "WHERE (? IS NULL OR run_id=?) AND (? IS NULL OR state=?)"
+_THEIRS = f"WHERE approval IN (SELECT id FROM approvals {_CHOSEN}) "  # noqa: S608  our own
+
+
+class SQLitePeople:
+    """See :class:`mainspring.store.protocol.Store`; the methods of `SQLiteStore` that concern people."""
+
+    home: Path
+    _writer: Writer
+    _inbox_read: dict[str, float]
+    _revoked: tuple[int, frozenset[str]] = (0, frozenset())
+
+    def _read(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        raise NotImplementedError
+
+    def answer(
+        self,
+        approval_id: str,
+        state: Literal["approved", "denied"],
+        *,
+        by: str,
+        reason: str = "",
+        channel: Mapping[str, str] | None = None,
+        grant: Mapping[str, Any] | None = None,
+    ) -> ApprovalRow:
+        """See the protocol."""
+
+        def job(connection: sqlite3.Connection) -> ApprovalRow:
+            row = find_approval(connection, approval_id)
+            if row is None:
+                raise self._no_approval(approval_id)
+            record_answer(connection, row, state, by, reason, channel or {}, grant)
+            return find_approval(connection, approval_id) or row
+
+        row: ApprovalRow = self._writer.submit(job).result()
+        self._inbox_read.pop(row.run_id, None)
+        return row
+
+    def _no_approval(self, approval_id: str) -> ApprovalError:
+        return ApprovalError(f"no approval {approval_id!r} in {self.home}; see `mainspring approvals list`")
+
+    def approval(self, approval_id: str) -> ApprovalRow:
+        """See the protocol."""
+        found = self._approvals("WHERE id=?", (approval_id,), "WHERE approval=? ")
+        if not found:
+            raise self._no_approval(approval_id)
+        return found[0]
+
+    def approvals(self, *, run_id: str | None = None, state: str | None = None) -> list[ApprovalRow]:
+        """See the protocol."""
+        values = (run_id, run_id, state, state)
+        return self._approvals(f"{_CHOSEN} ORDER BY requested_at, id", values, _THEIRS)
+
+    def _approvals(self, chosen: str, values: tuple[Any, ...], theirs: str) -> list[ApprovalRow]:
+        # Answers are read first: one that comes in between then belongs to a row that is read as already settled.
+        answers: dict[str, list[tuple[Any, ...]]] = {}
+        for answer in self._read(ANSWER + theirs + "ORDER BY number", values):
+            answers.setdefault(answer[0], []).append(answer)
+        return [read_approval(row, answers.get(row[0], ())) for row in self._read(APPROVAL + chosen, values)]
+
+    def revoke(
+        self,
+        name: str,
+        *,
+        by: str,
+        reason: str = "",
+        restore: bool = False,
+        channel: Mapping[str, str] | None = None,
+    ) -> None:
+        """See the protocol."""
+
+        def job(connection: sqlite3.Connection) -> tuple[int, str]:
+            return record_revocation(connection, name, not restore, by, reason, channel or {})
+
+        number, head = self._writer.submit(job).result()
+        write_seal(self.home, REVOCATIONS, number, head)
+
+    def revoked(self) -> frozenset[str]:
+        """See the protocol."""
+        newest = self._read("SELECT max(number) FROM revocations", ())[0][0] or 0
+        number, names = self._revoked
+        if newest != number:
+            last = {line.name: line for line in self.revocations()}
+            by_key = {person_key(line.name): line for line in last.values()}
+            taken = {line.name for line in by_key.values() if line.revoked}
+            names = frozenset(taken | {key for key, line in by_key.items() if line.revoked})
+            self._revoked = (newest, names)
+        return names
+
+    def revocations(self) -> list[Revocation]:
+        """See the protocol."""
+        return read_revocations(self._read(REVOCATIONS_SQL, ()))
+
+    def imported(self, run_id: str) -> Imported | None:
+        """See the protocol."""
+        found = self._read("SELECT at, head_seq, head_hash, seal FROM imports WHERE run_id=?", (run_id,))
+        if not found:
+            return None
+        at, head_seq, head_hash, seal = found[0]
+        try:
+            return Imported(run_id, at, head_seq, head_hash, None if seal is None else Seal.decode(json.loads(seal)))
+        except ValueError as error:
+            raise StoreError(f"run {run_id}: where it was imported from is damaged ({error})") from None
+
+    def seal(self, run_id: str) -> Seal:
+        """See the protocol."""
+        head = self._read("SELECT head_seq, head_hash FROM runs WHERE id=?", (run_id,))
+        if not head:
+            raise RunNotFoundError(no_run(run_id, self.home))
+        return write_seal(self.home, run_id, *head[0])
+
+    def newest_seal(self, run_id: str, most: int) -> Seal | None:
+        """See the protocol."""
+        found = newest_seal(self.home, run_id, most)
+        if found is None:
+            came = self.imported(run_id)
+            if came is not None and came.seal is not None and came.seal.seq <= most:
+                return came.seal
+        return found
+
+
+def restore_people(connection: sqlite3.Connection, run_id: str, approvals: Iterable[Mapping[str, Any]]) -> None:
+    """Write the approvals of an imported run with their answers. A yes that no call has used is void."""
+    for a in approvals:
+        connection.execute(
+            "INSERT INTO approvals (id, run_id, digest, state, requested_at, expires_at, answered_by, used_seq, "
+            "people, approvers) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (
+                *(a["id"], run_id, a["digest"], a["state"], a["requested_at"], a["expires_at"], a["answered_by"]),
+                *(a["used_seq"], a.get("people", 1), json.dumps(a.get("approvers", []), ensure_ascii=False)),
+            ),
+        )
+        for said in a.get("answers", ()):
+            void = said["void"] or (said["answer"] == "approved" and a["state"] != "used")
+            connection.execute(
+                "INSERT INTO answers (approval, name, person, answer, at, reason, channel, void) "
+                "VALUES (?,?,?,?,?,?,?,?)",
+                (
+                    *(a["id"], said["by"], person_key(said["by"]), said["answer"], said["at"], said["reason"]),
+                    *(json.dumps(said["channel"], ensure_ascii=False, sort_keys=True), void),
+                ),
+            )
