@@ -1,0 +1,153 @@
+"""Who wrote the files of a workspace: a label for each content that a tool wrote, kept where no command can forge it.
+
+A label belongs to a path and the digest of what was written there. When a file's content is another than the one that
+was recorded, somebody else wrote it, and its label is not known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+from mainspring.errors import StoreError
+from mainspring.label import Label, join_all
+
+#: Version of the tables.
+FORMAT = 1
+
+_TABLES = """
+CREATE TABLE files (
+    path BLOB NOT NULL, digest BLOB NOT NULL, label TEXT NOT NULL, run TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (digest, path)
+) WITHOUT ROWID;
+CREATE TABLE heads (path BLOB PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID
+"""
+
+_open: dict[tuple[int, str], Provenance] = {}
+_opening = threading.Lock()
+
+
+def outsider(path: str) -> Label:
+    """The label of a file of which nobody knows who wrote it; `path` as it is shown, from the workspace."""
+    return Label(frozenset({f"file:{path}"}))
+
+
+def digest_of(content: bytes) -> str:
+    """SHA-256 (hex) of a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def provenance(home: Path) -> Provenance:
+    """The records of a home, opened once a process. Raises StoreError."""
+    key = (os.getpid(), str(home))  # a forked child must not use its parent's connection
+    with _opening:
+        found = _open.get(key)
+        if found is None or not found.path.exists():
+            found = _open[key] = Provenance(home / "provenance.sqlite")
+        return found
+
+
+class Provenance:
+    """Labels by path and content. Safe to use from several threads and processes.
+
+    A power cut may lose the last records, a killed process none; what is lost makes a file an outsider's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file. Raises StoreError."""
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA busy_timeout=30000")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._make()
+        except (sqlite3.Error, OSError) as error:
+            raise self._explained(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def record(self, path: str | os.PathLike[str], digest: str, label: Label, run: str = "") -> None:
+        """Say that `label` is of the content with this digest, now written to `path`.
+
+        A label that was recorded before for the same path and content stays in it: labels only join.
+
+        Args:
+            path: the file, absolute; links in it are resolved.
+            digest: SHA-256 (hex) of the whole content.
+            run: the run that wrote it.
+
+        Raises:
+            StoreError: it cannot be kept; the content must then be taken for an outsider's.
+        """
+        real, content = _key(path), bytes.fromhex(digest)
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                row = self._db.execute("SELECT label FROM files WHERE digest=? AND path=?", (content, real)).fetchone()
+                known = label if row is None else label.join(Label.decode(row[0]))
+                self._db.execute(
+                    "INSERT OR REPLACE INTO files (path, digest, label, run, at) VALUES (?,?,?,?,?)",
+                    (real, content, known.encode(), run, time.time()),
+                )
+                self._db.execute("INSERT OR REPLACE INTO heads (path, digest) VALUES (?,?)", (real, content))
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise self._explained(error) from error
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    def label_of(self, path: str | os.PathLike[str], digest: str) -> Label | None:
+        """The label of a file with this content, or None when nobody knows who wrote it: then it is an outsider's.
+
+        A content that was recorded elsewhere, or here and replaced since, keeps every label known for it, and is
+        `steered:` by whoever copied it or put it back. A record that cannot be read counts as none.
+        """
+        real, content = _key(path), bytes.fromhex(digest)
+        with self._lock:
+            try:
+                rows = self._db.execute("SELECT path, label FROM files WHERE digest=?", (content,)).fetchall()
+                if not rows:
+                    return None
+                label = join_all(Label.decode(text) for _, text in rows)
+                head = self._db.execute("SELECT digest FROM heads WHERE path=?", (real,)).fetchone()
+            except (sqlite3.Error, StoreError):
+                return None
+        if head is not None and head[0] == content:
+            return label
+        return label.join(Label(frozenset({f"steered:file:{os.fsdecode(real)}"})))
+
+    def _make(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > FORMAT:
+            raise StoreError(
+                f"{self.path} has format {version}, and this Mainspring knows formats up to {FORMAT}; update Mainspring"
+            )
+        if version == FORMAT:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:  # else another process was faster
+            for statement in _TABLES.split(";\n"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={FORMAT}")
+        self._db.execute("COMMIT")
+
+    def _explained(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"the file labels {self.path} cannot be used: {error}; when the file is damaged, move it away "
+            "(files written before then count as outsiders')"
+        )
+
+
+def _key(path: str | os.PathLike[str]) -> bytes:
+    return os.fsencode(os.path.realpath(path))
