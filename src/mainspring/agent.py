@@ -16,8 +16,11 @@ from mainspring.model import EFFORTS, Effort, Model, model_name
 from mainspring.tool import Tool, as_tool
 
 if TYPE_CHECKING:
-    from mainspring.guard import Policy
+    from mainspring.guard import Grant, Policy
     from mainspring.runtime.run import Run, RunEvent
+
+#: How runs may be guarded; the modes are `mainspring.guard.MODES`.
+GUARDS = ("auto", "plain", "contained", "clean", "tainted")
 
 Task: TypeAlias = "str | Message | Sequence[Message] | Sequence[str | Part]"
 
@@ -87,6 +90,11 @@ class Agent:
         model_retries: attempts per model call before the next model of the list is tried.
         check: ``check(output, run) -> str | None``, sync or async: a complaint sends the agent back to work.
         settings: settings that only one provider knows, passed through to it.
+        guard: how its runs are guarded: ``"auto"`` chooses from what the tools could do; ``"plain"``, ``"contained"``,
+            ``"clean"`` (the planner sees no outsider's text) or ``"tainted"`` (every consequential call needs a grant
+            with exact values, or a person). See docs/guard.md.
+        grants: rights that every run of it holds; None makes them of the user's own words at the start of each run.
+        reader: the model that reads outsiders' text for a clean planner; its first model, without tools, by default.
 
     Attributes:
         origin: where the declaration can be found again (a file and a name, say), journaled with each run, or None.
@@ -114,6 +122,9 @@ class Agent:
         model_retries: int = 3,
         check: Any = None,
         settings: Mapping[str, Any] | None = None,
+        guard: str = "auto",
+        grants: Iterable[Grant] | None = None,
+        reader: str | Model | None = None,
     ) -> None:
         if not isinstance(name, str) or not 0 < len(name) <= 100:
             raise DeclarationError(f"an agent's name is a text of 1 to 100 characters, not {name!r}")
@@ -154,6 +165,16 @@ class Agent:
         self.model_retries = model_retries
         self.check = check
         self.settings = dict(settings or {})
+        if guard not in GUARDS:
+            raise DeclarationError(f"agent {name!r}: guard {guard!r} is unknown; use one of {GUARDS}")
+        self.guard = guard
+        if reader is not None and not isinstance(reader, str) and not hasattr(reader, "respond"):
+            raise DeclarationError(f"agent {name!r}: reader must be a model, not {reader!r}")
+        self.reader = reader
+        self.grants = None if grants is None else tuple(grants)
+        for grant in self.grants or ():
+            if not hasattr(grant, "misses"):
+                raise DeclarationError(f"agent {name!r}: grants takes Grant objects, not {grant!r}")
         self.origin: str | None = None
         declared[name] = self
 
@@ -163,6 +184,18 @@ class Agent:
     def model_names(self) -> list[str]:
         """Names of the models in the order they are tried."""
         return [m if isinstance(m, str) else model_name(m) for m in self.models]
+
+    def capable(self) -> bool:
+        """Whether its first model is taken to plan well on handles and to compile grants: hosted ones are, small local
+        ones are not, and an object says so itself with an attribute ``clean``."""
+        first = self.models[0]
+        if isinstance(first, str):
+            return not first.startswith("local") and not first.endswith(".gguf")
+        return bool(getattr(first, "clean", False))
+
+    def compiles_grants(self) -> bool:
+        """Whether grants are made by a model call at the start of a turn."""
+        return self.grants is None and self.capable()
 
     def describe(self) -> dict[str, Any]:
         """The declaration as JSON-ready dict, journaled when a run starts."""

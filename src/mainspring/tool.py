@@ -94,6 +94,7 @@ class Tool:
         outside: True when a call tells somebody outside what it is passed, even if it only reads (a web request).
             None declared means: yes for writes that cannot be undone, and for a read that takes an address.
         fields: path of a result's field -> who wrote it; what is not named was written by anyone.
+        server: the MCP server that it belongs to, or "".
         key_argument: the parameter that receives the idempotency key, or None.
         undoable: True for a write that stays inside the workspace and that Mainspring can undo or that stays
             in a sandbox; the plain guard lets these pass.
@@ -123,6 +124,7 @@ class Tool:
         key_ttl_s: float | None = None,
         label: Label | None = None,
         schema: Mapping[str, Any] | None = None,
+        server: str = "",
     ) -> None:
         if not callable(function):
             raise DeclarationError(f"{function!r} is no tool: it cannot be called")
@@ -151,6 +153,7 @@ class Tool:
         self.declares_label = label is not None
         self.key_argument = idempotency
         self._given_schema = schema
+        self.server = server
         self._doc = doc
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004  an object whose __call__ is async
@@ -307,6 +310,13 @@ class Tool:
         return {"": self.label} | self.fields
 
     @functools.cached_property
+    def known_keys(self) -> frozenset[str]:
+        """Names of the result's members that the declaration fixes, so that no stranger can have chosen them."""
+        names = {n for path in self.fields for n in re.findall(r"[A-Za-z_][A-Za-z0-9_-]*", path)}
+        hint = _hints(self.function).get("return") if self._given_schema is None else None
+        return frozenset(names | _member_names(hint))
+
+    @functools.cached_property
     def _context_arguments(self) -> tuple[str, ...]:
         if self._given_schema is not None:
             return ()
@@ -352,8 +362,11 @@ class Tool:
         """What a model is told of this tool."""
         return ToolSpec(self.name, self.description, self.schema)
 
-    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def validate(self, arguments: Mapping[str, Any], *, quote: bool = True) -> dict[str, Any]:
         """Check what a model sent and return typed values by parameter name.
+
+        Args:
+            quote: whether a complaint may quote the values; not those that the model passes on unseen.
 
         Raises:
             ToolError: with a message meant for the model: which argument, what was wrong, what is expected.
@@ -365,11 +378,15 @@ class Tool:
         try:
             checked = self.arguments_model.model_validate(dict(arguments))
         except ValidationError as error:
-            lines = [
-                f"- {'.'.join(str(x) for x in e['loc']) or 'arguments'}: {e['msg']}"
-                + ("" if e["type"] == "missing" else f" (got {_short(e['input'])})")
-                for e in error.errors(include_url=False)[:8]
-            ]
+            found = error.errors(include_url=False)[:8]
+            if quote:
+                lines = [
+                    f"- {'.'.join(str(x) for x in e['loc']) or 'arguments'}: {e['msg']}"
+                    + ("" if e["type"] == "missing" else f" (got {_short(e['input'])})")
+                    for e in found
+                ]
+            else:
+                lines = [f"- {e['loc'][0] if e['loc'] else 'arguments'}: {e['type']}" for e in found]
             wanted = ", ".join(
                 f"{k}{'' if k in self.schema.get('required', ()) else '?'}" for k in self.schema["properties"]
             )
@@ -509,6 +526,28 @@ async def _in_thread_or_loop(function: Callable[..., Any], kwargs: dict[str, Any
     if inspect.iscoroutinefunction(function):
         return await function(**kwargs)
     return await in_thread(functools.partial(function, **kwargs))
+
+
+def _member_names(hint: Any) -> set[str]:
+    """Names of the members of a result type: a pydantic model, a dataclass or a TypedDict, at any depth."""
+    if hint is None or hint in (str, int, float, bool, Any, dict, list):
+        return set()
+    from pydantic import TypeAdapter
+
+    try:
+        schema = TypeAdapter(hint).json_schema(mode="serialization")
+    except Exception:  # a result type that no schema can say names nothing
+        return set()
+    found: set[str] = set()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            found.update(part.get("properties", {}))
+            parts += [v for v in part.values() if isinstance(v, dict | list)]
+        elif isinstance(part, list):
+            parts += part
+    return found
 
 
 def _unbound(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -537,7 +537,7 @@ def test_a_tool_of_the_users_that_is_called_note_is_only_that(tmp_path: Path) ->
 def test_a_picture_too_large_to_keep_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mainspring.runtime import effects
 
-    monkeypatch.setattr(effects, "MAX_MEDIA_BYTES", 1_000)
+    monkeypatch.setattr(outcome, "MAX_MEDIA_BYTES", 1_000)
 
     @tool(effect="read")
     def shoot() -> ImagePart:

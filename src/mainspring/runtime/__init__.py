@@ -10,6 +10,7 @@ from mainspring.agent import Agent, Limits, Task
 from mainspring.errors import DeclarationError
 from mainspring.messages import Message, Part, user
 from mainspring.runtime.journal import RunEvent, Watcher
+from mainspring.runtime.pending import checked_name
 from mainspring.runtime.run import Pending, ReplayReport, Run
 from mainspring.store import open_store
 
@@ -25,6 +26,7 @@ async def start(
     run_id: str | None = None,
     home: str | Path | None = None,
     on_event: Watcher | None = None,
+    by: str = "user",
 ) -> Run:
     """Execute `agent` on `task` until the run is done, waits or has failed.
 
@@ -35,6 +37,7 @@ async def start(
         run_id: the run's id, for callers that keep their own; it must be new.
         home: the folder of the journal, instead of `MAINSPRING_HOME` or ``~/.mainspring``.
         on_event: called with each :class:`RunEvent`, from the event loop.
+        by: the person on whose behalf the run acts.
 
     Raises:
         DeclarationError: the task is empty or of a wrong type, or the workspace is no folder.
@@ -55,6 +58,7 @@ async def start(
         limits=agent.limits if limits is None else Limits.of(limits),
         run_id=run_id,
         on_event=on_event,
+        by=checked_name(by),
     )
 
 

@@ -1,18 +1,22 @@
-"""From what the model asked for to a call that may be made: checked, decided, or refused with a reason."""
+"""From what the model asked for to a call that may be made: resolved, checked, decided, or refused with a reason."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mainspring.errors import ToolError
-from mainspring.guard import Argument, Call, CallContext, Decision, Policy, decide
+from mainspring.guard import Argument, Call, CallContext, Decision, Policy, decide, smallest_grant
+from mainspring.guard.handles import Resolved, argument_labels, resolve
+from mainspring.label import Label, join_all
 from mainspring.runtime.state import CallState, RunState
 from mainspring.tool import Tool
+from mainspring.value import wrap
 
 _encoder = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
@@ -25,7 +29,36 @@ class Refusal:
     cause: str
 
 
-def check_call(call: CallState, tools: Mapping[str, Tool]) -> tuple[Tool, dict[str, Any]] | Refusal:
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A call that fits its tool.
+
+    Args:
+        arguments: typed values by parameter name.
+        resolved: argument -> what was passed, with every handle filled in, its label and its origin.
+    """
+
+    tool: Tool
+    arguments: dict[str, Any]
+    resolved: Mapping[str, Resolved]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The arguments as JSON data, as a person is shown them."""
+        return {name: r.value.plain() for name, r in self.resolved.items()}
+
+    @property
+    def label(self) -> Label:
+        """The join of the labels of all arguments."""
+        return join_all(r.value.whole_label for r in self.resolved.values())
+
+    @property
+    def handles(self) -> bool:
+        """True when any argument held a handle, or came from a program."""
+        return any(r.handles for r in self.resolved.values())
+
+
+def check_call(call: CallState, tools: Mapping[str, Tool], state: RunState) -> Checked | Refusal:
     """The tool and its typed arguments, or why the call is refused."""
     part = call.part
     tool = tools.get(part.name)
@@ -41,22 +74,105 @@ def check_call(call: CallState, tools: Mapping[str, Tool]) -> tuple[Tool, dict[s
             "invalid",
         )
     try:
-        return tool, tool.validate(part.arguments)
+        resolved = resolve_arguments(call, state)
+        plain = {name: r.value.plain() for name, r in resolved.items()}
+        # What a handle holds must not come back to the planner in the words of a complaint.
+        return Checked(tool, tool.validate(plain, quote=not any(r.handles for r in resolved.values())), resolved)
     except ToolError as error:
         return Refusal(str(error), "invalid")
 
 
-def decide_call(call: CallState, tool: Tool, state: RunState, policy: Policy | None) -> Decision:
-    """Ask the guard. The arguments carry the label of everything that the model has seen."""
-    arguments = {n: Argument(v, call.label, tool.role(n)) for n, v in call.part.arguments.items()}
-    question = Call(tool.name, tool.effect, tool.undoable, tool.outside, arguments)
-    return decide(question, CallContext(state.run_id, state.agent["name"], state.step, state.label), policy)
+def resolve_arguments(call: CallState, state: RunState) -> dict[str, Resolved]:
+    """A call's arguments by name. Handles are known to clean runs only; elsewhere a text is just a text.
+
+    Raises:
+        ToolError: a handle that this run does not have.
+    """
+    if call.values is not None:
+        origins = call.origins
+        return {
+            n: Resolved(v, origins.get(n, "a program"), "joined" not in origins.get(n, ""), True)
+            for n, v in call.values.items()
+        }
+    if state.guard.mode != "clean":
+        return {n: Resolved(wrap(v, {}, call.label), "written by the model", True, False) for n, v in _args(call)}
+    return {n: resolve(v, state.guard.value, call.label) for n, v in _args(call)}
 
 
-def call_digest(state: RunState, call: CallState) -> str:
-    """What an approval is bound to: this run, this call, its tool, arguments and label."""
-    text = _encoder.encode([state.run_id, call.part.id, call.part.name, dict(call.part.arguments), call.label.encode()])
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+def _args(call: CallState) -> Any:
+    return call.part.arguments.items()
+
+
+def question(call: CallState, checked: Checked, state: RunState) -> Call:
+    """The call as the guard sees it."""
+    tool = checked.tool
+    arguments = {
+        n: Argument(r.value.plain(), r.value.whole_label, tool.role(n), r.origin, r.whole)
+        for n, r in checked.resolved.items()
+    }
+    return Call(tool.name, tool.effect, tool.undoable, tool.outside, arguments, tool.server)
+
+
+def decide_call(
+    call: CallState,
+    checked: Checked,
+    state: RunState,
+    policy: Policy | None,
+    promised: Mapping[str, int],
+    revoked: frozenset[str],
+) -> Decision:
+    """Ask the guard. `promised` counts what each grant covers of calls that are allowed and not yet begun."""
+    guard = state.guard
+    used = {g: guard.used.get(g, 0) + promised.get(g, 0) for g in {*guard.used, *promised}}
+    context = CallContext(
+        state.run_id,
+        state.agent["name"],
+        state.step,
+        call.label,
+        guard.mode,
+        guard.principals,
+        tuple(guard.grants),
+        used,
+        revoked,
+        time.time(),
+    )
+    return decide(question(call, checked, state), context, policy)
+
+
+def approval_payload(call: CallState, checked: Checked, state: RunState) -> dict[str, Any]:
+    """What a person is shown of a call: resolved values, where they came from, and the smallest grant for it."""
+    return {
+        "arguments": checked.plain,
+        "origins": {n: r.origin for n, r in checked.resolved.items()},
+        "labels": {n: r.value.whole_label.encode() for n, r in checked.resolved.items()},
+        "roles": {n: checked.tool.role(n) for n in checked.resolved},
+        "grant": smallest_grant(question(call, checked, state)).encode(),
+    }
+
+
+def denial(tool: str, reason: str) -> str:
+    """What the model is told of a call that was denied: a typed answer, with what else is possible."""
+    return json.dumps(
+        {
+            "denied": tool,
+            "reason": reason,
+            "instead": [
+                "another tool, or other arguments, that the task itself names",
+                "go on without this call, and say in the answer what was left undone and why",
+            ],
+        },
+        ensure_ascii=False,
+    )
+
+
+def call_digest(state: RunState, call: CallState, checked: Checked | None = None) -> str:
+    """What an approval is bound to: this run, this call, its tool, its resolved arguments and their labels."""
+    arguments: Any = dict(call.part.arguments)
+    bound = [state.run_id, call.part.id, call.part.name, arguments, call.label.encode()]
+    resolved = checked.resolved if checked is not None else resolve_arguments(call, state)
+    if any(r.handles for r in resolved.values()):
+        bound += [{n: r.value.plain() for n, r in resolved.items()}, argument_labels(resolved)]
+    return hashlib.sha256(_encoder.encode(bound).encode("utf-8")).hexdigest()
 
 
 def arguments_digest(arguments: Mapping[str, Any]) -> str:

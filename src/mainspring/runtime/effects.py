@@ -11,28 +11,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mainspring.content import Content, to_content
 from mainspring.errors import LeaseLostError, ToolError
-from mainspring.label import MODEL
-from mainspring.messages import FilePart, ImagePart, TextPart, encode_part
+from mainspring.guard import Decision
+from mainspring.guard.handles import Resolved
+from mainspring.label import MODEL, join_all
 from mainspring.points import reach
 from mainspring.runtime.builtin import NOTE
-from mainspring.runtime.calls import arguments_digest, call_digest, effect_key
+from mainspring.runtime.calls import Checked, arguments_digest, call_digest, effect_key, resolve_arguments
 from mainspring.runtime.journal import Journal, soon
+from mainspring.runtime.outcome import outcome
 from mainspring.runtime.state import CallState
 from mainspring.threads import at_work
 from mainspring.tool import DidNotHappen, Happened, Tool, ToolContext
 
 #: Times that one effect is begun before it is parked: a tool that kills its process must not do so for ever.
 MAX_ATTEMPTS = 5
-#: Longest answer of a tool that is journaled, in characters; what is longer is cut, and says so.
-MAX_RESULT_CHARS = 256_000_000
-#: Most bytes of a picture or file in a tool's answer that are journaled; SQLite takes no row beyond a gigabyte.
-MAX_MEDIA_BYTES = 128_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +39,8 @@ class Effects:
     journal: Journal
     workspace: Path | None
     home: Path
+    #: Idempotency key -> what a call of our own spent: fields of its outcome beside the answer.
+    spent: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def context(self, call: CallState, key: str) -> ToolContext:
         """What the tool may know of this call."""
@@ -52,9 +51,23 @@ class Effects:
             # Watchers are told in the event loop, wherever the tool itself runs.
             soon(loop, lambda: self.journal.tell_live("progress", {"tool": call.part.name, "line": line}))
 
+        state = self.journal.state
         return ToolContext(
-            self.journal.lease.run_id, key, self.workspace, self.home, call.intended.get("prepared"), report
+            state.run_id,
+            key,
+            self.workspace,
+            self.home,
+            call.intended.get("prepared"),
+            report,
+            {n: r.value.whole_label for n, r in self._resolved(call).items()},
+            state.guard.principals,
         )
+
+    def _resolved(self, call: CallState) -> Mapping[str, Resolved]:
+        try:
+            return resolve_arguments(call, self.journal.state)
+        except ToolError:  # a call that cannot be resolved is never begun; it may still be settled
+            return {}
 
     async def prepare(self, call: CallState, tool: Tool, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What the tool wants to have on disk before it acts; raises what the tool raises."""
@@ -62,12 +75,12 @@ class Effects:
             return None
         return await tool.run_prepare(arguments, self.context(call, ""))
 
-    def intend(self, call: CallState, tool: Tool, prepared: Mapping[str, Any] | None) -> None:
-        """Record the intent. It may be acted on only after the next flush."""
-        journal = self.journal
+    def intend(self, call: CallState, checked: Checked, prepared: Mapping[str, Any] | None, allowed: Decision) -> None:
+        """Record the intent, and why it is allowed. It may be acted on only after the next flush."""
+        journal, tool = self.journal, checked.tool
         seq = journal.next_seq()
         if call.stage == "approved" and call.approval is not None:
-            journal.consume(call.approval, call_digest(journal.state, call), seq)
+            journal.consume(call.approval, call_digest(journal.state, call, checked), seq)
         journal.record(
             "effect.intended",
             {
@@ -75,15 +88,17 @@ class Effects:
                 "call_id": call.part.id,
                 "tool": tool.name,
                 "arguments": dict(call.part.arguments),
-                "digest": arguments_digest(call.part.arguments),
+                "digest": arguments_digest(checked.plain),
                 "settlement": tool.settlement,
                 "key": effect_key(journal.lease.run_id, seq),
                 "epoch": journal.lease.epoch,
                 "deadline": None if tool.timeout_s is None else round(time.time() + tool.timeout_s, 3),
                 "approval": call.approval if call.stage == "approved" else None,
                 "prepared": prepared,
+                "grant": allowed.grant or None,
+                "why": allowed.reason,
             },
-            call.label,
+            call.label.join(checked.label) if checked.handles else call.label,
         )
 
     async def act(self, call: CallState, tool: Tool, arguments: Mapping[str, Any]) -> None:
@@ -100,7 +115,7 @@ class Effects:
         deadline = call.intended["deadline"]
         if call.attempts == 1 and deadline is not None and time.time() > deadline:
             text = f"{tool.name} was not called: its time had passed before it could begin"
-            self._done(call, tool, to_content(text), True, 0.0, "ran")
+            self._done(call, tool, text, True, 0.0, "ran")
             return
         began = time.monotonic()
         try:
@@ -109,13 +124,14 @@ class Effects:
             await self._timed_out(call, tool, arguments, context, str(error), time.monotonic() - began)
             return
         except ToolError as error:
-            content, is_error = to_content(str(error)), True
+            answer: object = str(error)
+            is_error = True
         except (Exception, SystemExit) as error:
-            content, is_error = to_content(_crash_report(tool, error)), True
+            answer, is_error = _crash_report(tool, error), True
         else:
             reach("effect.acted")
-            content, is_error = _checked_content(value), False
-        self._done(call, tool, content, is_error, time.monotonic() - began, "ran")
+            answer, is_error = value, False
+        self._done(call, tool, answer, is_error, time.monotonic() - began, "ran")
 
     async def settle(self, call: CallState, tool: Tool | None, arguments: Mapping[str, Any] | None) -> bool:
         """Settle an intent without an outcome. Returns True when it is to be acted on (again) by the caller."""
@@ -167,7 +183,7 @@ class Effects:
             self.park(call, f"asking whether it took effect failed: {type(error).__name__}: {error}")
             return None
         if isinstance(settled, Happened):
-            self._done(call, tool, _checked_content(settled.value), False, 0.0, "adopted")
+            self._done(call, tool, settled.value, False, 0.0, "adopted")
             return None
         if isinstance(settled, DidNotHappen):
             return "the tool's reconcile says that it did not take effect"
@@ -181,15 +197,27 @@ class Effects:
             {"intent": call.intent, "call_id": call.part.id, "tool": call.part.name, "reason": reason},
         )
 
-    def _done(
-        self, call: CallState, tool: Tool, content: Content, is_error: bool, seconds: float, settled: str
-    ) -> None:
+    def _done(self, call: CallState, tool: Tool, answer: object, is_error: bool, seconds: float, settled: str) -> None:
+        state = self.journal.state
+        as_handle = state.guard.mode == "clean" or call.parent is not None
+        passed = join_all(r.value.whole_label for r in self._resolved(call).values()) if as_handle else call.label
+        fields, label = outcome(
+            tool,
+            answer,
+            is_error,
+            state.guard,
+            call_id=call.part.id,
+            context=call.label,
+            passed=passed,
+            as_handle=as_handle,
+        )
         payload: dict[str, Any] = {
             "intent": call.intent,
             "step": self.journal.state.step,
             "call_id": call.part.id,
             "tool": tool.name,
-            "content": [encode_part(p) for p in content],
+            **fields,
+            **self.spent.pop(str(call.intended.get("key")), {}),
             "is_error": is_error,
             "seconds": round(seconds, 3),
             "settled": settled,
@@ -197,7 +225,7 @@ class Effects:
         if tool.name == NOTE and tool.label == MODEL and not is_error:  # ours, and not a user's tool of that name
             payload["note"] = {k: str(call.part.arguments.get(k, "")) for k in ("kind", "text")}
         reach("outcome.before_commit")
-        self.journal.record("effect.done", payload, tool.label.join(call.label))
+        self.journal.record("effect.done", payload, label)
 
     async def _timed_out(
         self,
@@ -211,13 +239,13 @@ class Effects:
         limit = "its own time limit" if tool.timeout_s is None else f"{tool.timeout_s:g} s"
         if tool.effect == "read":
             text = f"{tool.name} gave no answer within {limit}. {said}".strip()
-            self._done(call, tool, to_content(text), True, seconds, "ran")
+            self._done(call, tool, text, True, seconds, "ran")
         elif tool.reconcile is not None and tool.is_async:
             # Only an async call is really stopped; a thread may still be acting, so asking would prove nothing.
             again = await self._reconcile(call, tool, arguments)
             if again is not None:
                 text = f"{tool.name} gave no answer within {limit}; {again}."
-                self._done(call, tool, to_content(text), True, seconds, "ran")
+                self._done(call, tool, text, True, seconds, "ran")
         else:
             working = " and be still at work" if at_work(call.intended["key"]) else ""
             self.park(call, f"{tool.name} gave no answer within {limit}; it may have taken effect{working}")
@@ -246,20 +274,6 @@ async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContex
         thread.add_done_callback(lambda t: t.cancelled() or t.exception())
         raise TimeoutError
     return thread.result()
-
-
-def _checked_content(value: object) -> Content:
-    content = tuple(_bounded_media(part) for part in to_content(value))
-    if sum(len(p.text) for p in content if isinstance(p, TextPart)) <= MAX_RESULT_CHARS:
-        return content
-    text = "\n".join(p.text for p in content if isinstance(p, TextPart))
-    return (TextPart(f"{text[:MAX_RESULT_CHARS]}\n[cut: the tool returned {len(text):,} characters]"),)
-
-
-def _bounded_media(part: TextPart | ImagePart | FilePart) -> TextPart | ImagePart | FilePart:
-    if isinstance(part, TextPart) or len(part.data) <= MAX_MEDIA_BYTES:
-        return part
-    return TextPart(f"[{part.media_type} of {len(part.data):,} bytes: too large to keep; return a path instead]")
 
 
 def _crash_report(tool: Tool, error: BaseException) -> str:

@@ -22,10 +22,10 @@ KINDS: dict[str, int] = {
     "model.failed": 1,
     "call.refused": 1,
     "approval.requested": 1,
-    "approval.answered": 1,
-    "effect.intended": 1,
+    "approval.answered": 2,
+    "effect.intended": 2,
     "effect.retried": 1,
-    "effect.done": 1,
+    "effect.done": 2,
     "effect.parked": 1,
     "doubt.answered": 1,
     "message.added": 1,
@@ -33,6 +33,13 @@ KINDS: dict[str, int] = {
     "output.rejected": 1,
     "context.compacted": 1,
     "context.restored": 1,
+    "grants.compiled": 1,
+    "grant.given": 1,
+    "label.lowered": 1,
+    "label.restored": 1,
+    "call.nested": 1,
+    "program.begun": 1,
+    "program.ended": 1,
 }
 
 

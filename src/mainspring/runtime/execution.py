@@ -16,15 +16,18 @@ from typing import Any, TypeVar
 
 from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, RunBusyError
-from mainspring.label import USER, Label
+from mainspring.guard.modes import choose
+from mainspring.label import Label
 from mainspring.messages import Message, encode
 from mainspring.points import reach
+from mainspring.runtime.clean import ORDERS
 from mainspring.runtime.inbox import CANCEL, PAUSE
 from mainspring.runtime.journal import Journal, RunEvent, Watcher
 from mainspring.runtime.loop import Engine
 from mainspring.runtime.output import OutputType
 from mainspring.runtime.run import Run
 from mainspring.runtime.state import RunState
+from mainspring.runtime.turns import take_turn
 from mainspring.store import NewEvent, SQLiteStore
 
 
@@ -102,23 +105,33 @@ def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> No
 
 
 def _started_payload(
-    agent: Agent, messages: Sequence[Message], workspace: Path | None, limits: Limits, output_type: Any
+    agent: Agent, messages: Sequence[Message], workspace: Path | None, limits: Limits, output_type: Any, by: str
 ) -> tuple[dict[str, Any], Label]:
     """The first event of a run: everything that its context begins with."""
-    system = agent.instructions
+    mode, why = choose(agent.tools.values(), agent.capable()) if agent.guard == "auto" else (agent.guard, "as declared")
+    turn = take_turn(messages, mode, 0)  # type: ignore[arg-type]
+    orders = [agent.instructions, ORDERS if mode == "clean" and agent.tools else ""]
     if output_type is not None:
-        system = (system + "\n\n" if system else "") + OutputType(output_type).order()
+        orders.append(OutputType(output_type).order())
+    guard: dict[str, Any] = {"mode": mode, "why": why, "principals": [by, f"agent:{agent.name}"]}
+    if agent.grants is not None:
+        guard["grants"] = [g.encode() for g in agent.grants]
+    elif any(t.consequential for t in agent.tools.values()):
+        guard["turns"] = [turn.words]
     payload = {
         "agent": agent.describe(),
         "digest": agent.digest(),
         "origin": agent.origin,
-        "system": system,
-        "messages": [encode(m) for m in messages],
+        "system": "\n\n".join(o for o in orders if o),
+        "messages": [encode(m) for m in turn.messages],
         "workspace": None if workspace is None else str(workspace),
         "limits": asdict(limits),
         "pid": os.getpid(),
+        "guard": guard,
     }
-    return payload, USER
+    if turn.values:
+        payload["values"] = turn.values
+    return payload, turn.label
 
 
 async def begin(
@@ -130,10 +143,11 @@ async def begin(
     limits: Limits,
     run_id: str | None,
     on_event: Watcher | None,
+    by: str = "user",
 ) -> Run:
     """Create a run and drive it until it stops."""
     new_id = run_id or new_run_id()
-    payload, label = _started_payload(agent, messages, workspace, limits, agent.output_type)
+    payload, label = _started_payload(agent, messages, workspace, limits, agent.output_type, by)
     event = NewEvent("run.started", payload, label)
     text = "\n".join(m.text for m in messages if m.role == "user")
     reach("run.before_create")

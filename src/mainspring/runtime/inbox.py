@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mainspring.label import USER
+from mainspring.messages import decode, encode
 from mainspring.points import reach
+from mainspring.runtime.calls import denial
 from mainspring.runtime.journal import Journal
+from mainspring.runtime.turns import take_turn
 from mainspring.store import InboxItem
 
 #: Kinds that are asks of the moment; they go to the loop and not into the context.
@@ -40,12 +45,18 @@ def take_inbox(journal: Journal, *, surely: bool = False) -> str | None:
 def _record(journal: Journal, item: InboxItem) -> None:
     state, payload = journal.state, item.payload
     if item.kind == "message":
-        journal.record("message.added", {"message": payload["message"], "by": payload["by"]}, USER)
+        _record_message(journal, payload)
     elif item.kind == CANCEL:
         journal.record("run.cancel_requested", {"by": payload["by"], "reason": payload["reason"]}, USER)
     elif item.kind == "approval.answered":
         reach("approval.taken")
+        call = next((c for c in state.calls.values() if c.approval == payload["id"]), None)
+        if payload["answer"] == "denied" and call is not None:
+            said = f": {payload['reason']}" if payload.get("reason") else ""
+            payload = payload | {"text": denial(call.part.name, f"{payload['by']} said no{said}. It was not made.")}
         journal.record("approval.answered", payload, USER)
+    elif item.kind in ("grant.given", "label.lowered", "label.restored"):
+        journal.record(item.kind, payload, USER)
     elif item.kind == "doubt.answered":
         # An answer about an earlier attempt says nothing of the latest one; it is dropped and the doubt stays open.
         about = (payload["intent"], payload["attempt"])
@@ -53,3 +64,14 @@ def _record(journal: Journal, item: InboxItem) -> None:
             journal.record("doubt.answered", payload, USER)
     elif item.kind == "context.restored" and state.compactions:
         journal.record("context.restored", {"by": payload["by"]}, USER)
+
+
+def _record_message(journal: Journal, payload: dict[str, Any]) -> None:
+    guard = journal.state.guard
+    turn = take_turn([decode(payload["message"])], guard.mode, len(guard.handles))
+    said: dict[str, Any] = {"message": encode(turn.messages[0]), "by": payload["by"]}
+    if turn.values:
+        said["values"] = turn.values
+    if guard.turns:  # this run makes grants of what its user says
+        said["words"] = turn.words
+    journal.record("message.added", said, turn.label)

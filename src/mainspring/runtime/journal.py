@@ -17,6 +17,7 @@ from typing import Any
 
 from mainspring.label import SYSTEM, Label
 from mainspring.messages import valid_text
+from mainspring.runtime.events import KINDS
 from mainspring.runtime.state import RunState
 from mainspring.store import ApprovalRequest, Changes, Event, Lease, NewEvent, Store
 
@@ -59,9 +60,10 @@ class Journal:
         """Fold an event into the state and queue it; returns its seq. It is not on disk yet."""
         payload = _sound(payload)
         seq = self.lease.head_seq + len(self._buffer) + 1
-        self._buffer.append(NewEvent(kind, payload, label))
+        version = KINDS[kind]
+        self._buffer.append(NewEvent(kind, payload, label, version))
         now = time.time()
-        self.state.apply(Event(self.lease.run_id, seq, now, kind, 1, label, dict(payload), ""))
+        self.state.apply(Event(self.lease.run_id, seq, now, kind, version, label, dict(payload), ""))
         return seq
 
     def next_seq(self) -> int:

@@ -9,19 +9,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, ToolError
-from mainspring.label import SYSTEM, Label
+from mainspring.guard import Decision
+from mainspring.label import SYSTEM, USER, Label
 from mainspring.messages import Message, encode_usage
-from mainspring.model import ModelSettings, ToolSpec, model_name
+from mainspring.model import Model, ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
 from mainspring.runtime.budget import check_budget
 from mainspring.runtime.builtin import NOTE, NOTE_FROM_CHARS, READ_RESULT, builtin_tools
-from mainspring.runtime.calls import Refusal, call_digest, check_call, decide_call, effect_key
+from mainspring.runtime.calls import (
+    Checked,
+    Refusal,
+    approval_payload,
+    call_digest,
+    check_call,
+    decide_call,
+    denial,
+    effect_key,
+)
+from mainspring.runtime.clean import clean_tools
 from mainspring.runtime.compaction import (
     CHARS_PER_TOKEN,
     DIGEST_SHARE,
@@ -34,6 +46,7 @@ from mainspring.runtime.compaction import (
 )
 from mainspring.runtime.context import for_model, message_chars, note
 from mainspring.runtime.effects import Effects
+from mainspring.runtime.granting import compile_grants
 from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.output import MAX_REJECTIONS, OutputType, judge
@@ -60,13 +73,18 @@ class Engine:
         self._run = run  # the public face, for the agent's check
         self._output_type = OutputType(agent.output_type) if agent.output_type is not None else None
         self.tools: dict[str, Tool] = dict(agent.tools)
-        if self.tools:
-            self.tools = self.tools | builtin_tools(journal.store, self.state, taken=self.tools)
         workspace = Path(self.state.workspace) if self.state.workspace else None
         self.effects = Effects(journal, workspace, home)
         schema = self._output_type.schema if self._output_type else None
         self._thinker = Thinker(agent, journal, self._specs, schema)
-        self._checked: dict[str, tuple[Tool, dict[str, Any]]] = {}
+        self._clean = self.state.guard.mode == "clean"
+        if self.tools:
+            own = builtin_tools(journal.store, self.state, taken=self.tools)
+            if self._clean:
+                own = clean_tools(self.state, journal.store, self._reader, self.effects.spent) | {NOTE: own[NOTE]}
+            self.tools = self.tools | own
+        self._checked: dict[str, Checked] = {}
+        self._allowed: dict[str, Decision] = {}  # calls that may be begun in this turn, and why
         self._pause: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._limits = Limits.of(self.state.limits)
@@ -109,6 +127,8 @@ class Engine:
             await self._work()
         elif state.final is not None:
             await self._finish(state.final)
+        elif state.guard.compiled < len(state.guard.turns):
+            await self._compile()
         else:
             await self._think()
 
@@ -126,6 +146,18 @@ class Engine:
     def paused(self) -> bool:
         """True when somebody asked it to stop."""
         return self._pause is not None
+
+    # --- rights ---
+
+    async def _compile(self) -> None:
+        """Grants from what the user said, before anything else of this turn is read."""
+        asked = await self._reader() if self.agent.compiles_grants() else None
+        payload = await compile_grants(self.state, self.agent, asked)
+        self.journal.record("grants.compiled", payload, USER)
+
+    async def _reader(self) -> Model:
+        """The model that reads what the planner must not see: the agent's `reader`, or a planner without tools."""
+        return await self._thinker.reader()
 
     # --- thinking ---
 
@@ -218,10 +250,12 @@ class Engine:
 
     async def _work(self) -> None:
         """Refuse, ask, or make the calls of this step, as far as that goes now."""
+        self._allowed.clear()
+        revoked = self._revoked()
         for call in self.state.open_calls:
             if call.stage == "new":
-                self._decide(call)
-        await self._expire_old()
+                self._decide(call, revoked)
+        await self._expire_old(revoked)
         ready = self._ready()
         if ready:
             await self._make(ready)
@@ -236,19 +270,23 @@ class Engine:
             asked = [c.part.name for c in waiting if c.stage == "asked"]
             await self._wait("waiting", f"approval of {', '.join(asked)}", None)
 
-    def _decide(self, call: CallState) -> None:
-        step = self.state.step
-        about = {"step": step, "call_id": call.part.id, "tool": call.part.name}
+    def _revoked(self) -> frozenset[str]:
+        """Principals and grants that were taken back, as of now."""
+        known = getattr(self.journal.store, "revoked", None)  # until every store has it
+        return known() if known is not None else frozenset()
+
+    def _decide(self, call: CallState, revoked: frozenset[str]) -> None:
+        about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
         checked = self._check(call)
         if isinstance(checked, Refusal):
             self._refuse(call, checked.reason, checked.cause)
             return
-        tool, _ = checked
-        decision = decide_call(call, tool, self.state, self.agent.policy)
+        promised = Counter(d.grant for d in self._allowed.values() if d.grant)
+        decision = decide_call(call, checked, self.state, self.agent.policy, promised, revoked)
         if decision.outcome == "deny":
-            self._refuse(call, f"Not allowed: {decision.reason}. Find another way, or say why there is none.", "denied")
+            self._refuse(call, denial(call.part.name, f"Not allowed: {decision.reason}."), "denied")
         elif decision.outcome == "ask":
-            digest = call_digest(self.state, call)
+            digest = call_digest(self.state, call, checked)
             approval = "ap_" + effect_key(self.state.run_id, self.journal.next_seq())[:20]
             expires_at = round(time.time() + APPROVAL_TTL_S, 3)
             reach("approval.before_request")
@@ -256,26 +294,30 @@ class Engine:
             self.journal.record(
                 "approval.requested",
                 about
+                | approval_payload(call, checked, self.state)
                 | {
                     "id": approval,
-                    "arguments": dict(call.part.arguments),
                     "digest": digest,
                     "reason": decision.reason,
                     "expires_at": expires_at,
+                    "people": decision.people,
+                    "approvers": list(decision.approvers),
                 },
-                call.label,
+                call.label.join(checked.label),
             )
+        else:
+            self._allowed[call.part.id] = decision
 
-    def _check(self, call: CallState) -> tuple[Tool, dict[str, Any]] | Refusal:
+    def _check(self, call: CallState) -> Checked | Refusal:
         known = self._checked.get(call.part.id)
-        if known is not None:
+        if known is not None and not known.handles:  # what a handle is worth changes when a person vouches for it
             return known
-        checked = check_call(call, self.tools)
-        if not isinstance(checked, Refusal):
+        checked = check_call(call, self.tools, self.state)
+        if isinstance(checked, Checked):
             self._checked[call.part.id] = checked
         return checked
 
-    async def _expire_old(self) -> None:
+    async def _expire_old(self, revoked: frozenset[str]) -> None:
         """An approval that ran out, or that the store does not honour, is asked for again."""
         for call in self.state.open_calls:
             if call.stage not in ("asked", "approved") or call.approval is None:
@@ -300,14 +342,14 @@ class Engine:
                 "approval.answered",
                 {"id": call.approval, "answer": "expired", "by": "mainspring", "reason": "nobody answered in time"},
             )
-            self._decide(call)
+            self._decide(call, revoked)
 
     def _ready(self) -> list[CallState]:
         """Calls that may be begun now: parallel ones together, any other only when all before it are finished."""
         ready: list[CallState] = []
         before_finished = True
         for call in self.state.calls.values():
-            if call.stage == "finished":
+            if call.stage in ("finished", "running"):
                 continue
             may = call.stage == "approved" or call.stage == "retry" or (call.stage == "new" and call.approval is None)
             tool = self.tools.get(call.part.name)
@@ -325,8 +367,8 @@ class Engine:
 
     async def _make(self, calls: Sequence[CallState]) -> None:
         """Intents of all, one flush, then the effects; each outcome goes to disk as soon as it is there."""
-        begun: list[tuple[CallState, Tool, Mapping[str, Any]]] = []
-        prepared: list[tuple[CallState, Tool, Mapping[str, Any], Mapping[str, Any] | None]] = []
+        begun: list[tuple[CallState, Checked]] = []
+        prepared: list[tuple[CallState, Checked, Mapping[str, Any] | None]] = []
         for call in calls:
             checked = self._check(call)
             if isinstance(checked, Refusal):  # the declaration changed while the run slept
@@ -337,38 +379,46 @@ class Engine:
                         self.journal.expire(call.approval)
                     self._refuse(call, checked.reason, checked.cause)
                 continue
-            tool, arguments = checked
+            tool, arguments = checked.tool, checked.arguments
             if call.stage == "retry":
                 if await self.effects.settle(call, tool, arguments):
-                    begun.append((call, tool, arguments))
+                    begun.append((call, checked))
                 continue
             try:
-                prepared.append((call, tool, arguments, await self.effects.prepare(call, tool, arguments)))
+                prepared.append((call, checked, await self.effects.prepare(call, tool, arguments)))
             except Exception as error:
-                reason = str(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {error}"
-                self._refuse(call, reason, "invalid", tool.label.join(call.label))
-        for call, tool, given, answer in prepared:  # without a pause, so that none is left begun by an interrupt
-            self.effects.intend(call, tool, answer)
-            begun.append((call, tool, given))
+                self._refuse(call, *self._unprepared(call, tool, error))
+        for call, checked, answer in prepared:  # without a pause, so that none is left begun by an interrupt
+            allowed = self._allowed.pop(call.part.id, None) or Decision("allow", f"approved: {call.reason}")
+            self.effects.intend(call, checked, answer, allowed)
+            begun.append((call, checked))
         if not begun:
             return
         await self._begin(begun)
+
+    def _unprepared(self, call: CallState, tool: Tool, error: Exception) -> tuple[str, str, Label]:
+        if self._clean:  # what went wrong may be told in a stranger's words
+            return f"{tool.name} could not prepare this call ({type(error).__name__}).", "invalid", SYSTEM
+        reason = str(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {error}"
+        return reason, "invalid", tool.label.join(call.label)
 
     def _refuse(self, call: CallState, reason: str, cause: str, label: Label = SYSTEM) -> None:
         about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
         self.journal.record("call.refused", about | {"reason": reason, "cause": cause}, label)
 
-    async def _begin(self, begun: Sequence[tuple[CallState, Tool, Mapping[str, Any]]]) -> None:
+    async def _begin(self, begun: Sequence[tuple[CallState, Checked]]) -> None:
         reach("intent.before_commit")
         await self.journal.flush()
         reach("intent.committed")
-        if len(begun) == 1:
-            await self.effects.act(*begun[0])
-            return
 
-        async def act(call: CallState, tool: Tool, arguments: Mapping[str, Any]) -> None:
-            await self.effects.act(call, tool, arguments)
-            self.journal.send()
+        async def act(call: CallState, checked: Checked) -> None:
+            await self.effects.act(call, checked.tool, checked.arguments)
+            if len(begun) > 1:
+                self.journal.send()
+
+        if len(begun) == 1:
+            await act(*begun[0])
+            return
 
         results = await asyncio.gather(*(act(*b) for b in begun), return_exceptions=True)
         for result in results:
@@ -382,15 +432,15 @@ class Engine:
         self._pause = take_inbox(self.journal, surely=True)
         if state.cancel_requested is not None:
             return  # nothing more is done for a run that is to end; what is unknown is said to be
-        begun: list[tuple[CallState, Tool, Mapping[str, Any]]] = []
+        begun: list[tuple[CallState, Checked]] = []
         for call in state.open_calls:
             if call.stage != "intended":
                 continue
             checked = self._check(call)
             if isinstance(checked, Refusal):
                 await self.effects.settle(call, None, None)
-            elif await self.effects.settle(call, *checked):
-                begun.append((call, *checked))
+            elif await self.effects.settle(call, checked.tool, checked.arguments):
+                begun.append((call, checked))
         await self.journal.flush()
         for one in begun:
             await self._begin([one])

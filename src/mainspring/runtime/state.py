@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from mainspring.label import Label
+from mainspring.guard import Grant
+from mainspring.label import MODEL, Label
 from mainspring.messages import (
     Message,
     TextPart,
@@ -22,7 +23,9 @@ from mainspring.messages import (
 from mainspring.runtime.compaction import fold_compaction
 from mainspring.runtime.context import PREVIEW_CHARS, Context, message_chars, note, preview
 from mainspring.runtime.events import KINDS, check_version
+from mainspring.runtime.guarded import GuardState, decoded_values, handle_data
 from mainspring.store import Event
+from mainspring.value import Value
 
 
 @dataclass(slots=True)
@@ -31,12 +34,12 @@ class CallState:
 
     `stage` says what is due: ``new`` (to be checked and decided), ``asked`` (a person is asked), ``approved``,
     ``intended`` (acting, or the process died while it did), ``parked`` (in doubt), ``retry`` (to act again under the
-    same intent), ``finished`` (has a result).
+    same intent), ``running`` (a program that goes on when its calls are finished), ``finished`` (has a result).
     """
 
     part: ToolCallPart
     label: Label = field(default_factory=Label)  # of everything the model had seen when it asked
-    stage: Literal["new", "asked", "approved", "intended", "parked", "retry", "finished"] = "new"
+    stage: Literal["new", "asked", "approved", "intended", "parked", "retry", "running", "finished"] = "new"
     approval: str | None = None
     intent: int | None = None
     intended: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +47,10 @@ class CallState:
     attempts: int = 0
     result: ToolResultPart | None = None
     reason: str = ""
+    asked: dict[str, Any] = field(default_factory=dict)  # what a person was shown
+    parent: str | None = None  # the program that makes this call, by its call id
+    values: dict[str, Value] | None = None  # labelled arguments of a program's call
+    origins: dict[str, str] = field(default_factory=dict)  # where they came from, for a person
 
 
 #: What a step called, with what, and what came back; equal for equal steps within one process.
@@ -68,7 +75,7 @@ class RunState:
         self.step = 0  # answers of the model so far
         self.usage = Usage()
         self.unpriced_calls = 0
-        self.label = Label()
+        self.guard = GuardState()
         self.context = Context()
         self.preview_chars = PREVIEW_CHARS
         self.calls: dict[str, CallState] = {}  # of the current step, by call id, in order
@@ -118,6 +125,11 @@ class RunState:
         self._last_at = event.at
 
     @property
+    def label(self) -> Label:
+        """Who may have written what the model has seen."""
+        return self.guard.label
+
+    @property
     def open_calls(self) -> list[CallState]:
         """Calls of this step that have no result yet, in order."""
         return [c for c in self.calls.values() if c.stage != "finished"]
@@ -161,7 +173,7 @@ class RunState:
             self._add(message)
         self.head = len(self.plain)
         self.task = "\n".join(m.text for m in first if m.role == "user")
-        self.label = self.label.join(event.label)
+        self.guard.started(p, event.label)
 
     def _on_run_forked(self, event: Event, p: dict[str, Any]) -> None:
         self.run_id = event.run_id
@@ -222,7 +234,7 @@ class RunState:
         self.step = p["step"]
         if message.usage is not None:
             self.usage += self._priced(message.usage)
-        self.label = self.label.join(event.label)
+        self.guard.base(MODEL)  # beyond its own words, it could only repeat what it had seen
         self._add(message)
         calls = message.tool_calls
         self.calls = {part.id: CallState(part, self.label) for part in calls}
@@ -247,12 +259,13 @@ class RunState:
 
     def _on_call_refused(self, event: Event, p: dict[str, Any]) -> None:
         call = self.calls[p["call_id"]]
-        self.label = self.label.join(event.label)
+        if call.parent is None:
+            self.guard.mark(call.part.id, event.label)
         self._finish(call, ToolResultPart(call.part.id, call.part.name, (TextPart(p["reason"]),), True), event)
 
     def _on_approval_requested(self, event: Event, p: dict[str, Any]) -> None:
         call = self.calls[p["call_id"]]
-        call.stage, call.approval, call.reason = "asked", p["id"], p["reason"]
+        call.stage, call.approval, call.reason, call.asked = "asked", p["id"], p["reason"], p
 
     def _on_approval_answered(self, event: Event, p: dict[str, Any]) -> None:
         call = next((c for c in self.calls.values() if c.approval == p["id"]), None)
@@ -264,7 +277,9 @@ class RunState:
             self.persons.append(f"{p['by']} approved {_shown(call.part)}{said}")
         elif p["answer"] == "denied":
             self.persons.append(f"{p['by']} denied {_shown(call.part)}{said}")
-            text = f"{p['by']} denied this call{said}. It was not made. Find another way, or say why there is none."
+            text = p.get("text")  # version 2 says what else is possible; version 1 said this
+            if text is None:
+                text = f"{p['by']} denied this call{said}. It was not made. Find another way, or say why there is none."
             self._finish(call, ToolResultPart(call.part.id, call.part.name, (TextPart(text),), True), event)
         else:
             call.stage, call.approval = "new", None
@@ -273,6 +288,8 @@ class RunState:
         call = self.calls[p["call_id"]]
         call.stage, call.intent, call.intended, call.intended_at = "intended", event.seq, p, event.at
         call.attempts = 1
+        if p.get("grant"):
+            self.guard.used[p["grant"]] = self.guard.used.get(p["grant"], 0) + 1
 
     def _on_effect_retried(self, event: Event, p: dict[str, Any]) -> None:
         call = self._by_intent(p["intent"])
@@ -280,8 +297,16 @@ class RunState:
 
     def _on_effect_done(self, event: Event, p: dict[str, Any]) -> None:
         call = self._by_intent(p["intent"])
-        content = tuple(decode_part(c) for c in p["content"])
-        self.label = self.label.join(event.label)
+        # In a clean run the model sees a view of the answer; the answer itself becomes a handle.
+        content = tuple(decode_part(c) for c in p.get("shown") or p["content"])
+        if p.get("handle"):
+            data = handle_data(p["content"], p.get("json", False), call.part.id)
+            self.guard.add_handle(p["handle"], call.part.id, data, p["labels"])
+        if call.parent is None:
+            self.guard.mark(call.part.id, Label.decode(p["shown_label"]) if "shown" in p else event.label)
+        self.guard.bits += p.get("bits", 0.0)
+        if p.get("usage"):
+            self.usage += self._priced(decode_usage(p["usage"]))
         result = ToolResultPart(call.part.id, call.part.name, content, p["is_error"])  # type: ignore[arg-type]
         if p.get("note"):
             self.notes = [n for n in self.notes if n["text"] != p["note"]["text"]]
@@ -313,7 +338,10 @@ class RunState:
 
     def _on_message_added(self, event: Event, p: dict[str, Any]) -> None:
         message = decode(p["message"])
-        self.label = self.label.join(event.label)
+        self.guard.base(event.label)
+        self.guard.take_values(p)
+        if p.get("words"):
+            self.guard.turns.append(p["words"])
         if p.get("keep", True):
             self.persons.append(f"{p['by']} said: {message.text}")
         self._say(message)
@@ -343,6 +371,45 @@ class RunState:
         self.context = Context()
         self.context.extend(self.plain)
 
+    def _on_grants_compiled(self, event: Event, p: dict[str, Any]) -> None:
+        self.guard.grants += [Grant.decode(g) for g in p["grants"]]
+        self.guard.compiled = p["turns"]
+        if p.get("usage"):
+            self.usage += self._priced(decode_usage(p["usage"]))
+
+    def _on_grant_given(self, event: Event, p: dict[str, Any]) -> None:
+        grant = Grant.decode(p["grant"])
+        self.guard.grants.append(grant)
+        self.persons.append(f"{p['by']} granted {grant.shown()}")
+
+    def _on_label_lowered(self, event: Event, p: dict[str, Any]) -> None:
+        self.guard.lower(p["target"], p["by"], Label.decode(p["label"]))
+        self.persons.append(f"{p['by']} vouched for {p['target']}: {p['reason']}")
+        if p.get("text"):
+            self._say(note(p["text"]))
+
+    def _on_label_restored(self, event: Event, p: dict[str, Any]) -> None:
+        self.guard.restore(p["target"])
+        self.persons.append(f"{p['by']} no longer vouches for {p['target']}: {p['reason']}")
+
+    def _on_program_begun(self, event: Event, p: dict[str, Any]) -> None:
+        self.calls[p["call_id"]].stage = "running"
+
+    def _on_call_nested(self, event: Event, p: dict[str, Any]) -> None:
+        values = decoded_values(p["arguments"], p["labels"])
+        part = ToolCallPart(p["call_id"], p["tool"], p["arguments"])
+        label = self.calls[p["parent"]].label
+        self.calls[part.id] = CallState(part, label, parent=p["parent"], values=values, origins=p["origins"])
+        self.call_ids.add(part.id)
+
+    def _on_program_ended(self, event: Event, p: dict[str, Any]) -> None:
+        call = self.calls[p["call_id"]]
+        self.guard.take_values(p)
+        self.guard.bits += p.get("bits", 0.0)
+        self.guard.mark(call.part.id, Label.decode(p["shown_label"]))
+        content = (TextPart(p["shown"]),)
+        self._finish(call, ToolResultPart(call.part.id, call.part.name, content, p["is_error"]), event)
+
     # --- helpers ---
 
     def _by_intent(self, intent: int) -> CallState:
@@ -364,7 +431,8 @@ class RunState:
         self.results[call.part.id] = event.seq
         if self.open_calls:
             return
-        finished = [c for c in self.calls.values() if c.result is not None]
+        # A program's own calls answer the program, not the model.
+        finished = [c for c in self.calls.values() if c.result is not None and c.parent is None]
         failed = [c for c in finished if c.result is not None and c.result.is_error]
         self.failures = self.failures + len(failed) if len(failed) == len(finished) else 0
         self.trouble = self.trouble + 1 if failed else 0

@@ -82,6 +82,7 @@ class Thinker:
         self._specs = specs
         self._output_schema = output_schema
         self._models: dict[int, Model] = {}
+        self._reader: Model | None = None
         self._timeout: asyncio.Timeout | None = None  # of the call that is under way
         self._interrupted = False
         self._too_long: str | None = None
@@ -96,16 +97,16 @@ class Thinker:
         """The model at `index` of the agent's list; raises ModelError when it cannot be had."""
         made = self._models.get(index)
         if made is None:
-            spec = self._agent.models[index]
-            if isinstance(spec, str):
-                from mainspring.models import resolve
-
-                # A provider's library takes seconds to import; other runs of this loop go on meanwhile.
-                made = await asyncio.to_thread(resolve, spec)
-            else:
-                made = spec
-            self._models[index] = made
+            made = self._models[index] = await _made(self._agent.models[index])
         return made
+
+    async def reader(self) -> Model:
+        """The model that reads for a clean planner: the agent's `reader`, or its first model without tools."""
+        if self._agent.reader is None:
+            return await self.model(0)
+        if self._reader is None:
+            self._reader = await _made(self._agent.reader)
+        return self._reader
 
     async def window(self) -> int:
         """Context window of the current model in tokens."""
@@ -259,6 +260,15 @@ class Thinker:
             {"step": state.step + 1, "message": encode(message)},
             MODEL.join(state.label),
         )
+
+
+async def _made(spec: str | Model) -> Model:
+    if not isinstance(spec, str):
+        return spec
+    from mainspring.models import resolve
+
+    # A provider's library takes seconds to import; other runs of this loop go on meanwhile.
+    return await asyncio.to_thread(resolve, spec)
 
 
 def _all_failed(state: RunState) -> str:

@@ -1,0 +1,91 @@
+"""What the planner of a clean run sees of a labelled value: its shape, what the service made, and handles for the rest.
+
+A string that anybody outside may have written is never shown, nor is a number or a key that they chose; an attested
+string (a sender's address) may carry authority but still carries a stranger's letters, so it stays a handle too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container
+from typing import Any
+
+from mainspring.label import Label
+from mainspring.value import Step, Value, kind_of, write_path
+
+#: Longest system-made text that is shown, in characters; ids, times and file names are shorter.
+MAX_SHOWN_CHARS = 200
+#: Items of a list, or members of an object, that are shown; the rest is counted.
+MAX_SHOWN_ITEMS = 40
+#: Longest view, in characters.
+MAX_VIEW_CHARS = 6_000
+
+
+def show(value: Value, name: str, keys: Container[str] = ()) -> str:
+    """The view of `value` under the handle `name`.
+
+    Args:
+        keys: names of members that the tool's declaration knows; others are shown only when their label is trusted.
+    """
+    if showable(value) or isinstance(value.data, list | dict):
+        text = json.dumps(_shown(value, name, (), keys), ensure_ascii=False)
+        if len(text) > MAX_VIEW_CHARS:
+            text = text[:MAX_VIEW_CHARS] + f" [cut; ${name} is a {kind_of(value.data)}]"
+        return f"${name} = {text}"
+    return f"${name} is a {kind_of(value.data)}, kept as a handle"
+
+
+def showable(value: Value) -> bool:
+    """True when a planner may see the value itself: no stranger wrote it, and no service passed a stranger's text on."""
+    data, label = value.data, value.label
+    if not label.trusted or any(s.startswith("attested:") for s in label.sources):
+        return data is None or data == ""  # nothing is nobody's words
+    if isinstance(data, str):
+        return len(data) <= MAX_SHOWN_CHARS or not any(s.startswith("made:") for s in label.sources)
+    return not isinstance(data, list | dict)
+
+
+def shown_label(value: Value, keys: Container[str] = ()) -> Label:
+    """The join of the labels of what :func:`show` lets through."""
+    label = Label(frozenset(s for s in value.label.sources if s.startswith("steered:")))
+    if isinstance(value.data, list):
+        for item in value.data[:MAX_SHOWN_ITEMS]:
+            label = label.join(shown_label(item, keys))
+    elif isinstance(value.data, dict):
+        for key, item in list(value.data.items())[:MAX_SHOWN_ITEMS]:
+            if _known(key, value.label, keys):
+                label = label.join(shown_label(item, keys))
+    elif showable(value):
+        label = label.join(Label(value.label.sources if value.data not in (None, "") else frozenset()))
+    return label
+
+
+def _shown(value: Value, name: str, path: tuple[Step, ...], keys: Container[str]) -> Any:
+    data = value.data
+    if isinstance(data, list):
+        items = [_shown(v, name, (*path, n), keys) for n, v in enumerate(data[:MAX_SHOWN_ITEMS])]
+        left = len(data) - len(items)
+        return [*items, f"... {left:,} more, up to ${name}{write_path((*path, len(data) - 1))}"] if left > 0 else items
+    if isinstance(data, dict):
+        members: dict[str, Any] = {}
+        hidden = 0
+        for key, item in data.items():
+            if len(members) < MAX_SHOWN_ITEMS and _known(key, value.label, keys):
+                members[key] = _shown(item, name, (*path, key), keys)
+            else:
+                hidden += 1
+        if hidden and not members:
+            return f"${name}{_dotted(path)}"
+        return members | ({"...": f"{hidden:,} more fields"} if hidden else {})
+    if showable(value):
+        return data
+    return f"${name}{_dotted(path)}"
+
+
+def _dotted(path: tuple[Step, ...]) -> str:
+    text = write_path(path)
+    return text if not text or text.startswith("[") else f".{text}"
+
+
+def _known(key: str, label: Label, keys: Container[str]) -> bool:
+    return key in keys or (label.trusted and not any(s.startswith("attested:") for s in label.sources))
