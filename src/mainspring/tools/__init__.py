@@ -9,11 +9,12 @@ agent = Agent("coder", model="local", tools=coding_tools(), workspace="my-projec
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mainspring.tool import Tool
-    from mainspring.tools.sandbox import SandboxLimits
+    from mainspring.tools.limits import SandboxLimits, SandboxSettings
 
     read_file: Tool
     search_codebase: Tool
@@ -36,20 +37,28 @@ def coding_tools(
     *,
     test_command: str | None = None,
     limits: SandboxLimits | None = None,
+    sandbox: SandboxSettings | Mapping[str, Any] | None = None,
 ) -> list[Tool]:
     """The five tools for work on code.
 
     Args:
         workspace: the folder to work in; by default each run's own workspace.
         test_command: what `execute_tests` runs, such as ``"python -m pytest -q"``; detected by default.
-        limits: what commands and tests may use (`mainspring.tools.sandbox.SandboxLimits`).
+        limits: what commands and tests may use (`mainspring.tools.limits.SandboxLimits`).
+        sandbox: the hosts that commands may reach and limits in a person's units, as the section ``[sandbox]`` of
+            the configuration has them: ``{"hosts": ["pypi.org"], "cpu_s": 600, "memory_mb": 4000, "processes": 200,
+            "disk_mb": 2000}``. With hosts, `run_terminal_command` is irreversible and tells somebody outside.
+
+    Raises:
+        DeclarationError: a setting is unknown or has no fitting value.
     """
     from pathlib import Path
 
     from mainspring.tools.coding import Coding
+    from mainspring.tools.limits import SandboxSettings
 
     folder = None if workspace is None else Path(workspace).expanduser().absolute()
-    return Coding(folder, test_command, limits).tools()
+    return Coding(folder, test_command, limits, SandboxSettings.read(sandbox)).tools()
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,8 @@ from mainspring.label import Label
 from mainspring.tool import Settled, Tool, ToolContext
 from mainspring.tools import editing, reading, recovery, searching
 from mainspring.tools.capture import shorten
-from mainspring.tools.sandbox import CommandResult, Sandbox, SandboxLimits
+from mainspring.tools.limits import SandboxLimits, SandboxSettings
+from mainspring.tools.sandbox import CommandResult, Sandbox
 from mainspring.tools.testrun import run_tests
 
 #: What the workspace says was possibly written by anyone who ever wrote to it.
@@ -33,30 +34,26 @@ class Coding:
         workspace: the folder, when it is not to come from the run.
         test_command: what `execute_tests` runs instead of what it detects, as a shell command.
         limits: what commands and tests may use.
+        settings: the hosts that commands may reach, and limits in a person's units; tests reach none.
     """
 
     workspace: Path | None = None
     test_command: str | None = None
     limits: SandboxLimits | None = None
+    settings: SandboxSettings = field(default_factory=SandboxSettings)
 
     def tools(self) -> list[Tool]:
         """The five tools."""
         edit = {"prepare": self._prepare_edit, "reconcile": self._reconcile_edit}
         command = {"prepare": self._prepare_command, "reconcile": self._reconcile_command}
+        tests = {"prepare": self._prepare_command, "reconcile": self._reconcile_tests}
         make: Callable[..., Tool] = Tool
         return [
             make(self.read_file, effect="read", authority=["path"], label=WORKSPACE),
             make(self.search_codebase, effect="read", authority=["path"], label=WORKSPACE),
             make(self.edit_file, effect="write", authority=["path"], undoable=True, label=WORKSPACE, **edit),
-            make(
-                self.run_terminal_command,
-                effect="write",
-                authority=["command"],
-                undoable=True,
-                label=WORKSPACE,
-                **command,
-            ),
-            make(self.execute_tests, effect="write", authority=["target"], undoable=True, label=WORKSPACE, **command),
+            make(self.run_terminal_command, authority=["command"], label=WORKSPACE, **self._reach(), **command),
+            make(self.execute_tests, effect="write", authority=["target"], undoable=True, label=WORKSPACE, **tests),
         ]
 
     def read_file(self, path: str, context: ToolContext, start_line: int = 1, lines: int = 250) -> str:
@@ -103,7 +100,7 @@ class Coding:
             raise ToolError("command is empty or holds a NUL byte; give one shell command")
 
         def run(stop: threading.Event) -> CommandResult:
-            sandbox = Sandbox(workspace, home=context.home, limits=self.limits)
+            sandbox = Sandbox(workspace, home=context.home, limits=self._limits(), hosts=self.settings.hosts)
             record = recovery.record_file(context)
             return sandbox.run(
                 ["bash", "-c", command], timeout_s=seconds, stop=stop, record=record, report=context.report
@@ -128,7 +125,7 @@ class Coding:
                 target,
                 self.test_command,
                 seconds,
-                limits=self.limits,
+                limits=self._limits(),
                 stop=stop,
                 record=recovery.record_file(context),
                 report=context.report,
@@ -137,6 +134,21 @@ class Coding:
         answer = shorten(report.text(), _OUTPUT_CHARACTERS)
         recovery.remember(context, answer)
         return answer
+
+    def _reach(self) -> dict[str, Any]:
+        """What a command can do: with hosts granted, it can tell and change what nobody can take back."""
+        hosts = self.settings.hosts
+        if not hosts:
+            return {"effect": "write", "undoable": True}
+        return {
+            "effect": "irreversible",
+            "outside": True,
+            "description": "Run a bash command in the workspace; only the workspace is writable, .git is not. "
+            f"Network, by HTTP(S) only: {', '.join(hosts)}.",
+        }
+
+    def _limits(self) -> SandboxLimits:
+        return self.settings.limits(self.limits)
 
     def _workspace(self, context: ToolContext) -> Path:
         workspace = self.workspace or context.workspace
@@ -157,6 +169,9 @@ class Coding:
         return recovery.prepare(self._workspace(context), context.home)
 
     def _reconcile_command(self, context: ToolContext) -> Settled:
+        return recovery.reconcile(self._workspace(context), context, alone=not self.settings.hosts)
+
+    def _reconcile_tests(self, context: ToolContext) -> Settled:
         return recovery.reconcile(self._workspace(context), context)
 
 
@@ -183,8 +198,12 @@ def _describe(result: CommandResult, seconds: float) -> str:
         head = f"exit code {result.exit_code}"
     elif result.ended == "timeout":
         head = f"ended: still running after {seconds:.0f} s"
-    elif result.ended == "processes":
-        head = "ended: it started too many processes"
-    else:
+    elif result.ended == "cancelled":
         raise SandboxError("the command was cancelled")
-    return "\n".join([head, *result.notes, shorten(result.output, _OUTPUT_CHARACTERS).rstrip() or "(no output)"])
+    else:
+        return "\n".join([f"ended: {result.notes[0]}", *result.notes[1:], _shown(result)])
+    return "\n".join([head, *result.notes, _shown(result)])
+
+
+def _shown(result: CommandResult) -> str:
+    return shorten(result.output, _OUTPUT_CHARACTERS).rstrip() or "(no output)"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import pwd
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ ETC_FILES = (
     "mime.types",
     "nsswitch.conf",
     "os-release",
+    "pki/ca-trust/extracted",
+    "pki/tls/certs",
     "protocols",
     "services",
     "ssl/certs",
@@ -57,6 +59,8 @@ def system_mounts() -> list[Mount]:
             mounts.append(Mount("link", folder, os.readlink(folder)))
         elif os.path.isdir(folder):
             mounts.append(Mount("ro", folder))
+    if os.path.isdir("/usr/local/etc"):  # settings of what was installed by hand, passwords among them
+        mounts.append(Mount("hide", "/usr/local/etc"))
     mounts += [Mount("ro", f"/etc/{name}") for name in ETC_FILES if os.path.exists(f"/etc/{name}")]
     return mounts
 
@@ -87,45 +91,10 @@ def python_mounts(python: Path) -> list[Mount]:
     return list(unique.values())
 
 
-def git_entries(workspace: Path, limit: int = 50_000) -> dict[str, int]:
-    """Every ``.git`` in the workspace with its inode number; symbolic links are neither followed nor listed.
-
-    At most `limit` folder entries are looked at, nearest to the top first.
-    """
-    found: dict[str, int] = {}
-    folders = [os.fspath(workspace)]
-    seen = 0
-    for folder in folders:
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    seen += 1
-                    if entry.name == ".git" and not entry.is_symlink():
-                        found[entry.path] = entry.inode()
-                    elif entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-        except OSError:
-            continue  # a folder that we may not read cannot be reached by a command of ours either
-        if seen >= limit:
-            break
-    return found
-
-
-def set_aside(workspace: Path, before: Mapping[str, int]) -> tuple[str, ...]:
-    """Rename repositories that the command made: git would run their hooks for the next person who uses it."""
-    notes = []
-    for path, inode in git_entries(workspace).items():
-        if before.get(path) == inode:
-            continue
-        aside = f"{path}-from-sandbox"
-        number = 1
-        while os.path.lexists(aside):
-            number += 1
-            aside = f"{path}-from-sandbox-{number}"
-        os.rename(path, aside)
-        name = os.path.relpath(aside, workspace)
-        notes.append(f"a git repository made by the command was renamed to {name}: review its config and hooks first")
-    return tuple(notes)
+def credentials(mounts: Iterable[Mount]) -> list[str]:
+    """Files in what is shown of Python's installations that may hold a password for a package index."""
+    found = (f"{mount.path}/pip.conf" for mount in mounts if mount.kind == "ro" and mount.path not in SYSTEM_FOLDERS)
+    return [path for path in found if os.path.isfile(path) and not os.path.islink(path)]
 
 
 def check_workspace(workspace: Path) -> Path:

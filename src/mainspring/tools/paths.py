@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.errors import ToolError
+from mainspring.tools.protected import linked_identities, protected
 
 _LINKS = 40
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -97,8 +98,8 @@ def locate(
         workspace: the folder that nothing may leave.
         path: relative to the workspace, or absolute and inside it.
         home: Mainspring's own folder, refused when it lies inside the workspace.
-        write: the place is to be written, so what runs later outside the sandbox (anything below ``.git``, the
-            interpreter that runs Mainspring) is refused.
+        write: the place is to be written, so what runs or instructs later outside the sandbox (see
+            `mainspring.tools.protected`, and the interpreter that runs Mainspring) is refused.
         make: missing folders on the way are made.
 
     Raises:
@@ -237,9 +238,13 @@ class _Walk:
         return place
 
     def _check_name(self, part: str) -> None:
-        # git's settings and hooks are programs that run later, outside the sandbox.
-        if self._write and part.lower() == ".git":
+        if not self._write:
+            return
+        if part.lower() == ".git":
             raise ToolError(f"{self._shown} is not writable: nothing below .git is written by a tool")
+        why = protected("/".join((*self._parts, part)), self._root)
+        if why is not None:
+            raise ToolError(f"{self._shown} is not writable by a tool: {why}; a person has to change it")
 
     def _check_identity(self, status: os.stat_result) -> None:
         why = self._forbidden.get((status.st_dev, status.st_ino))
@@ -260,6 +265,9 @@ def _forbidden(root: Path, home: Path | None, write: bool) -> dict[tuple[int, in
             status = os.stat(folder)
             if os.path.realpath(folder) != str(root):
                 found[(status.st_dev, status.st_ino)] = why
+    if write:
+        for identity, why in linked_identities(root).items():
+            found.setdefault(identity, f"is what a protected link leads to: {why}; a person has to change it")
     return found
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from mainspring.tool import DidNotHappen, Happened, Settled, ToolContext, Unknown
 from mainspring.tools import fingerprint
-from mainspring.tools.mounts import git_entries, set_aside
+from mainspring.tools.protected import entries, set_aside
 from mainspring.tools.supervise import process_start, readable
 
 _KEPT = 200
@@ -30,8 +30,9 @@ def prepare(workspace: Path, home: Path | None) -> dict[str, Any]:
     state = fingerprint.take(workspace, home)
     if home is not None:
         state.save(home)
-    git = {os.path.relpath(path, workspace): inode for path, inode in git_entries(workspace).items()}
-    return {"workspace": state.digest, "complete": state.complete, "git": git}
+    found = entries(Path(os.path.realpath(workspace)), without=_without(home)).items()
+    kept = {os.path.relpath(path, os.path.realpath(workspace)): entry.record() for path, entry in found}
+    return {"workspace": state.digest, "complete": state.complete, "protected": kept}
 
 
 def record_file(context: ToolContext) -> Path | None:
@@ -53,8 +54,14 @@ def remember(context: ToolContext, answer: str) -> None:
     fingerprint.forget_old(target.parent, _KEPT)
 
 
-def reconcile(workspace: Path, context: ToolContext) -> Settled:
-    """Whether the command took effect. What is still running of it is ended first."""
+def reconcile(workspace: Path, context: ToolContext, *, alone: bool = True) -> Settled:
+    """Whether the command took effect. What is still running of it is ended first.
+
+    Args:
+        workspace: where it ran.
+        context: of its call.
+        alone: it could reach no host, so that the workspace shows everything that it did.
+    """
     _end_leftover(record_file(context))
     answer = _file(context, "answers")
     if answer is not None and answer.exists():
@@ -62,16 +69,26 @@ def reconcile(workspace: Path, context: ToolContext) -> Settled:
     prepared: Mapping[str, Any] | None = context.prepared
     if prepared is None:
         return Unknown("nothing was recorded before the command")
-    set_aside(workspace, {os.path.join(workspace, path): inode for path, inode in prepared["git"].items()})
+    real = Path(os.path.realpath(workspace))
+    # Journals of earlier versions list only `.git`, with nothing but its inode.
+    earlier = {path: [inode, None, 0] for path, inode in prepared.get("git", {}).items()}
+    before = {os.path.join(real, path): record for path, record in prepared.get("protected", earlier).items()}
+    set_aside(real, before, without=_without(context.home), only_git="protected" not in prepared)
     now = fingerprint.take(workspace, context.home)
     if now.digest == prepared["workspace"] and now.complete:
+        if not alone:
+            return Unknown("the process died while the command ran, and it may have told or changed something outside")
         return DidNotHappen()
-    before = fingerprint.Fingerprint.load(context.home, prepared["workspace"]) if context.home else None
-    if before is None or not (now.complete and prepared["complete"]):
+    known = fingerprint.Fingerprint.load(context.home, prepared["workspace"]) if context.home else None
+    if known is None or not (now.complete and prepared["complete"]):
         return Unknown("the process died while the command ran, and the workspace may have changed")
-    changes = before.changes(now)
+    changes = known.changes(now)
     named = ", ".join(changes[:_NAMED]) + (f" and {len(changes) - _NAMED} more" if len(changes) > _NAMED else "")
     return Unknown(f"the process died while the command ran, and files changed: {named}")
+
+
+def _without(home: Path | None) -> list[Path]:
+    return [] if home is None else [Path(os.path.realpath(home))]
 
 
 def _end_leftover(record: Path | None) -> None:

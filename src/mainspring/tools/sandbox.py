@@ -1,4 +1,4 @@
-"""Runs commands under bubblewrap: no network, only the workspace writable, nothing outlives the call.
+"""Runs commands under bubblewrap: no network but granted hosts, only the workspace writable, nothing outlives the call.
 
 The processes: this one starts `bwrap`, which starts the first process of new namespaces, which starts a small
 shell that waits for a go, sets the limits and becomes the command. Each of them dies with the one before it.
@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,17 +21,20 @@ from functools import lru_cache
 from pathlib import Path
 
 from mainspring.errors import SandboxError
+from mainspring.tools import protected, seccomp
+from mainspring.tools.limits import SandboxLimits
 from mainspring.tools.mounts import (
     Mount,
     check_workspace,
     contains,
+    credentials,
     default_python,
-    git_entries,
     python_mounts,
-    set_aside,
     system_mounts,
 )
-from mainspring.tools.supervise import ALLOW_NAMESPACES, CommandResult, SandboxLimits, Supervisor
+from mainspring.tools.network import PORT, SOCKET, Network
+from mainspring.tools.proxy.hosts import parse_hosts
+from mainspring.tools.supervise import ALLOW_NAMESPACES, CommandResult, Supervisor
 
 __all__ = ["CommandResult", "Sandbox", "SandboxLimits", "bwrap_version", "check"]
 
@@ -39,7 +43,12 @@ HOME_INSIDE = "/home/agent"
 _LAUNCHER = r"""printf '\006'; read -r go || exit 125
 ulimit -c 0; ulimit -t {cpu} && ulimit -f {file} && ulimit -v {memory} || exit 125
 ulimit -u {processes} 2> /dev/null || ulimit -p {processes} || exit 125
+ulimit -n {open_files} 2> /dev/null  # a system that allows fewer keeps its own limit
+{forwarder}
 exec "$@" < /dev/null"""
+_FORWARDER = (
+    r"""python=$1; program=$2; shift 2; "$python" -I -S -c "$program" {socket} {port} < /dev/null || exit 125"""
+)
 _ETC = {
     "/etc/passwd": "agent:x:1000:1000:agent:/home/agent:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "/etc/group": "agent:x:1000:\nnogroup:x:65534:\n",
@@ -57,9 +66,14 @@ class Sandbox:
         limits: what one command may use.
         python: the interpreter that ``python`` means; default the workspace's ``.venv``, else our own.
         read_only: further folders that commands may read, at the same path.
+        hosts: what commands may reach through the proxy, such as ``"pypi.org"``, ``"*.example.com"`` or
+            ``"example.com:8443"``; nothing by default.
+        resolver: granted name -> (address, port) to use for it, whatever the address is; for servers of one's own
+            network, which the proxy would refuse.
 
     Raises:
-        SandboxError: the workspace is unfit, or bubblewrap is not installed.
+        SandboxError: the workspace is unfit, bubblewrap is not installed, or the machine has no filter of calls.
+        DeclarationError: a host is not understood.
     """
 
     def __init__(
@@ -70,13 +84,20 @@ class Sandbox:
         limits: SandboxLimits | None = None,
         python: str | Path | None = None,
         read_only: Sequence[str | Path] = (),
+        hosts: Sequence[str] = (),
+        resolver: Mapping[str, tuple[str, int]] | None = None,
     ) -> None:
         self.workspace = check_workspace(Path(workspace))
         self.home = None if home is None else Path(os.path.realpath(home))
         self.limits = limits or SandboxLimits()
         self.python = Path(os.path.abspath(python)) if python is not None else default_python(self.workspace)
         self.read_only = tuple(Path(os.path.abspath(p)) for p in read_only)
+        self.hosts = tuple(hosts)
+        self.resolver = dict(resolver or {})
+        if self.hosts:
+            parse_hosts(self.hosts)
         self._bwrap = _find_bwrap()
+        self._filter = seccomp.program(os.uname().machine)
 
     def run(
         self,
@@ -108,31 +129,41 @@ class Sandbox:
         folder = Path(os.path.normpath(self.workspace / cwd))
         if not contains(self.workspace, folder):
             raise SandboxError(f"folder {cwd!r} is outside the workspace; name one inside it")
-        before = git_entries(self.workspace)
+        without = [] if self.home is None else [self.home]
+        before = protected.entries(self.workspace, without=without)
+        limits = self.limits
         with contextlib.ExitStack() as stack:
-            arguments = self._arguments(folder, before, scratch)
-            passed = {_memory_file(stack, text): path for path, text in _ETC.items()}
+            network = stack.enter_context(Network(self.hosts, self.resolver, limits, report)) if self.hosts else None
+            mounts = self._mounts(before)
+            arguments = self._arguments(folder, mounts, scratch)
+            files = dict.fromkeys(credentials(mounts), "") | _ETC
+            passed = {_memory_file(stack, text.encode()): path for path, text in files.items()}
+            filter_fd = _memory_file(stack, self._filter)
             info_read, info_write = os.pipe()
             stack.callback(os.close, info_read)
             with contextlib.ExitStack() as writer:
                 writer.callback(os.close, info_write)
                 for fd, path in passed.items():
                     arguments += ["--ro-bind-data", str(fd), path]
-                limits = self.limits
-                launcher = _LAUNCHER.format(
-                    cpu=limits.cpu_s,
-                    file=limits.file_bytes // 512,
-                    memory=limits.memory_bytes // 1024,
-                    processes=limits.processes,
-                )
-                arguments += ["--info-fd", str(info_write), "--remount-ro", "/", "--"]
-                arguments += ["/bin/sh", "-c", launcher, "sh"]
-                process = self._begin([*arguments, *command], env, [*passed, info_write])
+                if network is not None:
+                    arguments += Mount("ro", os.path.dirname(SOCKET), str(network.folder)).arguments()
+                arguments += ["--seccomp", str(filter_fd), "--info-fd", str(info_write), "--remount-ro", "/", "--"]
+                arguments += ["/bin/sh", "-c", _launcher(limits, network is not None), "sh"]
+                if network is not None:
+                    arguments += [sys.executable, network.program]
+                env = (network.environment if network is not None else {}) | dict(env or {})
+                process = self._begin([*arguments, *command], env, [*passed, filter_fd, info_write])
             try:
-                result = Supervisor(process, limits, record, report).run(info_read, timeout_s, stop)
+                supervisor = Supervisor(process, limits, self.workspace, record, report)
+                result = supervisor.run(info_read, timeout_s, stop)
             finally:
-                notes = set_aside(self.workspace, before)
-        return replace(result, notes=notes)
+                notes = protected.set_aside(
+                    self.workspace, {path: entry.record() for path, entry in before.items()}, without
+                )
+        told = _limit_notes(result, limits)
+        if network is None:
+            return replace(result, notes=(*told, *notes))
+        return replace(result, notes=(*told, *network.notes(), *notes), network=network.uses())
 
     def _begin(self, arguments: list[str], env: Mapping[str, str] | None, passed: list[int]) -> subprocess.Popen[bytes]:
         try:
@@ -166,7 +197,7 @@ class Sandbox:
             env["VIRTUAL_ENV"] = str(self.python.parent.parent)
         return env | dict(extra or {})
 
-    def _arguments(self, cwd: Path, git: Mapping[str, int], scratch: Path | None) -> list[str]:
+    def _arguments(self, cwd: Path, mounts: Sequence[Mount], scratch: Path | None) -> list[str]:
         new = bwrap_version() >= (0, 8)
         size = f"--size {self.limits.tmp_bytes} " if new else ""
         arguments = (
@@ -177,13 +208,13 @@ class Sandbox:
             # Run by the superuser, a command would otherwise be let into /proc/sys as the owner of its files.
             + "--remount-ro /dev --remount-ro /proc"
         ).split()
-        for mount in self._mounts(git):
+        for mount in mounts:
             arguments += mount.arguments()
         if scratch is not None:
             arguments += Mount("rw", "/run/scratch", str(scratch)).arguments()
         return [*arguments, "--chdir", str(cwd)]
 
-    def _mounts(self, git: Mapping[str, int]) -> list[Mount]:
+    def _mounts(self, found: Mapping[str, protected.Entry]) -> list[Mount]:
         """Everything shown, in the order in which it is mounted."""
         outside = [*python_mounts(Path(sys.executable)), *python_mounts(self.python)]
         outside += [Mount("ro", str(p)) for p in self.read_only]
@@ -192,8 +223,8 @@ class Sandbox:
             if not contains(self.workspace, Path(os.path.realpath(mount.path))):
                 mounts.append(mount)
         mounts.append(Mount("rw", str(self.workspace)))
-        # These run later, outside the sandbox: git's hooks and settings, and the interpreter that runs us.
-        mounts += [Mount("ro", path) for path in git]
+        # These run or instruct later, outside the sandbox; so does the interpreter that runs us.
+        mounts += [Mount("ro", path) for path in protected.read_only(self.workspace, found)]
         prefix = Path(os.path.realpath(sys.prefix))
         if contains(self.workspace, prefix):
             mounts.append(Mount("ro", str(prefix)))
@@ -231,9 +262,30 @@ def _find_bwrap() -> str:
     return found
 
 
-def _memory_file(stack: contextlib.ExitStack, text: str) -> int:
+def _launcher(limits: SandboxLimits, network: bool) -> str:
+    return _LAUNCHER.format(
+        cpu=limits.cpu_s + 2,  # the watchdog counts all processes and comes first
+        file=limits.file_bytes // 512,
+        memory=limits.memory_bytes // 1024,
+        processes=limits.processes,
+        open_files=limits.open_files,
+        forwarder=_FORWARDER.format(socket=SOCKET, port=PORT) if network else "",
+    )
+
+
+def _limit_notes(result: CommandResult, limits: SandboxLimits) -> list[str]:
+    """The limit that was hit, by its name."""
+    said = limits.broken(result.ended)
+    if said:
+        return [said]
+    if result.exit_code == 128 + signal.SIGXFSZ:
+        return [f"a file would have grown over {limits.file_bytes // 1_000_000:,} MB (the limit `file_bytes`)"]
+    return []
+
+
+def _memory_file(stack: contextlib.ExitStack, data: bytes) -> int:
     fd = os.memfd_create("mainspring")
     stack.callback(os.close, fd)
-    os.write(fd, text.encode())
+    os.write(fd, data)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd

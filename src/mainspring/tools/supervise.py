@@ -17,7 +17,10 @@ from pathlib import Path
 
 from mainspring.errors import SandboxError
 from mainspring.tools.capture import HeadTail, plain_text
-from mainspring.tools.cgroup import bound_processes, remove
+from mainspring.tools.cgroup import Groups, bound
+from mainspring.tools.limits import SandboxLimits
+from mainspring.tools.proxy.server import NetworkUse
+from mainspring.tools.watchdog import Watchdog, children
 
 READY = b"\x06"
 _TICK_S = 0.05
@@ -32,27 +35,6 @@ ALLOW_NAMESPACES = (
 
 
 @dataclass(frozen=True, slots=True)
-class SandboxLimits:
-    """What one command may use.
-
-    Args:
-        cpu_s: CPU seconds of each process.
-        memory_bytes: address space of each process.
-        processes: processes and threads at once.
-        file_bytes: size of each file written.
-        tmp_bytes: size of ``/tmp``, of the home folder and of shared memory, each.
-        output_bytes: output that is kept, from its beginning and its end.
-    """
-
-    cpu_s: int = 900
-    memory_bytes: int = 16 << 30
-    processes: int = 512
-    file_bytes: int = 2 << 30
-    tmp_bytes: int = 1 << 30
-    output_bytes: int = 256 << 10
-
-
-@dataclass(frozen=True, slots=True)
 class CommandResult:
     """How a command ended.
 
@@ -60,9 +42,11 @@ class CommandResult:
         exit_code: its exit code (128 + N when signal N ended it), or None when Mainspring ended it.
         output: standard output and error as they came, cleaned of terminal escapes, bounded.
         dropped_bytes: how much of the output was left out.
-        ended: ``"exit"``, ``"timeout"``, ``"processes"`` (too many of them) or ``"cancelled"``.
+        ended: ``"exit"``, ``"timeout"``, ``"cancelled"``, or the limit that ended it: ``"processes"``, ``"memory"``,
+            ``"cpu"`` or ``"disk"``.
         seconds: how long it ran.
-        notes: what a person should know, such as a repository that was set aside.
+        notes: what a person should know: the limit that was hit, a repository that was set aside, a host refused.
+        network: each decision of the proxy, when hosts were granted; the first of them, when there were very many.
     """
 
     exit_code: int | None
@@ -71,6 +55,7 @@ class CommandResult:
     ended: str
     seconds: float
     notes: tuple[str, ...] = ()
+    network: tuple[NetworkUse, ...] = ()
 
 
 class Supervisor:
@@ -80,18 +65,21 @@ class Supervisor:
         self,
         process: subprocess.Popen[bytes],
         limits: SandboxLimits,
+        workspace: Path,
         record: Path | None = None,
         report: Callable[[str], None] | None = None,
     ) -> None:
         self._process = process
         self._limits = limits
+        self._workspace = workspace
         self._record = record
         self._report = report
         self._reported = 0.0
         self._output = HeadTail(limits.output_bytes)
         self._first = -1  # process file descriptor of the first process in the sandbox
         self._first_pid = 0
-        self._group: Path | None = None
+        self._groups = Groups()
+        self._watchdog: Watchdog | None = None
 
     def run(self, info: int, timeout_s: float, stop: threading.Event | None) -> CommandResult:
         started = time.monotonic()
@@ -100,6 +88,8 @@ class Supervisor:
             self._start(info)
             ended = self._watch(started + timeout_s, stop)
             seconds = time.monotonic() - started
+            if ended == "exit" and self._groups.memory_ran_out():
+                ended = "memory"
         finally:
             self._end()
         code = self._process.returncode
@@ -127,12 +117,13 @@ class Supervisor:
         self._first_pid = int(found[1])
         self._first = os.pidfd_open(self._first_pid)
         os.set_blocking(output, False)
-        children = _children(self._first_pid)
-        for pid in (self._first_pid, *children):  # when memory runs out, the kernel ends these before anything else
+        inside = [self._first_pid, *children(self._first_pid)]
+        for pid in inside:  # when memory runs out, the kernel ends these before anything else
             with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file:
                 file.write("1000")
-        if children:
-            self._group = bound_processes([self._first_pid, *children], self._limits.processes)
+        if len(inside) > 1:
+            self._groups = bound(inside, self._limits.processes, self._limits.total_memory_bytes)
+        self._watchdog = Watchdog(self._first_pid, self._groups, self._workspace, self._limits)
         if self._record is not None:
             start = process_start(self._first_pid)
             self._record.write_text(json.dumps({"pid": self._first_pid, "start": start}), encoding="utf-8")
@@ -142,6 +133,7 @@ class Supervisor:
 
     def _watch(self, deadline: float, stop: threading.Event | None) -> str:
         assert self._process.stdout is not None
+        assert self._watchdog is not None
         output = self._process.stdout.fileno()
         poll = select.poll()
         poll.register(output, select.POLLIN)
@@ -159,6 +151,8 @@ class Supervisor:
                 return "cancelled"
             if self._count() > self._limits.processes:
                 return "processes"
+            if exceeded := self._watchdog.look():
+                return exceeded
 
     def _read(self, output: int) -> bool:
         """Take what is there; False at the end of the output."""
@@ -202,8 +196,7 @@ class Supervisor:
                 self._output.feed(data)
         process.stdout.close()
         process.wait()
-        if self._group is not None:
-            remove(self._group)
+        self._groups.remove()
         if self._record is not None:
             self._record.unlink(missing_ok=True)
 
@@ -213,14 +206,6 @@ def readable(fd: int, timeout_s: float) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(timeout_s * 1000))
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(child) for child in file.read().split()]
-    except OSError:
-        return []  # a kernel built without this file
 
 
 def process_start(pid: int) -> str:

@@ -36,7 +36,7 @@ class TestReport:
         runner: ``"pytest"``, ``"unittest"``, ``"go"``, ``"cargo"``, ``"npm"`` or ``"custom"``.
         command: what ran, as a person would type it.
         exit_code: its exit code, or None when it was ended.
-        ended: ``"exit"``, ``"timeout"``, ``"processes"`` or ``"cancelled"``.
+        ended: ``"exit"``, ``"timeout"``, ``"cancelled"``, or the limit that ended it (see `CommandResult`).
         passed, failed, errors, skipped: counts; all 0 when `counted` is False.
         counted: the runner told how many tests passed and failed.
         failures: each failed test, in order.
@@ -90,7 +90,7 @@ class TestReport:
         if self.ended == "timeout":
             how = f"TIMED OUT after {self.seconds:.0f} s"
         elif self.exit_code is None:
-            how = "ENDED: too many processes" if self.ended == "processes" else "CANCELLED"
+            how = "CANCELLED" if self.ended == "cancelled" else f"ENDED (limit: {self.ended})"
         else:
             how = "PASSED" if self.ok else f"FAILED (exit code {self.exit_code})"
         if not self.counted:

@@ -1,0 +1,94 @@
+"""The network of one command that was granted hosts: the proxy outside, and how programs inside find it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mainspring.tools.limits import SandboxLimits
+from mainspring.tools.proxy.server import NetworkUse, Proxy
+
+#: Inside the sandbox: the proxy's socket, and the port of its loopback that leads there.
+SOCKET = "/run/network/proxy"
+PORT = 3128
+_KEPT = 500
+_NAMED = 8
+
+
+class Network:
+    """A proxy for one command, between `with` and its end; it keeps account of what was decided.
+
+    Args:
+        hosts, resolver: as :class:`mainspring.tools.proxy.server.Proxy` takes them.
+        report: receives a line for each decision.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        resolver: Mapping[str, tuple[str, int]],
+        limits: SandboxLimits,
+        report: Callable[[str], None] | None,
+    ) -> None:
+        self._report = report
+        self._uses: list[NetworkUse] = []
+        self._dropped = 0
+        self._lock = threading.Lock()
+        self._proxy = Proxy(
+            hosts,
+            told=self._told,
+            resolver=resolver,
+            connections=limits.connections,
+            max_bytes=limits.network_bytes,
+        )
+        from mainspring.tools.proxy import inside
+
+        #: Text of the program that carries bytes from the port to the socket.
+        self.program = Path(inside.__file__).read_text(encoding="utf-8")
+
+    def __enter__(self) -> Network:
+        self._proxy.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._proxy.__exit__()
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the proxy's socket."""
+        return self._proxy.folder
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables by which programs find the proxy. Nothing depends on their being obeyed: there is no other way."""
+        address = f"http://127.0.0.1:{PORT}"
+        local = "localhost,127.0.0.1,::1"
+        env = {"NODE_USE_ENV_PROXY": "1", "GIT_TERMINAL_PROMPT": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            env[name] = env[name.upper()] = address
+        env["no_proxy"] = env["NO_PROXY"] = local
+        env["npm_config_proxy"] = env["npm_config_https_proxy"] = address
+        return env
+
+    def uses(self) -> tuple[NetworkUse, ...]:
+        """What was decided, in order; the first ones, when there were very many."""
+        with self._lock:
+            return tuple(self._uses)
+
+    def notes(self) -> list[str]:
+        """What was refused or ended early, each host once, for a person or a model."""
+        with self._lock:
+            lines = list(dict.fromkeys(use.text() for use in self._uses if not use.allowed or use.reason))
+            if len(lines) > _NAMED or self._dropped:
+                lines[_NAMED:] = [f"network: {len(self._uses) + self._dropped} connections in all"]
+            return lines
+
+    def _told(self, use: NetworkUse) -> None:
+        with self._lock:
+            if len(self._uses) >= _KEPT:
+                self._dropped += 1
+                return
+            self._uses.append(use)
+        if self._report is not None:
+            self._report(use.text())
