@@ -7,59 +7,24 @@ clipboard, and invisible characters that hide words. Nothing of theirs is printe
 from __future__ import annotations
 
 import json
-import re
 import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+from mainspring.guard.outputs import plain_hosts, visible
+
 _HEAD = 20_000  # characters in which the first line is looked for
-_JOINERS = frozenset("\u200c\u200d")  # emoji and several scripts need them
-
-
-class _Table(dict[int, str]):
-    """For `str.translate`: finds the harmless form of a character when it is first met."""
-
-    def __init__(self, *, exact: bool) -> None:
-        super().__init__()
-        self.exact = exact
-
-    def __missing__(self, code: int) -> str:
-        shown = self[code] = _visible(chr(code), self.exact)
-        return shown
-
-
-def _visible(char: str, exact: bool) -> str:
-    if char in "\n\t":
-        return char
-    code = ord(char)
-    category = unicodedata.category(char)
-    if code < 0x20:
-        return chr(0x2400 + code)  # control pictures: ESC becomes one visible sign
-    if code == 0x7F:
-        return "\u2421"
-    if category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and (exact or char not in _JOINERS)):
-        return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-    return char
-
-
-_LOOSE = _Table(exact=False)
-_EXACT = _Table(exact=True)
 
 
 def safe(text: str, *, exact: bool = False) -> str:
     """The text with everything that a terminal would obey, or that hides or reorders words, made visible.
 
     Newlines and tabs stay. Colour codes are dropped, as tools print them by habit; with `exact` (for what a
-    person has to approve) they, and every invisible character, are shown too.
+    person has to approve) they, and every invisible character, are shown too. Hosts with letters that look like
+    others are shown in ASCII (punycode).
     """
-    if text.isprintable():  # no control, format, surrogate or separator characters
-        return text
-    text = text.replace("\r\n", "\n")
-    if not exact:
-        return _COLOUR.sub("", text).translate(_LOOSE)
-    return text.translate(_EXACT)
+    return plain_hosts(visible(text, exact=exact))
 
 
 def is_text(text: str) -> bool:
