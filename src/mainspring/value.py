@@ -18,10 +18,11 @@ from mainspring.label import SYSTEM, Label, join_all
 #: Deepest nesting of a labelled value; what is deeper is refused, so that no answer can exhaust the stack.
 MAX_DEPTH = 64
 
-Step: TypeAlias = "str | int"
+#: A member's name, an item's number, or None for every item of a list.
+Step: TypeAlias = "str | int | None"
 Path: TypeAlias = "tuple[Step, ...]"
 
-_STEP = re.compile(r"\[(\d+)\]|\[(\"(?:[^\"\\]|\\.)*\")\]|\.?([A-Za-z_][A-Za-z0-9_-]*)")
+_STEP = re.compile(r"\[(\d*)\]|\[(\"(?:[^\"\\]|\\.)*\")\]|\.?([A-Za-z_][A-Za-z0-9_-]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,15 @@ class Value:
         return self.label
 
     def at(self, path: Sequence[Step]) -> Value:
-        """The value at `path`; raises ToolError, saying which step is not there."""
+        """The value at `path`; raises ToolError, saying which step is not there.
+
+        A step for every item gives the list of what stands there in each, with the labels of just these.
+        """
         found = self
         for number, step in enumerate(path):
             data = found.data
+            if step is None and isinstance(data, list):
+                return Value([item.at(path[number + 1 :]) for item in data], found.label)
             there = (isinstance(data, list) and isinstance(step, int) and -len(data) <= step < len(data)) or (
                 isinstance(data, dict) and step in data
             )
@@ -146,7 +152,7 @@ def _member(key: str, inside: bool) -> str:
 
 
 def read_path(text: str) -> Path:
-    """A path from its text, such as ``[0].sender``, ``items[2]`` or ``["odd key"]``; raises ToolError."""
+    """A path from its text: ``[0].sender``, ``items[2]``, ``[].id`` (every item's), ``["odd key"]``; or ToolError."""
     import json
 
     steps: list[Step] = []
@@ -156,7 +162,10 @@ def read_path(text: str) -> Path:
         if match is None:
             raise ToolError(f"{text!r} is no path; write it like [0].sender or items[2].id")
         number, quoted, name = match.groups()
-        steps.append(int(number) if number is not None else json.loads(quoted) if quoted is not None else name)
+        if number is not None:
+            steps.append(int(number) if number else None)
+        else:
+            steps.append(json.loads(quoted) if quoted is not None else name)
         at = match.end()
     return tuple(steps)
 
@@ -165,7 +174,10 @@ def write_path(path: Sequence[Step]) -> str:
     """Inverse of :func:`read_path`."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else _member(step, bool(text))
+        if step is None:
+            text += "[]"
+        else:
+            text += f"[{step}]" if isinstance(step, int) else _member(step, bool(text))
     return text
 
 

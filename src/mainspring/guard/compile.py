@@ -102,8 +102,8 @@ def parse(answer: str, words: str, tools: Iterable[Tool]) -> list[Grant]:
 def from_rules(words: str, tools: Iterable[Tool]) -> list[Grant]:
     """Grants by rules, for a run whose model cannot be asked.
 
-    A tool is granted once when the user's own words name it (its name, or its verb) and hold at least one value that can
-    only be meant as itself: an address, a URL, a path, an account number or a quoted name. The grant covers exactly
+    A tool is granted once when the user's own words name it (its name, or its verb) and hold at least one value that
+    can only be meant as itself: an address, a URL, a path, an account number or a quoted name. The grant covers exactly
     these values, wherever the tool's authority and selector arguments take them.
     """
     values = tuple(dict.fromkeys(_specific(words)))
@@ -117,7 +117,7 @@ def from_rules(words: str, tools: Iterable[Tool]) -> list[Grant]:
             continue
         verb = re.split(r"[_-]", tool.name.lower())
         if tool.name.lower() in words.lower() or (verb[0] in said and set(verb[1:2]) <= said | _singular(said)):
-            grants.append(Grant(tool.name, {n: values for n in decides}, 1, None, "user", words.strip()[:500]))
+            grants.append(Grant(tool.name, dict.fromkeys(decides, values), 1, None, "user", words.strip()[:500]))
     return grants
 
 

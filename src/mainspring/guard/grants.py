@@ -150,6 +150,12 @@ class Grant:
         times = "once" if self.count == 1 else f"{self.count} times"
         return f"{self.tool} {times}" + (f" with {', '.join(parts)}" if parts else "")
 
+    def shown_without_values(self) -> str:
+        """In words that hold none of its values, for a planner that must not see them."""
+        return (
+            f"{self.tool}, at most {self.count}, with exactly the {', '.join(self.arguments) or 'call'} that was named"
+        )
+
 
 def cover(call: Call, context: CallContext) -> tuple[Grant | None, str]:
     """The first grant that covers `call`; else None and why the nearest one does not."""

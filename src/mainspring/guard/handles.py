@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mainspring.errors import ToolError
-from mainspring.label import SYSTEM, Label
+from mainspring.label import SYSTEM, Label, join_all
 from mainspring.value import MAX_DEPTH, Value, labels_of, read_path
 
 #: Handle name -> its value, or None when the run has no such handle.
 Lookup: TypeAlias = Callable[[str], Value | None]
 
-_PATH = r"(?:\[\d+\]|\[\"(?:[^\"\\]|\\.)*\"\]|\.[A-Za-z_][A-Za-z0-9_-]*)*"
+_PATH = r"(?:\[\d*\]|\[\"(?:[^\"\\]|\\.)*\"\]|\.[A-Za-z_][A-Za-z0-9_-]*)*"
 _WHOLE = re.compile(rf"\$(?:\{{(v\d+)({_PATH})\}}|(v\d+)({_PATH}))\Z")
+_ANYWHERE = re.compile(rf"\$\{{(v\d+)({_PATH})\}}|\$(v\d+)({_PATH})")
 _INSIDE = re.compile(rf"\$\{{(v\d+)({_PATH})\}}")
 
 
@@ -110,22 +111,49 @@ def as_text(value: Value) -> str:
 def fill_text(text: str, lookup: Lookup, literal: Label = SYSTEM) -> Value:
     """A model's final words with their handles filled in. What is no handle of this run stays as it was written."""
 
-    def known(name: str) -> Value | None:
-        return lookup(name)
-
     pieces: list[str] = []
     label, end = literal, 0
-    pattern = re.compile(rf"\$\{{(v\d+)({_PATH})\}}|\$(v\d+)({_PATH})")
-    for match in pattern.finditer(text):
+    for match in _ANYWHERE.finditer(text):
         name, path = (match[1], match[2]) if match[1] else (match[3], match[4])
         try:
-            value = _look(name, path, known)
+            value = _look(name, path, lookup)
         except ToolError:
             continue
         label = label.join(value.whole_label)
         pieces += [text[end : match.start()], as_text(value)]
         end = match.end()
     return Value("".join([*pieces, text[end:]]), label)
+
+
+def fill_answer(text: str, lookup: Lookup, is_json: bool) -> Value:
+    """A final answer with its handles filled in; in a JSON answer each text by itself, so that it stays JSON."""
+    if not is_json:
+        return fill_text(text, lookup)
+    fence = re.search(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL)
+    try:
+        data = json.loads(fence.group(1) if fence else text)
+    except (ValueError, RecursionError):
+        return fill_text(text, lookup)
+    labels: list[Label] = []
+
+    def filled(node: Any) -> Any:
+        if isinstance(node, str):
+            whole = _WHOLE.match(node)
+            if whole is None:
+                value = fill_text(node, lookup)
+            else:
+                value = _look(whole[1] or whole[3], (whole[2] if whole[1] else whole[4]) or "", lookup)
+            labels.append(value.whole_label)
+            return value.plain()
+        if isinstance(node, list):
+            return [filled(v) for v in node]
+        return {k: filled(v) for k, v in node.items()} if isinstance(node, dict) else node
+
+    try:
+        done = filled(data)
+    except ToolError:
+        return fill_text(text, lookup)
+    return Value(json.dumps(done, ensure_ascii=False), join_all(labels))
 
 
 def argument_labels(resolved: Mapping[str, Resolved]) -> dict[str, dict[str, str]]:

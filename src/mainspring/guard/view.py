@@ -36,7 +36,7 @@ def show(value: Value, name: str, keys: Container[str] = ()) -> str:
 
 
 def showable(value: Value) -> bool:
-    """True when a planner may see the value itself: no stranger wrote it, and no service passed a stranger's text on."""
+    """True when a planner may see the value itself: no stranger wrote it, and no service passed on what one wrote."""
     data, label = value.data, value.label
     if not label.trusted or any(s.startswith("attested:") for s in label.sources):
         return data is None or data == ""  # nothing is nobody's words

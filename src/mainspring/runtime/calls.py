@@ -13,10 +13,14 @@ from typing import Any
 from mainspring.errors import ToolError
 from mainspring.guard import Argument, Call, CallContext, Decision, Policy, decide, smallest_grant
 from mainspring.guard.handles import Resolved, argument_labels, resolve
+from mainspring.guard.reader import READER
 from mainspring.label import Label, join_all
 from mainspring.runtime.state import CallState, RunState
 from mainspring.tool import Tool
 from mainspring.value import wrap
+
+#: The tool of a clean run that puts a question to a person.
+ASK_PERSON = "ask_person"
 
 _encoder = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
@@ -103,11 +107,16 @@ def _args(call: CallState) -> Any:
     return call.part.arguments.items()
 
 
+def _whole(resolved: Resolved) -> bool:
+    """One value as somebody wrote it: neither joined here nor put together by a reader."""
+    return resolved.whole and READER.sources.isdisjoint(resolved.value.whole_label.sources)
+
+
 def question(call: CallState, checked: Checked, state: RunState) -> Call:
     """The call as the guard sees it."""
     tool = checked.tool
     arguments = {
-        n: Argument(r.value.plain(), r.value.whole_label, tool.role(n), r.origin, r.whole)
+        n: Argument(r.value.plain(), r.value.whole_label, tool.role(n), r.origin, _whole(r))
         for n, r in checked.resolved.items()
     }
     return Call(tool.name, tool.effect, tool.undoable, tool.outside, arguments, tool.server)
@@ -136,6 +145,8 @@ def decide_call(
         revoked,
         time.time(),
     )
+    if guard.mode == "clean" and checked.tool.name == ASK_PERSON:
+        return Decision("ask", "it asks a person, who alone can answer")  # whatever a policy says
     return decide(question(call, checked, state), context, policy)
 
 

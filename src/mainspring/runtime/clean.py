@@ -6,18 +6,21 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from mainspring.content import Content
 from mainspring.errors import ToolError
-from mainspring.guard.reader import LEAKAGE_BITS, Question
+from mainspring.guard import Grant
+from mainspring.guard.reader import LEAKAGE_BITS, READER, Question, stands_in
 from mainspring.label import MODEL, Label
 from mainspring.messages import FilePart, ImagePart, TextPart, Usage, decode_part, encode_usage
 from mainspring.model import Model, ModelSettings, model_name
+from mainspring.runtime.calls import ASK_PERSON
 from mainspring.runtime.state import RunState
 from mainspring.runtime.thinking import checked
 from mainspring.store import Store
-from mainspring.tool import Tool, ToolContext
+from mainspring.tool import DidNotHappen, Tool, ToolContext
 from mainspring.value import Labelled
 
 ASK_READER = "ask_reader"
@@ -28,9 +31,21 @@ You plan; you do not see what outsiders wrote. Each tool's answer is kept under 
 its shape and what the service itself made. Everything else is a handle, such as $v3[0].sender. Pass a handle as an
 argument to pass on exactly that value: {"to": "$v3[0].sender"}. Inside a text write ${v3[0].body}; it is filled in.
 To find something out about a text that you cannot see, call ask_reader with its handle. To tell the user what it says,
-ask a reader with answer="text" and put the handle of the answer into your final words, as ${v5}."""
+ask a reader with answer="text" and put the handle of the answer into your final words, as ${v5}. When the task itself
+leaves a decision to somebody else's text ("do what the mail says"), ask the person once with ask_person."""
 
 _READ_TIMEOUT_S = 600.0
+#: What a person was shown and let through.
+PERSON = Label(frozenset({"person:approved"}))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """A call that the planner wants to be granted: the tool, its deciding arguments, and how often."""
+
+    tool: str
+    arguments: dict[str, Any]
+    count: int = 1
 
 
 def clean_tools(
@@ -42,15 +57,16 @@ def clean_tools(
         source: Any,
         question: str,
         context: ToolContext,
-        answer: Literal["yes_no", "choice", "index", "number", "date", "text"] = "text",
+        answer: Literal["yes_no", "choice", "index", "number", "date", "link", "text"] = "text",
         choices: list[str] | None = None,
     ) -> Labelled:
         """Ask a reader about a value that you cannot see. It sees the text, holds no tools, and answers in one value.
 
         Args:
-            source: the handle of what is to be read, or a list of handles.
+            source: the handle of what is to be read, or a list of handles; $v3[].sender is that field of every item.
             question: what is to be found out.
-            answer: yes_no, choice and index are shown to you; number, date and text are kept as a handle.
+            answer: yes_no, choice and index are shown to you; number, date, link and text are kept as a handle. A link
+                must stand in the text word for word, and may then be fetched.
             choices: for choice, what the answer may be.
         """
         items = len(source) if isinstance(source, list) else 0
@@ -70,11 +86,38 @@ def clean_tools(
             "usage": encode_usage(message.usage or Usage(calls=1, usd=None)),
         }
         label = context.labels.get("source", Label()).join(MODEL)
+        found = asked.parse(message.text)
+        if answer == "link" and not stands_in(found, source):
+            raise ToolError("the reader named a link that does not stand in the text; it was not kept")
+        if not asked.shown and answer != "link":
+            label = label.join(READER)  # put together by a model that strangers may have talked to
         # A choice among values that the planner named was steered by the text, but none of it was written there.
-        return Labelled(asked.parse(message.text), {"": label.steering() if asked.shown else label})
+        return Labelled(found, {"": label.steering() if asked.shown else label})
 
-    made = Tool(ask_reader, effect="read", authority=(), outside=False, timeout_s=_READ_TIMEOUT_S + 5)
-    return {ASK_READER: made}
+    async def ask_person(
+        question: str,
+        context: ToolContext,
+        reveal: list[Any] | None = None,
+        plan: list[PlannedCall] | None = None,
+    ) -> Labelled:
+        """Ask the person once for what the task leaves to somebody else's text: to see it, or to do what it says.
+
+        Args:
+            question: what you want to do, and why.
+            reveal: handles of values that the person is shown and may let you see.
+            plan: calls that you want to make; the person sees their values and may grant exactly these.
+        """
+        grants = [
+            Grant(p.tool, {n: (v,) for n, v in p.arguments.items()}, p.count, None, "a person", question[:500])
+            for p in plan or ()
+        ]
+        spent[context.key] = {"grants": [g.encode() for g in grants]}
+        answer = {"granted": [g.shown_without_values() for g in grants], "seen": list(reveal or ())}
+        return Labelled(answer, {"": PERSON})
+
+    reading = Tool(ask_reader, effect="read", authority=(), outside=False, timeout_s=_READ_TIMEOUT_S + 5)
+    asking = Tool(ask_person, effect="irreversible", idempotency=None, reconcile=lambda context: DidNotHappen())
+    return {ASK_READER: reading, ASK_PERSON: asking}
 
 
 def content_of(source: Any, state: RunState, store: Store) -> Content:

@@ -11,14 +11,16 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, ToolError
 from mainspring.guard import Decision
+from mainspring.guard.handles import fill_answer
 from mainspring.label import SYSTEM, USER, Label
-from mainspring.messages import Message, encode_usage
+from mainspring.messages import Message, TextPart, encode_usage
 from mainspring.model import Model, ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
 from mainspring.runtime.budget import check_budget
@@ -86,6 +88,7 @@ class Engine:
         self._checked: dict[str, Checked] = {}
         self._allowed: dict[str, Decision] = {}  # calls that may be begun in this turn, and why
         self._pause: str | None = None
+        self._said = SYSTEM  # label of what was filled into the final answer
         self._timer: asyncio.TimerHandle | None = None
         self._limits = Limits.of(self.state.limits)
 
@@ -455,6 +458,8 @@ class Engine:
         if self.agent.check is not None:
             await self.journal.flush()  # it acts on the answer
         try:
+            if self._clean:
+                message = self._filled(message)
             output, complaint = await judge(message, self.agent, self._output_type, self._run)
         except Exception as error:
             await self._end("failed", f"the agent's check failed: {type(error).__name__}: {error}", message.text)
@@ -472,12 +477,18 @@ class Engine:
         else:
             self.journal.record("output.rejected", {"step": state.step, "complaint": complaint})
 
+    def _filled(self, message: Message) -> Message:
+        """The planner's last word with the handles in it filled in; it is the user's, who may read what they hold."""
+        filled = fill_answer(message.text, self.state.guard.value, self._output_type is not None)
+        self._said = filled.label
+        return replace(message, parts=(TextPart(str(filled.data)),))
+
     async def _end(self, status: str, reason: str, output: Any) -> None:
         reach("run.before_end")
         self.journal.record(
             "run.ended",
             {"status": status, "reason": reason, "output": output, "usage": encode_usage(self.state.usage)},
-            self.state.label,
+            self.state.label.join(self._said),
         )
         await self._release(status)
         reach("run.ended")

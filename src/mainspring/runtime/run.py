@@ -179,7 +179,7 @@ class Run:
         self, call: CallState, id: str, kind: Literal["approval", "doubt"], digest: str, expires_at: float | None
     ) -> Pending:
         at = call.intended_at or self._store.row(self.id).updated_at
-        arguments = dict(call.part.arguments)
+        arguments = dict(call.asked.get("arguments", call.part.arguments))  # with every handle filled in
         return Pending(
             id, kind, self.id, call.part.name, arguments, call.reason, digest, at, expires_at, self._store.home
         )

@@ -305,6 +305,7 @@ class RunState:
         if call.parent is None:
             self.guard.mark(call.part.id, Label.decode(p["shown_label"]) if "shown" in p else event.label)
         self.guard.bits += p.get("bits", 0.0)
+        self.guard.grants += [Grant.decode(g) for g in p.get("grants") or ()]  # which a person let through as a plan
         if p.get("usage"):
             self.usage += self._priced(decode_usage(p["usage"]))
         result = ToolResultPart(call.part.id, call.part.name, content, p["is_error"])  # type: ignore[arg-type]
