@@ -1,0 +1,44 @@
+"""What a person has written in `mainspring.toml`: what tools may do, who the people are, which servers there are.
+
+from mainspring.config import load_config
+
+config = load_config()
+tool = config.apply_to(tool)
+"""
+
+from mainspring.config.load import Config, find_config, load_config
+from mainspring.config.sections import (
+    ApprovalRule,
+    Approvals,
+    Memory,
+    Person,
+    PolicyFiles,
+    SandboxSettings,
+    Schedules,
+    ServerSettings,
+    Skills,
+    ToolSettings,
+    read_server,
+    read_tool,
+)
+from mainspring.config.tools import configured, said
+
+__all__ = [
+    "ApprovalRule",
+    "Approvals",
+    "Config",
+    "Memory",
+    "Person",
+    "PolicyFiles",
+    "SandboxSettings",
+    "Schedules",
+    "ServerSettings",
+    "Skills",
+    "ToolSettings",
+    "configured",
+    "find_config",
+    "load_config",
+    "read_server",
+    "read_tool",
+    "said",
+]
