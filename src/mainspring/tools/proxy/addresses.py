@@ -9,13 +9,15 @@ from typing import TypeAlias
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PLAIN = ipaddress.IPv4Network
-#: Beside what Python's `ipaddress` calls private: shared space (RFC 6598), relays of 6to4 (RFC 7526), and Azure's
-#: platform address, which is public in form and answers every virtual machine with its settings.
-_CLOSED_4 = (_PLAIN("100.64.0.0/10"), _PLAIN("192.88.99.0/24"), _PLAIN("168.63.129.16/32"))
+#: Beside what Python's `ipaddress` calls private: shared space (RFC 6598), protocol assignments (RFC 6890, of which
+#: older Pythons know a part; Oracle's metadata service is there), relays of 6to4 (RFC 7526), and Azure's platform
+#: address, which is public in form and answers every virtual machine with its settings.
+_CLOSED_4 = tuple(map(_PLAIN, ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")))
 #: Addresses that carry an IPv4 address in their last 32 bits: compatible (RFC 4291), NAT64 (RFC 6052).
 _EMBEDDED = (ipaddress.IPv6Network("::/96"), ipaddress.IPv6Network("64:ff9b::/96"))
-#: NAT64 for a local network (RFC 8215), Teredo (RFC 4380), site-local (RFC 3879).
-_CLOSED_6 = tuple(map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "2001::/32", "fec0::/10")))
+#: All that is assigned for public use so far (IANA); in it, Teredo (RFC 4380) and documentation (RFC 9637).
+_PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
+_CLOSED_6 = tuple(map(ipaddress.IPv6Network, ("2001::/32", "3fff::/20")))
 
 
 def why_forbidden(address: Address) -> str | None:
@@ -28,9 +30,9 @@ def why_forbidden(address: Address) -> str | None:
             why = why_forbidden(inner)
             return why and f"{address} stands for {why}"
         if any(address in network for network in _CLOSED_6):
-            return f"{address} is not a public address"
+            return f"{address}, which is not a public address"
     elif any(address in network for network in _CLOSED_4):
-        return f"{address} is not a public address"
+        return f"{address}, which is not a public address"
     for holds, kind in (
         (address.is_loopback, "this machine"),
         (address.is_unspecified, "this machine"),
@@ -39,8 +41,12 @@ def why_forbidden(address: Address) -> str | None:
         (address.is_private, "a private address"),
     ):
         if holds:
-            return f"{address} is {kind}"
-    return None if address.is_global else f"{address} is not a public address"
+            return f"{address}, {kind}"
+    return (
+        None
+        if address.is_global and (address.version == 4 or address in _PUBLIC_6)
+        else f"{address}, which is not a public address"
+    )
 
 
 def is_own(address: Address) -> bool:

@@ -60,7 +60,9 @@ def parse_host(text: str) -> HostGrant:
     if address is not None:
         why = why_forbidden(address)
         if below or why is not None:
-            raise DeclarationError(f"{text!r} cannot be granted: {why or 'an address has no names below it'}")
+            raise DeclarationError(
+                f"{text!r} cannot be granted: {f'it is {why}' if why else 'an address has no names below it'}"
+            )
     elif "." not in host:
         raise DeclarationError(f"{text!r} cannot be granted: give the full name, with its domain")
     return HostGrant(host, DEFAULT_PORTS if port is None else frozenset({port}), below)

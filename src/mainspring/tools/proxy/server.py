@@ -213,7 +213,7 @@ class Proxy:
         address = literal(host)
         found = [address] if address is not None else await self._look_up(host, port)
         for address in found:
-            why = why_forbidden(address) or (f"{address} is this machine" if is_own(address) else None)
+            why = why_forbidden(address) or (f"{address}, this machine" if is_own(address) else None)
             if why is not None:
                 raise RequestError(403, f"it leads to {why}", host, port)
         return [(str(address), port) for address in found]
