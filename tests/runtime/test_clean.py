@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mainspring import Agent, Message, Run, ScriptedModel, ToolError, tool
+from mainspring.errors import ApprovalError
 from mainspring.guard import Grant
 from mainspring.label import Label
 from mainspring.messages import ToolCallPart, assistant, encode
@@ -231,3 +232,45 @@ def test_a_typed_answer_may_hold_handles(home: Path, sent: list[dict[str, Any]])
     agent = clerk([call("mails"), '{"who": "$v1[0].sender", "n": "$v1[0].id"}'], sent, output_type=dict[str, str | int])
     run = agent.run_sync("Who?", home=home)
     assert run.output == {"who": "bob@corp.example", "n": 7}
+
+
+def test_a_person_vouches_and_takes_it_back(home: Path, sent: list[dict[str, Any]]) -> None:
+    agent = clerk([call("mails"), call("send_mail", to="$v1[1].subject", body="x"), "seen", "end"], sent)
+    run = agent.run_sync("Answer", home=home)
+    assert run.status == "waiting"
+    run.vouch("v1[1].subject", by="ann", reason="I know it")
+    assert run.status == "waiting"
+    with pytest.raises(ApprovalError, match="no handle 'v7'"):
+        run.vouch("v7", by="ann", reason="x")
+    with pytest.raises(ApprovalError, match="say why"):
+        run.vouch("v1", by="ann", reason=" ")
+    with pytest.raises(ApprovalError, match="nobody vouches"):
+        run.doubt("v1", by="ann", reason="x")
+    run.resume_sync(agent)
+    value = run.state.guard.value("v1")
+    assert value is not None
+    assert value.at((1, "subject")).label.sources == {"person:ann"}
+    assert value.at((1, "body")).label.strangers == {"tool:mails"}  # only what was vouched for
+    assert value.at((0, "subject")).label.strangers == {"tool:mails"}
+    assert {e.kind: e.payload["by"] for e in run.events() if e.kind.startswith("label.")} == {"label.lowered": "ann"}
+    run.doubt("v1[1].subject", by="bob", reason="I do not")
+    run.resume_sync(agent)
+    again = run.state.guard.value("v1")
+    assert again is not None
+    assert again.at((1, "subject")).label.strangers == {"tool:mails"}
+    assert run.replay().identical
+
+
+def test_one_search_does_not_taint_for_good(home: Path, sent: list[dict[str, Any]]) -> None:
+    lines = [call("mails"), call("send_mail", to="bob@corp.example", body="x"), "end"]
+    agent = clerk(lines, sent, guard="tainted", grants=[Grant("send_mail", {"to": "trusted"}, 5)])
+    run = agent.run_sync("Answer", home=home)
+    assert (run.status, sent) == ("waiting", [])  # it has read strangers' text
+    (read,) = [e.payload["call_id"] for e in run.events() if e.kind == "effect.done"]
+    run.vouch(read, by="ann", reason="both mails are mine")
+    run.resume_sync(agent)
+    assert run.state.label.trusted
+    assert "person:ann" in run.state.label.sources
+    run.doubt(read, by="ann", reason="no, they are not")
+    run.resume_sync(agent)
+    assert not run.state.label.trusted

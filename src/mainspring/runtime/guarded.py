@@ -100,6 +100,10 @@ class GuardState:
 
     # --- reading ---
 
+    def marked(self, key: str) -> Label | None:
+        """The label that the answer to call `key` brought into the context, or None when there is none."""
+        return self._marks.get(key)
+
     def next_handle(self) -> str:
         """The name of the next handle."""
         return f"v{len(self.handles) + 1}"

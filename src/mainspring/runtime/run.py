@@ -6,16 +6,18 @@ import builtins
 import contextlib
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from mainspring.agent import Agent, Limits, declared
-from mainspring.errors import DeclarationError, RunBusyError, StoreError
+from mainspring.errors import ApprovalError, DeclarationError, RunBusyError, StoreError
+from mainspring.guard import Grant
 from mainspring.label import USER
 from mainspring.messages import Message, Part, Usage, encode, user
 from mainspring.runtime.journal import RunEvent, Watcher
 from mainspring.runtime.pending import Pending, checked_name
+from mainspring.runtime.vouching import checked_reason, lowered
 from mainspring.runtime.state import CallState, RunState
 from mainspring.store import Changes, Event, NewEvent, SQLiteStore, open_store
 
@@ -267,6 +269,41 @@ class Run:
     def send(self, content: str | Part | Iterable[str | Part], *, by: str = "user") -> None:
         """Say something to the run; the model sees it before its next answer. A finished run goes on at `resume`."""
         self._store.post(self.id, "message", {"message": encode(user(content)), "by": checked_name(by)})
+
+    def vouch(self, target: str, *, by: str, reason: str) -> None:
+        """Lower a label: from now on a value counts as `by`'s own word. The journal keeps who and why, and it can be
+        taken back with :meth:`doubt`.
+
+        Args:
+            target: a handle (``"v3"``), a field of one (``"v3[0].body"``), or the id of a call whose answer the model saw.
+
+        Raises:
+            ApprovalError: there is no such value, or it is not said who and why.
+        """
+        payload = lowered(self.state, target, checked_name(by), reason)
+        self._store.post(self.id, "label.lowered", payload)
+
+    def doubt(self, target: str, *, by: str, reason: str) -> None:
+        """Take back what :meth:`vouch` said; raises ApprovalError when nobody vouched for it."""
+        if target not in self.state.guard.lowered:
+            raise ApprovalError(f"nobody vouches for {target!r} in run {self.id}")
+        payload = {"target": target, "by": checked_name(by), "reason": checked_reason(reason)}
+        self._store.post(self.id, "label.restored", payload)
+
+    def grant(self, grant: Grant, *, by: str, reason: str = "") -> None:
+        """Give the run a right, from now on."""
+        given = replace(grant, by=checked_name(by))
+        self._store.post(self.id, "grant.given", {"grant": given.encode(), "by": given.by, "reason": reason})
+
+    @property
+    def mode(self) -> str:
+        """How it is guarded: ``"plain"``, ``"contained"``, ``"clean"`` or ``"tainted"``."""
+        return self.state.guard.mode
+
+    @property
+    def grants(self) -> builtins.list[Grant]:
+        """The rights that it holds."""
+        return builtins.list(self.state.guard.grants)
 
     def cancel(self, *, by: str = "user", reason: str = "cancelled") -> None:
         """End the run: at once when nobody executes it, else as soon as its effects under way have settled.

@@ -384,7 +384,10 @@ class RunState:
         self.persons.append(f"{p['by']} granted {grant.shown()}")
 
     def _on_label_lowered(self, event: Event, p: dict[str, Any]) -> None:
-        self.guard.lower(p["target"], p["by"], Label.decode(p["label"]))
+        label = Label.decode(p["label"])
+        self.guard.lower(p["target"], p["by"], label)
+        if p.get("text"):  # a clean planner is shown what a person vouches for
+            self.guard.base(label)
         self.persons.append(f"{p['by']} vouched for {p['target']}: {p['reason']}")
         if p.get("text"):
             self._say(note(p["text"]))
