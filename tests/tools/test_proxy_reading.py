@@ -79,9 +79,7 @@ def test_addresses_that_are_never_reached(text: str) -> None:
     assert why_forbidden(ipaddress.ip_address(text))
 
 
-@pytest.mark.parametrize(
-    "text", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1", "2002:0101:0101::1"]
-)
+@pytest.mark.parametrize("text", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1"])
 def test_public_addresses(text: str) -> None:
     assert why_forbidden(ipaddress.ip_address(text)) is None
 
@@ -217,7 +215,7 @@ def test_a_request_is_rewritten_for_its_host() -> None:
         (b"GET http://good.test/ HTTP/1.1\r\nHost: good.test\r\n folded", "malformed"),
         (b"GET http://good.test/ HTTP/1.1\r\nHost : good.test", "malformed"),
         (b"GET http://good.test/ HTTP/1.1\r\nHost: good.test\r\nX: \0", "malformed"),
-        (b"PUT http://good.test/ HTTP/1.1\r\nHost: good.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked", "both"),
+        (b"PUT http://a.test/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked", "both"),
         (b"POST http://good.test/ HTTP/1.1\r\nHost: good.test\r\nContent-Length: 1\r\nContent-Length: 2", "one number"),
         (b"POST http://good.test/ HTTP/1.1\r\nHost: good.test\r\nContent-Length: +1", "one number"),
         (b"POST http://good.test/ HTTP/1.1\r\nHost: good.test\r\nContent-Length: 1, 1", "one number"),

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.errors import SandboxError
-from mainspring.tools.proxy.addresses import Address, is_own, why_forbidden
+from mainspring.tools.addresses import Address
+from mainspring.tools.proxy.addresses import is_own, why_forbidden
 from mainspring.tools.proxy.exchange import Exchange, Reader, Writer
 from mainspring.tools.proxy.hello import HelloError
 from mainspring.tools.proxy.hosts import literal, parse_hosts
