@@ -42,7 +42,7 @@ def why_ask(call: Call, context: CallContext, facts: Facts, arguments: Mapping[s
     parts += faults(facts, arguments)
     if facts.context_strangers and facts.outside and facts.effect == "read":
         parts.append(f"the model that asks has read text of {listed(facts.context_strangers)}")
-    parts.append(_grants(call, context, facts, arguments))
+    parts.append(_grants(call, context, facts, arguments, parts))
     return "; ".join(p for p in parts if p)
 
 
@@ -70,7 +70,9 @@ def _what(facts: Facts) -> str:
     return "it tells somebody outside what it is passed" if facts.undoable else "it writes outside the workspace"
 
 
-def _grants(call: Call, context: CallContext, facts: Facts, arguments: Mapping[str, Argument]) -> str:
+def _grants(
+    call: Call, context: CallContext, facts: Facts, arguments: Mapping[str, Argument], said: Collection[str]
+) -> str:
     if not facts.known:
         return ""
     if facts.granted:

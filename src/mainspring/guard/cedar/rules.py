@@ -7,6 +7,7 @@ denies: Cedar itself would leave it out, and a `forbid` that is left out forbids
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -22,6 +23,7 @@ from mainspring.names import person_key
 _HERE = Path(__file__).parent
 _CACHED, _CACHED_TEXT = 1024, 65_536  # answers kept for one set of rules; characters of arguments in each
 _MOST_PEOPLE = 20
+_ID, _REASON = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z"), 300
 _ALLOWED = {"permit": ("id", "reason", "outcome", "people", "approvers"), "forbid": ("id", "reason")}
 
 Values = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, int], ...]]
@@ -97,16 +99,13 @@ class Rules:
         names: dict[str, int] = {}
         for number, rule in enumerate(rules):
             names[rule.name] = names.get(rule.name, 0) + 1
-            if names[rule.name] > 1:  # two files of one name
+            if names[rule.name] > 1:  # two files of one name, two rules on one line
                 rules[number] = replace(rule, name=f"{rule.name}#{names[rule.name]}")
         self.rules = tuple(rules)
         self.reads_values = any(r.reads_values for r in rules)
         self.needs_grant = any(r.needs_grant for r in rules)
         self._by_name = {r.name: r for r in rules}
         self._cached = lru_cache(maxsize=_CACHED)(self._ask)
-
-    def __len__(self) -> int:
-        return len(self.rules)
 
     def ask(self, facts: Facts, values: Values = _NO_VALUES) -> Verdict:
         """What the rules say. Raises nothing that comes from the facts: what cannot be asked is denied."""
@@ -206,7 +205,7 @@ def _load(source: str | Path, limits: bool, people: Mapping[str, tuple[str, ...]
         rule = _rule(piece, stem, people)
         if limits and rule.outcome != "deny":
             raise piece.error("limits may only forbid; what is allowed belongs in the agent's policy", "permit")
-        if rule.name in names:
+        if rule.name in names and "id" in rule.body.get("annotations", {}):
             raise piece.error(f"the name {rule.name!r} is used twice in this file", "id")
         names.add(rule.name)
         yield rule
@@ -219,6 +218,10 @@ def _rule(piece: Piece, stem: str, people: Mapping[str, tuple[str, ...]] | None)
         if word not in _ALLOWED[body["effect"]]:
             known = ", ".join(f"@{w}" for w in _ALLOWED[body["effect"]])
             raise piece.error(f"@{word} is unknown; a {body['effect']} takes {known}", word)
+    if "id" in said and not _ID.match(said["id"]):
+        raise piece.error(f"@id({said['id'][:80]!r}) must be 1 to 64 letters, digits, '_', '-' or '.'", "id")
+    if len(said.get("reason", "")) > _REASON or not said.get("reason", "").isprintable():
+        raise piece.error(f"@reason takes one line of at most {_REASON} characters", "reason")
     validate(piece, schema())
     outcome: Outcome = "deny" if body["effect"] == "forbid" else "allow"
     if "outcome" in said:
