@@ -1,0 +1,375 @@
+"""Changing lists, dicts and sets, and their methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
+
+from mainspring.guard.program.access import elements, entry, from_end, item, listed, position
+from mainspring.guard.program.arith import combine, contains, mixed, raw, step_over
+from mainspring.guard.program.cells import Bag, Cell, Seq, Table, kind, reading
+from mainspring.guard.program.marks import Mark, bits_of
+
+if TYPE_CHECKING:
+    from mainspring.guard.program.machine import Machine
+
+Method: TypeAlias = "Callable[[Machine, Cell, list[Cell]], Cell]"
+
+
+def change(run: Machine, holder: Cell, key: Mark | None = None) -> Mark:
+    """Note that a container is about to be changed, and why; what is put in gets the returned mark too."""
+    data = holder.data
+    if isinstance(data, Seq | Table) and data.fixed:
+        kept = isinstance(data, Seq) and data.tuple
+        name = kind(data)
+        hint = "build a new one" if kept else f"copy it first, with {name}(...)"
+        raise run.error("TypeError", f"this {name} cannot be changed; {hint}", holder)
+    why = run.frame.pc.join(holder.mark.steer)
+    if key is not None and key.steer is not run.bottom:
+        size = len(data.items) if isinstance(data, Seq) else len(data.entries)
+        why = why.join(run.book.decide(key, bits_of(size + 1)))
+    if why is not run.bottom:
+        data.choice = data.choice.join(why)
+        data.shape = data.shape.join(why)
+    return run.frame.pc
+
+
+def put(run: Machine, holder: Cell, key: Cell, value: Cell, *, new: bool = False) -> None:
+    """`holder[key] = value`; `new` for a dict that is only being made: the pc joins when it is stored."""
+    data = holder.data
+    if isinstance(data, Table):
+        place = raw(run, key)
+        pc = run.bottom if new else change(run, holder, key.mark)
+        old = data.entries.get(place)
+        if old is None:
+            run.size(len(data.entries) + 1 if len(data.entries) >= run.limits.items else 1)
+            key = key.marked(pc)
+        if key.mark.steer is not run.bottom:
+            data.keyed = data.keyed.join(key.mark)
+        data.entries[place] = (key if old is None else old[0], value.marked(pc))
+    elif isinstance(data, Seq):
+        place = position(run, holder, key)
+        pc = change(run, holder, key.mark)
+        if key.data < 0:
+            data.choice = data.choice.join(from_end(run, data))
+        data.items[place] = value.marked(pc)
+    else:
+        raise run.error("TypeError", f"nothing can be put into {kind(data)} like this", holder)
+
+
+def remove(run: Machine, holder: Cell, key: Cell) -> Cell:
+    """`del holder[key]`; answers what was there."""
+    found = item(run, holder, key) if not isinstance(holder.data, str) else None
+    if found is None:
+        raise run.error("TypeError", "a text cannot be changed; build a new one", holder)
+    change(run, holder, key.mark)
+    if isinstance(holder.data, Seq):
+        del holder.data.items[position(run, holder, key)]
+    else:
+        del holder.data.entries[raw(run, key)]
+    return found
+
+
+def add_all(run: Machine, holder: Cell, cells: Iterable[Cell], shape: Mark, choice: Mark) -> None:
+    """Append to a list what came from another container."""
+    data: Seq = holder.data
+    pc = change(run, holder)
+    new = [c.marked(pc.join(choice)) for c in cells]
+    run.size(len(data.items) + len(new) if len(data.items) + len(new) > run.limits.items else len(new))
+    _behind(run, data)
+    data.items += new
+    data.shape = data.shape.join(shape)
+
+
+def _behind(run: Machine, data: Seq) -> None:
+    """Something is added to, or taken from, a list whose length a stranger decided: where it stands tells that."""
+    if data.shape.steer is not run.bottom and data.choice.join(data.shape.steer) is not data.choice:
+        data.choice = data.choice.join(step_over(run, data.shape, len(data.items)))
+
+
+def append(run: Machine, holder: Cell, cell: Cell) -> None:
+    """`holder.append(cell)`, the commonest change of all."""
+    data: Seq = holder.data
+    pc = change(run, holder)
+    if len(data.items) >= run.limits.items:
+        run.size(len(data.items) + 1)
+    _behind(run, data)
+    data.items.append(cell if pc is run.bottom else cell.marked(pc))
+
+
+def bag_add(run: Machine, holder: Cell, cell: Cell, *, new: bool = False) -> None:
+    """`holder.add(cell)`; `new` for a set that is only being made."""
+    data: Bag = holder.data
+    place = raw(run, cell)
+    mark = run.view(cell)[1]
+    pc = run.bottom if new else change(run, holder)
+    if (
+        why := mixed(run, mark, [cell if one is None else one for one in (data.entries.get(place),)])
+    ) is not run.bottom:
+        data.choice = data.choice.join(why)
+    if len(data.entries) >= run.limits.items:
+        run.size(len(data.entries) + 1)
+    data.shape = data.shape.join(mark)
+    data.entries.setdefault(place, cell.marked(pc))
+
+
+def bag_of(run: Machine, holder: Cell) -> Cell:
+    """`set(holder)`."""
+    items, shape, choice = elements(run, holder)
+    run.size(len(items))
+    entries: dict[object, Cell] = {}
+    for one in items:
+        entries.setdefault(raw(run, one), one)
+    mark = shape.join(run.book.join(run.view(i)[1] for i in items))
+    return Cell(Bag(entries, mark, choice.join(mixed(run, mark, list(entries.values())))), run.bottom)
+
+
+def merged(run: Machine, parts: list[Cell]) -> Cell:
+    """`dict(...)` of dicts, the later ones winning; of a list of pairs, too."""
+    made = Table({}, run.own, run.bottom, run.bottom)
+    for one in parts:
+        data = one.data
+        if isinstance(data, Table):
+            made.shape = made.shape.join(data.shape).join(one.mark)
+            made.choice = made.choice.join(reading(one))
+            made.keyed = made.keyed.join(data.keyed)
+            # Whether a later dict has a key decides whether the earlier one's value stands.
+            if made.entries and data.entries and data.shape.steer is not run.bottom:
+                made.choice = made.choice.join(run.book.decide(data.shape, len(made.entries)))
+            made.entries.update(data.entries)
+            continue
+        pairs, shape, choice = elements(run, one)
+        for pair in pairs:
+            both, below, more = elements(run, pair)
+            if len(both) != 2:
+                raise run.error("ValueError", "dict() takes pairs of a key and a value", pair)
+            key, value = (c.marked(more) for c in both)
+            made.entries[raw(run, key)] = (made.entries.get(raw(run, key), (key, value))[0], value)
+            made.shape = made.shape.join(below)
+            if key.mark.steer is not run.bottom:
+                made.keyed = made.keyed.join(key.mark)
+        made.shape = made.shape.join(shape)
+        made.choice = made.choice.join(choice)
+    run.size(len(made.entries))
+    return Cell(made, run.bottom)
+
+
+# -- methods -----------------------------------------------------------------------------------------------------------
+def _none(run: Machine) -> Cell:
+    return Cell(None, run.own)
+
+
+def _append(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    append(run, me, given[0])
+    return _none(run)
+
+
+def _extend(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    items, shape, choice = elements(run, given[0])
+    add_all(run, me, list(items), shape, choice)
+    return _none(run)
+
+
+def _insert(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    where = given[0]
+    if not isinstance(where.data, int):
+        raise run.error("TypeError", "insert() wants a whole number first", where)
+    pc = change(run, me, where.mark)
+    run.size(len(me.data.items) + 1 if len(me.data.items) >= run.limits.items else 1)
+    run.charge(len(me.data.items) >> 6)
+    _behind(run, me.data)
+    me.data.items.insert(where.data, given[1].marked(pc))
+    return _none(run)
+
+
+def _pop(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    last = given[0] if given else Cell(-1, run.own)
+    if not me.data.items:
+        raise run.error("IndexError", "pop() from an empty list", me)
+    more = from_end(run, me.data) if isinstance(last.data, int) and last.data < 0 else run.bottom
+    run.charge(len(me.data.items) >> 6)
+    return remove(run, me, last).marked(more)
+
+
+def _index(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    plain, mark = run.view(me)
+    wanted, other = run.view(given[0])
+    mark = mark.join(other)
+    if wanted not in plain:
+        raise run.error("ValueError", "index() did not find it", Cell(None, mark))
+    return Cell(plain.index(wanted), mark)
+
+
+def _count(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    plain, mark = run.view(me)
+    wanted, other = run.view(given[0])
+    return Cell(plain.count(wanted), mark.join(other))
+
+
+def _drop(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    at = _index(run, me, given)
+    remove(run, me, at)
+    return _none(run)
+
+
+def _turn(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    change(run, me)
+    run.charge(len(me.data.items) >> 6)
+    me.data.choice = me.data.choice.join(from_end(run, me.data))
+    me.data.items.reverse()
+    return _none(run)
+
+
+def _clear(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    change(run, me)
+    (me.data.items if isinstance(me.data, Seq) else me.data.entries).clear()
+    return _none(run)
+
+
+def _copy(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    if isinstance(me.data, Seq):
+        return listed(run, me)
+    return merged(run, [me]) if isinstance(me.data, Table) else bag_of(run, me)
+
+
+def _get(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    return entry(run, me, given[0], given[1] if len(given) > 1 else _none(run))
+
+
+def _view(pick: Callable[[Machine, Cell, Cell], Cell]) -> Method:
+    def method(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+        data: Table = me.data
+        run.size(len(data.entries) * 2)
+        # Keys that turned out to be the same stand only once, so that every place tells a bit about them.
+        choice = run.book.decide(data.keyed, len(data.entries))
+        cells = [pick(run, k, v) for k, v in data.entries.values()]
+        shape = me.mark.join(data.shape).join(data.keyed)
+        return Cell(Seq(cells, shape, reading(me).join(choice)), run.bottom)
+
+    return method
+
+
+def _pair(run: Machine, key: Cell, value: Cell) -> Cell:
+    return Cell(Seq([key, value], run.own, run.bottom, is_tuple=True), run.bottom)
+
+
+def _setdefault(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    key, value = given[0], given[1] if len(given) > 1 else _none(run)
+    there, mark = contains(run, key, me)
+    if not there:
+        put(run, me, key, value)
+    else:
+        run.book.decide(mark, 1)
+    return item(run, me, key)
+
+
+def _take(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    there, mark = contains(run, given[0], me)
+    if there:
+        return remove(run, me, given[0])
+    if len(given) < 2:
+        return item(run, me, given[0])  # which says that it is not there
+    return given[1].marked(run.book.decide(mark, 1))
+
+
+def _update(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    if isinstance(me.data, Bag):
+        change(run, me)
+        new = combine(run, "|", me, bag_of(run, given[0])).data
+        me.data.entries, me.data.shape = new.entries, me.data.shape.join(new.shape)
+    else:
+        pc = change(run, me)
+        new = merged(run, [Cell(me.data, run.bottom), merged(run, [given[0]]).marked(pc)]).data
+        me.data.entries, me.data.shape, me.data.keyed = new.entries, new.shape, new.keyed
+    me.data.choice = me.data.choice.join(new.choice)
+    return _none(run)
+
+
+def _discard(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    place = raw(run, given[0])
+    change(run, me, given[0].mark)
+    me.data.shape = me.data.shape.join(given[0].mark)
+    me.data.entries.pop(place, None)
+    return _none(run)
+
+
+def _leave(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    there, mark = contains(run, given[0], me)
+    if not there:
+        raise run.error("KeyError", "the set does not hold it", Cell(None, mark))
+    return _discard(run, me, given)
+
+
+def _add(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+    bag_add(run, me, given[0])
+    return _none(run)
+
+
+def _sets(sign: str) -> Method:
+    return lambda run, me, given: combine(run, sign, me, bag_of(run, given[0]))
+
+
+def _subset(turned: bool) -> Method:
+    def method(run: Machine, me: Cell, given: list[Cell]) -> Cell:
+        (mine, one), (other, two) = run.view(me), run.view(bag_of(run, given[0]))
+        return Cell(mine >= other if turned else mine <= other, one.join(two))
+
+    return method
+
+
+#: Methods by kind: name -> (function, fewest arguments, most arguments).
+LIST: dict[str, tuple[Method, int, int]] = {
+    "append": (_append, 1, 1),
+    "extend": (_extend, 1, 1),
+    "insert": (_insert, 2, 2),
+    "pop": (_pop, 0, 1),
+    "remove": (_drop, 1, 1),
+    "index": (_index, 1, 1),
+    "count": (_count, 1, 1),
+    "reverse": (_turn, 0, 0),
+    "clear": (_clear, 0, 0),
+    "copy": (_copy, 0, 0),
+}
+TUPLE = {name: LIST[name] for name in ("index", "count")}
+DICT: dict[str, tuple[Method, int, int]] = {
+    "get": (_get, 1, 2),
+    "keys": (_view(lambda run, key, value: key), 0, 0),
+    "values": (_view(lambda run, key, value: value), 0, 0),
+    "items": (_view(_pair), 0, 0),
+    "pop": (_take, 1, 2),
+    "setdefault": (_setdefault, 1, 2),
+    "update": (_update, 1, 1),
+    "copy": (_copy, 0, 0),
+    "clear": (_clear, 0, 0),
+}
+SET: dict[str, tuple[Method, int, int]] = {
+    "add": (_add, 1, 1),
+    "discard": (_discard, 1, 1),
+    "remove": (_leave, 1, 1),
+    "update": (_update, 1, 1),
+    "union": (_sets("|"), 1, 1),
+    "intersection": (_sets("&"), 1, 1),
+    "difference": (_sets("-"), 1, 1),
+    "symmetric_difference": (_sets("^"), 1, 1),
+    "issubset": (_subset(False), 1, 1),
+    "issuperset": (_subset(True), 1, 1),
+    "copy": (_copy, 0, 0),
+    "clear": (_clear, 0, 0),
+}
+#: What changes the thing that it is called on.
+CHANGES = frozenset(
+    {
+        "append",
+        "extend",
+        "insert",
+        "pop",
+        "remove",
+        "reverse",
+        "clear",
+        "sort",
+        "setdefault",
+        "update",
+        "add",
+        "discard",
+    }
+)
