@@ -43,7 +43,10 @@ def called() -> dict[str, Any]:
         text = " ".join(
             [
                 asked("sampling/createMessage", {"messages": [], "maxTokens": 9}),
-                asked("elicitation/create", {"message": "password?", "requestedSchema": {"type": "object"}}),
+                asked(
+                    "elicitation/create",
+                    {"message": "password?", "requestedSchema": {"type": "object", "properties": {}}},
+                ),
                 asked("roots/list", {}),
             ]
         )

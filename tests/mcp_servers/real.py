@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -77,12 +78,11 @@ async def slow(seconds: float) -> str:
 @server.tool(structured_output=False)
 def die(times: int = 1, request_id: str = "") -> str:
     """End the server in the middle of the call, this many times."""
-    marker = f"{options.log}.died"
-    died = int(open(marker).read()) if os.path.exists(marker) else 0
+    marker = Path(f"{options.log}.died")
+    died = int(marker.read_text()) if marker.exists() else 0
     log(f"die {request_id}")
     if died < times:
-        with open(marker, "w") as file:
-            file.write(str(died + 1))
+        marker.write_text(str(died + 1))
         os._exit(3)
     return "alive"
 

@@ -65,7 +65,7 @@ def list_(agent: str | None, config: Path | None, servers: tuple[str, ...], json
     """Every tool in one line."""
     output = _output(agent, json_)
     found, sources = _gather(agent, config, servers)
-    rows = []
+    rows: list[tuple[str, str, str, str]] = []
     for tool in found:
         about = describe(tool)
         if json_:
@@ -129,7 +129,7 @@ def approve(server: str, by: str | None, digest: str | None, config: Path | None
 
     output = Output.plain()
     settings = _configured(_load(config), (server,))[0]
-    found = McpServer(settings, default_home().absolute(), _resolver())
+    found = McpServer(settings, default_home().absolute())
     try:
         changes = found.review()
     finally:
@@ -279,7 +279,7 @@ def _gather(agent: str | None, config: Path | None, servers: tuple[str, ...]) ->
     sources: list[McpServer] = []
     wanted = servers or (() if agent is not None else tuple(settings.mcp))
     for one in _configured(settings, wanted):
-        source = McpServer(one, default_home().absolute(), _resolver())
+        source = McpServer(one, default_home().absolute())
         try:
             source.open(pin=False)
         except MainspringError as error:
@@ -317,10 +317,3 @@ def _configured(config: Config, names: tuple[str, ...]) -> list[Any]:
         where = config.path or "there is no mainspring.toml"
         raise DeclarationError(f"no MCP server {missing[0]!r} is configured ({where}); configured: {known}")
     return [config.mcp[name] for name in names]
-
-
-def _resolver() -> Any:
-    """What fills in secrets, when this Mainspring has it."""
-    import importlib.util
-
-    return None if importlib.util.find_spec("mainspring.secrets") is None else None

@@ -135,7 +135,7 @@ class Connection:
             # Not `call_tool`: it would check the answer by the server's own schema, which may never end.
             result = await self._session.send_request(request, kind, request_read_timeout_seconds=timeout_s)
         except MCPError as error:
-            raise self._from_server(error) from None
+            raise await self._from_server(error) from None
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -145,13 +145,15 @@ class Connection:
             raise ToolError(f"the server asks for {asked}, which no server gets")
         return result
 
-    def _from_server(self, error: Any) -> Exception:
+    async def _from_server(self, error: Any) -> Exception:
         from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, PARSE_ERROR, REQUEST_TIMEOUT
 
         if error.code == REQUEST_TIMEOUT:
             return LostError("it gave no answer in time")
         if error.code in (CONNECTION_CLOSED, PARSE_ERROR) or not self.alive:
             self._client = None
+            if self._task is not None:  # why it ended is known a moment after our request has learnt that it did
+                await asyncio.wait({self._task}, timeout=0.5)
             if self._ended is not None and _never_sent(self._ended):
                 return ToolError(f"MCP server {self.settings.name!r} cannot be reached")
             why = f" ({self._errors.ended})" if self._errors.ended else ""

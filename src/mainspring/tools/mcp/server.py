@@ -99,8 +99,11 @@ class McpServer:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def approve(self, by: str) -> None:
-        """Accept the tools as they were last listed. Only a person's command may call this: no tool and no run can."""
-        self._offer(self._pins.accept(self._listed, by=by), {})
+        """Accept the tools as they were last listed; a session sees that when it looks again.
+
+        Only a person's command may call this: no tool and no run can.
+        """
+        self._pins.accept(self._listed, by=by)
 
     def changes(self) -> list[Change]:
         """What is new, changed or gone against what was approved; everything is new where nothing (readable) was."""

@@ -5,8 +5,11 @@ The SDK follows a redirect only within the server's own origin; what it sends (a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
+
+
+_ANSWERS = ("application/json", "text/event-stream")
 
 
 def client(headers: Mapping[str, str], *, max_bytes: int, connect_s: float, read_s: float) -> Any:
@@ -23,7 +26,7 @@ def client(headers: Mapping[str, str], *, max_bytes: int, connect_s: float, read
             self._inner = inner
             self._left = limit
 
-        async def __aiter__(self) -> Any:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
             async for piece in self._inner:
                 self._left -= len(piece)
                 if self._left < 0:
@@ -43,6 +46,8 @@ def client(headers: Mapping[str, str], *, max_bytes: int, connect_s: float, read
             elif response.status_code >= 500 and kind != "application/json":
                 # Whoever answered may stand before the server, which may have acted all the same.
                 problem = f"the server answered with HTTP status {response.status_code}"
+            elif response.is_success and kind not in _ANSWERS and b'"tools/call"' in request.content:
+                problem = "the server took the call and gave no answer that can be read"
             if problem:
                 await response.aclose()
                 raise httpx2.RemoteProtocolError(problem, request=request)
