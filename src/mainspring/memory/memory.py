@@ -170,8 +170,8 @@ class Memory(MemoryFile):
             clause = f"{where} AND outsider=? ORDER BY {order} LIMIT ?"
             found.append(self.rows(clause, (*values, outsider, limit), source))
         clean, others = ([r for r in rows if r.label != UNREADABLE] for rows in found)
-        others = others[: limit - min(len(clean), max(limit // 2, limit - len(others)))]
-        clean = clean[: limit - len(others)]
+        clean = clean[: max((limit + 1) // 2, limit - len(others))]
+        others = others[: limit - len(clean)]
         if run and clean:
             with self.transaction() as db:
                 db.executemany("INSERT OR IGNORE INTO heard (run, record) VALUES (?,?)", [(run, r.id) for r in clean])
