@@ -11,12 +11,13 @@ import pytest
 from suite_common import Fixtures, add, ask, begin, exported, imported, use
 
 from mainspring.errors import (
+    ApprovalError,
     JournalVersionError,
     RunNotFoundError,
     StoreError,
 )
 from mainspring.label import Label
-from mainspring.store import Changes, NewEvent, Store
+from mainspring.store import ApprovalRequest, Changes, NewEvent, Store
 
 
 class TransferSuite(Fixtures):
@@ -34,6 +35,10 @@ class TransferSuite(Fixtures):
         store.answer("ap_used", "approved", by="ann")
         add(store, lease, {}, changes=Changes(taken=(store.inbox(lease.run_id)[0].id,)))
         use(store, lease, "ap_used")
+        several = ApprovalRequest("ap_two", "d1", None, 2, ("ann", "bob"))
+        store.append(lease, [], Changes(requests=(several,))).done.result()
+        store.answer("ap_two", "denied", by="bob", reason="no", channel={"kind": "cli", "user": "bob"})
+        store.append(lease, [], Changes(taken=(store.inbox(lease.run_id)[0].id,))).done.result()
         store.post(lease.run_id, "message", {"text": "go on 🙂"})
         add(store, lease, changes=Changes(status="waiting", wake_at=12.5, release=True))
         return lease.run_id
@@ -51,6 +56,43 @@ class TransferSuite(Fixtures):
         lease = elsewhere.acquire(run_id)
         add(elsewhere, lease, {"n": 2})
         assert elsewhere.verify(run_id) == store.verify(run_id) + 1
+
+    def test_where_an_import_came_from_is_remembered(self, store: Store, elsewhere: Store) -> None:
+        run_id = self.full_run(store)
+        assert exported(store, run_id)[0]["mainspring_export"] == 2
+        seal = store.seal(run_id)
+        lines = exported(store, run_id)
+        assert lines[-1] == {"seal": seal.encode()}
+        imported(elsewhere, lines)
+        came = elsewhere.imported(run_id)
+        assert came is not None
+        assert (came.head_seq, came.head_hash, came.seal) == (6, store.event(run_id, 6).hash, seal)
+        assert store.imported(run_id) is None
+        assert exported(elsewhere, run_id) == lines  # it is handed on
+
+    def test_what_the_first_format_can_say_is_written_in_it(self, store: Store) -> None:
+        lease = begin(store)
+        ask(store, lease, "ap_1")
+        lines = exported(store, lease.run_id)
+        assert lines[0]["mainspring_export"] == 1
+        assert set(lines[-1]["approval"]) == {
+            *("id", "run_id", "digest", "state", "requested_at", "expires_at", "answered_by", "used_seq")
+        }
+
+    def test_a_file_brings_no_yes_and_no_grant(self, store: Store, elsewhere: Store) -> None:
+        lease = begin(store)
+        for id, people in (("ap_1", 1), ("ap_2", 2)):
+            add(store, lease, changes=Changes(requests=(ApprovalRequest(id, "d1", None, people),)))
+        store.answer("ap_1", "approved", by="ann", grant={"tool": "pay"})
+        store.answer("ap_2", "approved", by="ann")
+        imported(elsewhere, exported(store, lease.run_id))
+        assert {i.kind for i in elsewhere.inbox(lease.run_id)} == {"approval.answered"}
+        assert elsewhere.approval("ap_1").state == "expired"
+        taken = elsewhere.acquire(lease.run_id)
+        with pytest.raises(ApprovalError):
+            use(elsewhere, taken, "ap_1")
+        assert elsewhere.answer("ap_2", "approved", by="bob").state == "pending"  # ann's yes was given elsewhere
+        assert elsewhere.answer("ap_2", "approved", by="ann").state == "approved"
 
     def test_a_run_that_was_being_executed_can_be_taken_over(self, store: Store, elsewhere: Store) -> None:
         run_id = begin(store).run_id
@@ -99,6 +141,30 @@ class TransferSuite(Fixtures):
         run_id = self.full_run(store)
         with pytest.raises(StoreError, match=message):
             imported(elsewhere, damage(exported(store, run_id)))
+        self.nothing_in(elsewhere)
+
+    @pytest.mark.parametrize("field", ["people", "approvers", "answers"])
+    def test_odd_approvals_are_refused(self, store: Store, elsewhere: Store, field: str) -> None:
+        lines = exported(store, self.full_run(store))
+        number = next(n for n, line in enumerate(lines) if line.get("approval", {}).get("people") == 2)
+        good = lines[number]["approval"]["answers"][0]
+        bad: dict[str, list[Any]] = {
+            "people": [0, -1, True, "2", None, 2**40],
+            "approvers": ["ann", [1], None, {}],
+            "answers": [
+                None,
+                [1],
+                [{}],
+                [good | {"answer": "maybe"}],
+                [good | {"by": "агент x"}],
+                [good | {"void": 1}],
+            ],
+        }
+        for value in bad[field]:
+            changed = [dict(line) for line in lines]
+            changed[number] = {"approval": lines[number]["approval"] | {field: value}}
+            with pytest.raises(StoreError):
+                imported(elsewhere, changed)
         self.nothing_in(elsewhere)
 
     @pytest.mark.parametrize("kind", ["event", "run", "approval", "inbox"])

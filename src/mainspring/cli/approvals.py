@@ -9,7 +9,6 @@ import click
 from mainspring.cli.find import pending, run_id, whoami
 from mainspring.cli.group import LazyGroup
 from mainspring.cli.output import Output
-from mainspring.cli.prompt import describe
 from mainspring.cli.render import ago, arguments_text, columns, safe
 from mainspring.errors import ApprovalError
 
@@ -31,7 +30,7 @@ _ANSWERS: dict[str, Literal["happened", "did_not", "abort"]] = {
     lazy={
         "list": (f"{_HERE}:list_", "What waits for a person, oldest first (the default)."),
         "show": (f"{_HERE}:show", "One question with every argument in full."),
-        "approve": (f"{_HERE}:approve", "Let exactly this call through, once."),
+        "approve": (f"{_HERE}:approve", "Let exactly this call through, once; or grant more of its kind."),
         "deny": (f"{_HERE}:deny", "Refuse it; the agent is told why."),
         "settle": (f"{_HERE}:settle", "Say whether a call in doubt happened."),
     },
@@ -44,14 +43,18 @@ def approvals() -> None:
     \b
     Examples:
       mainspring approvals
+      mainspring approvals show 3f2
       mainspring approvals approve 3f2
+      mainspring approvals approve 3f2 --grant --times 5
       mainspring approvals deny 3f2 --reason "wrong address"
       mainspring approvals settle 9ab --answer happened --value "receipt 17"
     """
 
 
 def as_json(item: Pending) -> dict[str, Any]:
-    """An open question as a JSON object."""
+    """An open question as a JSON object; of a call for approval with all that a person is shown."""
+    from mainspring.cli.question import question_json
+
     return {
         "id": item.id,
         "kind": item.kind,
@@ -62,7 +65,7 @@ def as_json(item: Pending) -> dict[str, Any]:
         "digest": item.digest,
         "requested_at": item.requested_at,
         "expires_at": item.expires_at,
-    }
+    } | (dict(question_json(item.asked())) if item.kind == "approval" else {})
 
 
 json_option = click.option("--json", "json_", is_flag=True, help="One JSON object per line.")
@@ -86,38 +89,53 @@ def list_(run: str | None, json_: bool) -> None:
     if not items:
         output.text("nothing waits for a person")
         return
-    rows = [
-        (p.id, p.kind, p.run_id, ago(p.requested_at), safe(p.tool, exact=True), arguments_text(p.arguments, 70))
-        for p in items
-    ]
-    output.text("\n".join(columns(rows, ("ID", "KIND", "RUN", "AGE", "TOOL", "ARGUMENTS"))))
+    rows = []
+    for p in items:
+        asked = p.asked()
+        yes = f"{len(asked.approved_by)} of {asked.people}" if p.kind == "approval" else "-"
+        tool, arguments = safe(p.tool, exact=True), arguments_text(asked.arguments, 70)
+        rows.append((p.id, p.kind, p.run_id, ago(p.requested_at), yes, tool, arguments))
+    output.text("\n".join(columns(rows, ("ID", "KIND", "RUN", "AGE", "YES", "TOOL", "ARGUMENTS"))))
 
 
 @click.command()
 @click.argument("id_", metavar="ID")
+@click.option("--full", is_flag=True, help="Every value whole, however long.")
 @json_option
-def show(id_: str, json_: bool) -> None:
-    """One question with every argument in full."""
+def show(id_: str, full: bool, json_: bool) -> None:
+    """One question: every value with its role and origin, why it is asked, and who may answer."""
+    from mainspring.cli.question import SHOWN, question_lines
+
     item = pending(id_)
     output = Output.plain()
     if json_:
         output.json(as_json(item))
         return
-    output.text("\n".join([*describe(item, limit=None), f"  run: {item.run_id}", f"  digest: {item.digest}"]))
+    output.text("\n".join(question_lines(item, item.asked(), None if full else SHOWN)))
 
 
 @click.command()
 @click.argument("id_", metavar="ID")
 @by_option
+@click.option("--reason", default="", metavar="TEXT", help="Why; it is journaled.")
+@click.option("--grant", is_flag=True, help="Give the run the smallest grant for such calls as well.")
+@click.option("--times", type=click.IntRange(1), metavar="N", help="Further calls that the grant covers (default: 1).")
 @json_option
-def approve(id_: str, by: str | None, json_: bool) -> None:
+def approve(id_: str, by: str | None, reason: str, grant: bool, times: int | None, json_: bool) -> None:
     """Let exactly this call through, once.
 
-    The run goes on when it is resumed: mainspring runs resume ID.
+    Where several people must say yes, the call waits for the others. The run goes on when it is resumed: mainspring
+    runs resume ID.
     """
+    from mainspring.runtime.pending import this_channel
+
+    if times is not None and not grant:
+        raise click.UsageError("--times says how often the grant holds, so it goes with --grant")
     item = _of_kind(pending(id_), "approval")
-    item.approve(by=by or whoami())
-    _said(item, "approved", by, json_)
+    channel = this_channel("cli")
+    row = item.approve(by=by or whoami(), reason=reason, channel=channel, grant=grant, times=times or 1)
+    missing = row.people - len(row.approved_by) if row.state == "pending" else 0
+    _said(item, "approved", by, json_, missing)
 
 
 @click.command()
@@ -126,9 +144,11 @@ def approve(id_: str, by: str | None, json_: bool) -> None:
 @click.option("--reason", default="", metavar="TEXT", help="Why; the agent is told.")
 @json_option
 def deny(id_: str, by: str | None, reason: str, json_: bool) -> None:
-    """Refuse it; the agent is told why and goes on without it."""
+    """Refuse it; the agent is told why and goes on without it. One no is enough."""
+    from mainspring.runtime.pending import this_channel
+
     item = _of_kind(pending(id_), "approval")
-    item.deny(by=by or whoami(), reason=reason)
+    item.deny(by=by or whoami(), reason=reason, channel=this_channel("cli"))
     _said(item, "denied", by, json_)
 
 
@@ -167,10 +187,14 @@ def _of_kind(item: Pending, kind: str) -> Pending:
     )
 
 
-def _said(item: Pending, answer: str, by: str | None, json_: bool) -> None:
+def _said(item: Pending, answer: str, by: str | None, json_: bool, missing: int = 0) -> None:
     output = Output.plain()
     if json_:
-        output.json({"id": item.id, "run_id": item.run_id, "answer": answer, "by": by or whoami()})
+        more = {"missing": missing} if missing else {}
+        output.json({"id": item.id, "run_id": item.run_id, "answer": answer, "by": by or whoami()} | more)
+        return
+    output.text(f"{answer}: {safe(item.tool, exact=True)} of run {item.run_id}")
+    if missing:
+        output.text(f"{missing} more {'person has' if missing == 1 else 'people have'} to say yes before it is made")
     else:
-        output.text(f"{answer}: {safe(item.tool, exact=True)} of run {item.run_id}")
         output.text(f"go on with: mainspring runs resume {item.run_id}")

@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass
+import os
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mainspring.errors import ApprovalError
-from mainspring.store import open_store
+from mainspring.errors import ApprovalError, DeclarationError
+from mainspring.guard.grants import Grant
+from mainspring.guard.people import Needs, People
+from mainspring.names import check_person, person_key
+from mainspring.store import ApprovalRow, Event, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Everything that a person is shown of a call before they decide.
+
+    Args:
+        arguments: what would be passed, every handle resolved.
+        origins: argument -> where its value came from, in words.
+        labels: argument -> its encoded label.
+        roles: argument -> ``"authority"``, ``"selector"`` or ``"payload"``.
+        grant: the smallest grant that would cover the call; None where the journal does not say.
+        diff: what would change, as text; "" when nothing can be shown.
+        reason: why the guard asks.
+        people, approvers: how many different people must say yes, and who may; empty means any person.
+        approved_by: who has said yes so far.
+        digest: what the approval is bound to.
+    """
+
+    arguments: Mapping[str, Any]
+    origins: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    grant: Grant | None = None
+    diff: str = ""
+    reason: str = ""
+    people: int = 1
+    approvers: tuple[str, ...] = ()
+    approved_by: tuple[str, ...] = ()
+    digest: str = ""
+
+    @property
+    def missing(self) -> int:
+        """How many people still have to say yes."""
+        return max(self.people - len(self.approved_by), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +101,62 @@ class Pending:
                 return pending
         raise ApprovalError(f"nothing with the id {id!r} waits any more; see `mainspring approvals list`")
 
-    def approve(self, *, by: str, reason: str = "") -> None:
-        """Allow exactly this call, once.
+    def asked(self) -> Asked:
+        """What a person has to know to decide on it, as the journal has it; older journals say less.
 
         Raises:
-            ApprovalError: it is a doubt, or was answered already, or has expired.
+            ApprovalError: the journal and the list of approvals do not speak of the same call.
+        """
+        if self.kind == "doubt":
+            return Asked(self.arguments, reason=self.reason, digest=self.digest)
+        store = open_store(self.home)
+        row = store.approval(self.id)
+        for event in store.events_of(self.run_id, ("approval.requested",), newest_first=True):
+            if event.payload.get("id") == self.id:
+                return _asked(event, row)
+        raise ApprovalError(f"run {self.run_id} never asked for approval {self.id}; check it: mainspring audit verify")
+
+    def approve(
+        self,
+        *,
+        by: str,
+        reason: str = "",
+        channel: Mapping[str, str] | None = None,
+        grant: bool = False,
+        times: int = 1,
+    ) -> ApprovalRow:
+        """Say yes to exactly this call, once. Where it needs several people, the call waits for the others' yes.
+
+        Args:
+            channel: how the person was reached and recognised; by default the account of this process.
+            grant: give the run the smallest grant that covers the call as well.
+            times: calls that this grant covers, besides the present one.
+
+        Raises:
+            ApprovalError: it is a doubt, was answered already or has expired; this person may not answer it, or has
+                said yes already; no grant can be given with it.
         """
         self._must_be("approval")
-        open_store(self.home).answer(self.id, "approved", by=checked_name(by), reason=reason)
+        asked = self.asked()
+        channel = dict(channel) if channel is not None else this_channel("python")
+        name = people_of(self.home).check(by, Needs(self.tool, asked.arguments, asked.approvers), channel)
+        given: dict[str, Any] | None = None
+        if grant:
+            if asked.grant is None:
+                raise ApprovalError(f"the journal of run {self.run_id} names no grant for this call; approve it alone")
+            why = f"given with approval {self.id}"  # two that say the same are told apart by it
+            given = _given(replace(asked.grant, count=_times(times), by=name, why=why)).encode()
+        return open_store(self.home).answer(self.id, "approved", by=name, reason=reason, channel=channel, grant=given)
 
-    def deny(self, *, by: str, reason: str = "") -> None:
-        """Refuse this call; the model is told the reason."""
+    def deny(self, *, by: str, reason: str = "", channel: Mapping[str, str] | None = None) -> ApprovalRow:
+        """Refuse this call; the model is told the reason. One no is enough, however many people are asked."""
         self._must_be("approval")
-        open_store(self.home).answer(self.id, "denied", by=checked_name(by), reason=reason)
+        channel = dict(channel) if channel is not None else this_channel("python")
+        # What a person may approve at most says nothing of what they may refuse.
+        name = people_of(self.home).check(
+            by, Needs(approvers=open_store(self.home).approval(self.id).approvers), channel
+        )
+        return open_store(self.home).answer(self.id, "denied", by=name, reason=reason, channel=channel)
 
     def settle(
         self, answer: Literal["happened", "did_not", "abort"], *, by: str, value: str | None = None, reason: str = ""
@@ -92,14 +177,17 @@ class Pending:
             raise ApprovalError(f"a doubt is settled by 'happened', 'did_not' or 'abort', not {answer!r}")
         if self.id not in {p.id for p in Run.load(self.run_id, self.home).pending()}:
             raise ApprovalError(f"doubt {self.id} was settled already, or its call was tried again since: look anew")
+        channel = this_channel("python")
+        name = people_of(self.home).check(by, Needs(self.tool), channel)
+        _not_revoked(self.home, name)
         intent, _, attempt = self.id.rpartition(":")[2].partition(".")
         if answer == "happened" and value is None and reason:
-            value = f"It took effect; the answer itself was lost in a crash. {checked_name(by)} says: {reason}"
+            value = f"It took effect; the answer itself was lost in a crash. {name} says: {reason}"
         payload = {
             "intent": int(intent),
             "attempt": int(attempt),
             "answer": answer,
-            "by": checked_name(by),
+            "by": name,
             "value": value,
             "reason": reason,
         }
@@ -116,3 +204,104 @@ def checked_name(by: str) -> str:
     if not isinstance(by, str) or not by.strip():
         raise ApprovalError("say who decides: by='NAME'")
     return by.strip()[:200]
+
+
+def _asked(event: Event, row: ApprovalRow) -> Asked:
+    p = event.payload
+    if p.get("digest") != row.digest:
+        raise ApprovalError(
+            f"approval {row.id} is not for the call that run {row.run_id} asked for: somebody changed it; "
+            "deny it, and check the journal: mainspring audit verify"
+        )
+    grant = None
+    if isinstance(p.get("grant"), Mapping):
+        try:
+            grant = Grant.decode(p["grant"])
+        except DeclarationError as error:
+            raise ApprovalError(f"approval {row.id}: its grant cannot be read ({error}); deny it") from None
+    return Asked(
+        arguments=dict(p.get("arguments") or {}),
+        origins=dict(p.get("origins") or {}),
+        labels=dict(p.get("labels") or {}),
+        roles=dict(p.get("roles") or {}),
+        grant=grant,
+        diff=str(p.get("diff") or ""),
+        reason=str(p.get("reason") or ""),
+        people=row.people,
+        approvers=row.approvers,
+        approved_by=row.approved_by,
+        digest=row.digest,
+    )
+
+
+def give_grant(
+    run_id: str,
+    grant: Grant,
+    *,
+    by: str,
+    reason: str = "",
+    home: str | Path | None = None,
+    channel: Mapping[str, str] | None = None,
+) -> Grant:
+    """A person gives a run a right that it did not begin with; it holds from the run's next step on.
+
+    Returns:
+        The grant as it is given, with the person's name; its id is what `revoke` takes.
+
+    Raises:
+        ApprovalError: `by` is no person, was revoked, or may not give this.
+        RunNotFoundError: there is no such run.
+    """
+    store = open_store(home)
+    channel = dict(channel) if channel is not None else this_channel("python")
+    values = {name: list(v) if not isinstance(v, str) else v for name, v in grant.arguments.items()}
+    name = people_of(store.home).check(by, Needs(grant.tool, values), channel)
+    agent = store.row(run_id).agent
+    if person_key(name) == person_key(agent):
+        raise ApprovalError(f"{name!r} is the agent of this run; no agent gives itself a right")
+    _not_revoked(store.home, name)
+    given = _given(replace(grant, by=name, why=f"{reason or 'given'} ({_moment()})"))
+    payload = {"grant": given.encode(), "by": name, "reason": reason, "channel": channel}
+    store.post(run_id, "grant.given", payload)
+    return given
+
+
+def people_of(home: str | Path) -> People:
+    """The people of a home's configuration; raises DeclarationError when it cannot be read."""
+    from mainspring.config import load_config
+
+    return People.of(load_config(home).people)
+
+
+def this_channel(kind: str) -> dict[str, str]:
+    """How an answer from this process came: the kind of channel, the account as the kernel has it, the machine."""
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # no such user, as in some containers
+        user = f"uid {os.getuid()}"
+    return {"kind": kind, "user": user, "host": platform.node()}
+
+
+def _moment() -> str:
+    """Two grants that say the same are told apart by when they were given."""
+    now = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
+
+
+def _given(grant: Grant) -> Grant:
+    if "any" in grant.arguments.values():
+        raise ApprovalError(f"{grant.shown()!r} would allow any value; name the values, or declare it with the agent")
+    return grant
+
+
+def _times(times: int) -> int:
+    if isinstance(times, bool) or not isinstance(times, int) or not 1 <= times <= 1_000_000:
+        raise ApprovalError(f"a grant is for 1 to 1,000,000 calls, not {times!r}")
+    return times
+
+
+def _not_revoked(home: Path, name: str) -> None:
+    if person_key(check_person(name)) in open_store(home).revoked():
+        raise ApprovalError(f"the rights of {name!r} were taken back; somebody else has to decide")
