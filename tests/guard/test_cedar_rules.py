@@ -77,6 +77,8 @@ def test_rules_that_ask_together_want_the_most_people_whom_all_accept() -> None:
     assert (two.outcome, two.people, two.approvers) == ("ask", 2, ("ann", "tim"))
     nobody = decide(call(), CONTEXT, Policy.cedar(rule.format(1, "ann") + rule.format(1, "bob")))
     assert nobody.outcome == "deny"
+    few = decide(call(), CONTEXT, Policy.cedar(rule.format(2, "ann,bob") + rule.format(1, "ann,tim")))
+    assert few.outcome == "deny"  # two must say yes, and only ann may to both
     anyone = '@outcome("ask") permit (principal, action, resource);'
     assert decide(call(), CONTEXT, Policy.cedar(anyone + rule.format(1, "bob"))).approvers == ("bob",)
 
@@ -165,6 +167,16 @@ def test_allowing_a_tool_by_name_keeps_the_rules() -> None:
     wider = policy.allowing(["pay", "send", "wipe"])
     assert [decide(call(t), CONTEXT, wider).outcome for t in ("pay", "send", "wipe")] == ["allow", "deny", "deny"]
     assert decide(call(), CONTEXT, policy).outcome == "ask"
+
+
+def test_two_policies_joined_are_as_strict_as_both() -> None:
+    mine = Policy(allow=["pay"], cedar='@id("a") permit (principal, action, resource == Tool::"send");')
+    yours = Policy(ask=["pay"], cedar='@id("a") forbid (principal, action, resource == Tool::"send");')
+    for both in (mine.joined(yours), yours.joined(mine)):
+        assert [decide(call(t), CONTEXT, both).outcome for t in ("pay", "send", "other")] == ["ask", "deny", "ask"]
+    for both in (mine.joined(Policy(deny=["pay"])), Policy(deny=["pay"]).joined(mine)):
+        assert [decide(call(t), CONTEXT, both).outcome for t in ("pay", "send")] == ["deny", "allow"]
+    assert decide(call("send"), CONTEXT, mine).outcome == "allow"
 
 
 # --- limits

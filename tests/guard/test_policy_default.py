@@ -61,6 +61,7 @@ TABLE: list[tuple[str, Call, CallContext, str, str]] = [
     ("joined, all trusted", fetch(ATTESTED, whole=False), CLEAN, "ask", ""),
     ("private, whole", fetch(FOR_ANN), CLEAN, "ask", ""),
     ("private and joined", fetch(FOR_ANN, whole=False), CLEAN, "deny", "default:leaking-address"),
+    ("a stranger's link that few may read", fetch(WEB.join(FOR_ANN)), CLEAN, "ask", ""),
     ("two strangers' values", fetch(WEB, page=Argument(1, WEB)), CLEAN, "ask", ""),
     ("a stranger's link and a fact", fetch(WEB, q=Argument("x", ATTESTED, "payload")), CLEAN, "ask", ""),
     ("a stranger's link and his text", fetch(WEB, q=Argument("x", WEB, "payload")), CLEAN, "ask", ""),
@@ -87,6 +88,13 @@ TABLE: list[tuple[str, Call, CallContext, str, str]] = [
     ("private, to its reader", send("ann", body=FOR_ANN), granted("any"), "allow", "default:granted"),
     ("private, to its reader and another", send(["ann", "bob"], body=FOR_ANN), granted("any"), "ask", ""),
     ("private, reader hidden in a structure", send({"ann": ["bob"]}, body=FOR_ANN), granted("any"), "ask", ""),
+    (
+        "private, to nobody in particular",
+        replace(send(body=FOR_ANN), arguments={"a": Argument("x", FOR_ANN, "payload")}),
+        granted("any"),
+        "ask",
+        "",
+    ),
     ("for nobody", send("ann", body=Label(frozenset(), frozenset())), granted("any"), "ask", ""),
     # what is not known
     ("no label", send(label=None), granted("any"), "ask", ""),
@@ -285,6 +293,11 @@ def test_the_reason_names_arguments_and_sources() -> None:
     assert "body may be read by few" in reason
     assert "no grant is for this tool" in reason
     assert "to is not one of the values" in decide(send("eve"), granted(["bob"])).reason
+
+
+def test_verbatim_is_about_addresses() -> None:
+    assert facts_of(fetch(WEB), CLEAN)[0].verbatim
+    assert not facts_of(fetch(USER, text=Argument("x", WEB, "payload")), CLEAN)[0].verbatim
 
 
 def test_facts_are_as_the_schema_says() -> None:

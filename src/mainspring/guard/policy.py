@@ -83,6 +83,12 @@ class Policy:
         changed.rules = self.rules
         return changed
 
+    def joined(self, other: Policy) -> Policy:
+        """Both policies as one: of everything that either says, the strictest holds."""
+        both = Policy(allow=(*self.allow, *other.allow), ask=(*self.ask, *other.ask), deny=(*self.deny, *other.deny))
+        both.rules = self.rules.joined(other.rules) if self.rules and other.rules else self.rules or other.rules
+        return both
+
     def decide(self, call: Call, context: CallContext) -> Decision:
         """Decide one call by this policy and the default one. Never raises; what it does not know is not allowed."""
         return _guarded(call, context, self, None)

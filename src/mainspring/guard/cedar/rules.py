@@ -26,8 +26,8 @@ _MOST_PEOPLE = 20
 _ID, _REASON = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z"), 300
 _ALLOWED = {"permit": ("id", "reason", "outcome", "people", "approvers"), "forbid": ("id", "reason")}
 
-Values = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, int], ...]]
-_NO_VALUES: Values = ((), ())
+#: The arguments that are text and those that are numbers, by name; None for rules that look at neither.
+Values = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, int], ...]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,17 @@ class Rules:
         limits: bool = False,
         people: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
-        self.people = None if people is None else {_key(k): tuple(map(str, v)) for k, v in people.items()}
-        rules = [rule for source in sources for rule in _load(source, limits, self.people)]
+        known = None if people is None else {_key(k): tuple(map(str, v)) for k, v in people.items()}
+        self._take([rule for source in sources for rule in _load(source, limits, known)], known)
+
+    def joined(self, other: Rules) -> Rules:
+        """Both sets as one."""
+        both = Rules(())
+        both._take([*self.rules, *other.rules], {**(self.people or {}), **(other.people or {})} or None)
+        return both
+
+    def _take(self, rules: list[Rule], people: Mapping[str, tuple[str, ...]] | None) -> None:
+        self.people = people
         names: dict[str, int] = {}
         for number, rule in enumerate(rules):
             names[rule.name] = names.get(rule.name, 0) + 1
@@ -107,11 +116,11 @@ class Rules:
         self._by_name = {r.name: r for r in rules}
         self._cached = lru_cache(maxsize=_CACHED)(self._ask)
 
-    def ask(self, facts: Facts, values: Values = _NO_VALUES) -> Verdict:
+    def ask(self, facts: Facts, values: Values = None) -> Verdict:
         """What the rules say. Raises nothing that comes from the facts: what cannot be asked is denied."""
         if not self.reads_values:
-            values = _NO_VALUES
-        elif sum(len(text) for _, text in values[0]) > _CACHED_TEXT:
+            values = None
+        elif values is not None and sum(len(text) for _, text in values[0]) > _CACHED_TEXT:
             return self._ask(facts, values)
         return self._cached(facts, values)
 
@@ -166,13 +175,12 @@ def _request(facts: Facts, values: Values, policies: Any, roles: Mapping[str, tu
     if facts.agent or not actors:
         parents = [uid for uid in actors if uid != principal]
         entities[("Agent", facts.agent)] = {"uid": principal, "attrs": {}, "parents": parents}
-    listed = [
-        *entities.values(),
-        {"uid": tool, "attrs": {}, "parents": groups},
-        {"uid": _uid("Texts", ""), "attrs": {}, "parents": [], "tags": dict(values[0])},
-        {"uid": _uid("Numbers", ""), "attrs": {}, "parents": [], "tags": dict(values[1])},
-    ]
-    context = facts.context() | {"text": {"__entity": _uid("Texts", "")}, "number": {"__entity": _uid("Numbers", "")}}
+    listed = [*entities.values(), {"uid": tool, "attrs": {}, "parents": groups}]
+    context = facts.context()
+    if values is not None:
+        for name, kind, tags in (("text", "Texts", dict(values[0])), ("number", "Numbers", dict(values[1]))):
+            listed.append({"uid": _uid(kind, ""), "attrs": {}, "parents": [], "tags": tags})
+            context[name] = {"__entity": _uid(kind, "")}
     request = {"principal": principal, "action": _uid("Action", "call"), "resource": tool, "context": context}
     return request, policies, listed
 
