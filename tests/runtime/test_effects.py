@@ -79,7 +79,7 @@ def test_an_approval_lets_exactly_one_execution_through(tmp_path: Path) -> None:
     run.resume_sync()
     assert sent == ["bob"]
     assert run.status == "waiting"  # the second, equal call asks again
-    with pytest.raises(ApprovalError, match="already settled"):
+    with pytest.raises(ApprovalError, match="used already"):
         open_store(tmp_path).answer(pending.id, "approved", by="eve")
     assert open_store(tmp_path).approval(pending.id).state == "used"
     run.pending()[0].deny(by="bob", reason="once is enough")
@@ -535,7 +535,7 @@ def test_a_tool_of_the_users_that_is_called_note_is_only_that(tmp_path: Path) ->
 
 
 def test_a_picture_too_large_to_keep_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mainspring.runtime import effects
+    from mainspring.runtime import outcome
 
     monkeypatch.setattr(outcome, "MAX_MEDIA_BYTES", 1_000)
 

@@ -93,9 +93,8 @@ def resolve_arguments(call: CallState, state: RunState) -> dict[str, Resolved]:
         ToolError: a handle that this run does not have.
     """
     if call.values is not None:
-        origins = call.origins
         return {
-            n: Resolved(v, origins.get(n, "a program"), "joined" not in origins.get(n, ""), True)
+            n: Resolved(v, call.origins.get(n, "a program"), call.whole.get(n, False), True)
             for n, v in call.values.items()
         }
     if state.guard.mode != "clean":

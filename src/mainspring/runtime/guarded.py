@@ -42,6 +42,7 @@ class GuardState:
         self.compiled = 0  # turns of which grants were made
         self.handles: dict[str, Handle] = {}
         self.bits = 0.0  # what readers have told the planner
+        self.steering_bits = 0  # what strangers' data have decided in its programs
         self.lowered: dict[str, tuple[str, Label]] = {}  # handle and path -> (person, label)
         self.label = SYSTEM  # of everything that the model has seen
         self._base = SYSTEM

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, ToolError
@@ -35,7 +35,7 @@ from mainspring.runtime.calls import (
     denial,
     effect_key,
 )
-from mainspring.runtime.clean import clean_tools
+from mainspring.runtime.clean import RUN_PROGRAM, clean_tools
 from mainspring.runtime.compaction import (
     CHARS_PER_TOKEN,
     DIGEST_SHARE,
@@ -56,6 +56,9 @@ from mainspring.runtime.state import CallState
 from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Interrupted, Thinker, TooLong, checked
 from mainspring.store import ApprovalRequest
 from mainspring.tool import Tool
+
+if TYPE_CHECKING:
+    from mainspring.runtime.programs import Programs
 
 #: Seconds between looks into the inbox while a model or a tool works.
 POLL_S = 1.0
@@ -85,6 +88,7 @@ class Engine:
             if self._clean:
                 own = clean_tools(self.state, journal.store, self._reader, self.effects.spent) | {NOTE: own[NOTE]}
             self.tools = self.tools | own
+        self._programs: Programs | None = None  # made when there is a program to run
         self._checked: dict[str, Checked] = {}
         self._allowed: dict[str, Decision] = {}  # calls that may be begun in this turn, and why
         self._pause: str | None = None
@@ -253,10 +257,11 @@ class Engine:
 
     async def _work(self) -> None:
         """Refuse, ask, or make the calls of this step, as far as that goes now."""
+        self._advance_program()
         self._allowed.clear()
         revoked = self._revoked()
         for call in self.state.open_calls:
-            if call.stage == "new":
+            if call.stage == "new" and not self._is_program(call):
                 self._decide(call, revoked)
         await self._expire_old(revoked)
         ready = self._ready()
@@ -272,6 +277,21 @@ class Engine:
         elif any(c.stage == "asked" for c in waiting):
             asked = [c.part.name for c in waiting if c.stage == "asked"]
             await self._wait("waiting", f"approval of {', '.join(asked)}", None)
+
+    def _is_program(self, call: CallState) -> bool:
+        return self._clean and call.part.name == RUN_PROGRAM and call.parent is None
+
+    def _advance_program(self) -> None:
+        """Let the first open program go on, when everything that was asked for before it is finished."""
+        for call in self.state.open_calls:
+            if self._is_program(call):
+                if self._programs is None:
+                    from mainspring.runtime.programs import Programs
+
+                    self._programs = Programs(self.journal, self.tools)
+                self._programs.advance(call)
+            elif call.parent is None:
+                return
 
     def _revoked(self) -> frozenset[str]:
         """Principals and grants that were taken back, as of now."""
@@ -351,8 +371,8 @@ class Engine:
         """Calls that may be begun now: parallel ones together, any other only when all before it are finished."""
         ready: list[CallState] = []
         before_finished = True
-        for call in self.state.calls.values():
-            if call.stage in ("finished", "running"):
+        for call in self._in_turn():
+            if call.stage == "finished" or self._is_program(call):
                 continue
             may = call.stage == "approved" or call.stage == "retry" or (call.stage == "new" and call.approval is None)
             tool = self.tools.get(call.part.name)
@@ -367,6 +387,16 @@ class Engine:
                     break  # a look behind a change must not come before it
             before_finished = False
         return ready
+
+    def _in_turn(self) -> list[CallState]:
+        """Calls in the order that they were asked for. While a program runs, only its own calls are its turn."""
+        calls = list(self.state.calls.values())
+        program = next((c for c in calls if self._is_program(c) and c.stage != "finished"), None)
+        if program is None:
+            return calls
+        if program.stage == "running":
+            return [c for c in calls if c.parent == program.part.id]
+        return calls[: calls.index(program)]
 
     async def _make(self, calls: Sequence[CallState]) -> None:
         """Intents of all, one flush, then the effects; each outcome goes to disk as soon as it is there."""

@@ -17,8 +17,8 @@ from mainspring.label import USER
 from mainspring.messages import Message, Part, Usage, encode, user
 from mainspring.runtime.journal import RunEvent, Watcher
 from mainspring.runtime.pending import Pending, checked_name
-from mainspring.runtime.vouching import checked_reason, lowered
 from mainspring.runtime.state import CallState, RunState
+from mainspring.runtime.vouching import checked_reason, lowered
 from mainspring.store import Changes, Event, NewEvent, SQLiteStore, open_store
 
 __all__ = ["Pending", "ReplayReport", "Run", "RunEvent"]
@@ -275,7 +275,8 @@ class Run:
         taken back with :meth:`doubt`.
 
         Args:
-            target: a handle (``"v3"``), a field of one (``"v3[0].body"``), or the id of a call whose answer the model saw.
+            target: a handle (``"v3"``), a field of one (``"v3[0].body"``), or the id of a call whose answer the model
+                saw.
 
         Raises:
             ApprovalError: there is no such value, or it is not said who and why.

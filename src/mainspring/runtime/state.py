@@ -51,6 +51,8 @@ class CallState:
     parent: str | None = None  # the program that makes this call, by its call id
     values: dict[str, Value] | None = None  # labelled arguments of a program's call
     origins: dict[str, str] = field(default_factory=dict)  # where they came from, for a person
+    whole: dict[str, bool] = field(default_factory=dict)  # whether each is one value as somebody wrote it
+    handle: str | None = None  # what its answer is called
 
 
 #: What a step called, with what, and what came back; equal for equal steps within one process.
@@ -302,6 +304,7 @@ class RunState:
         if p.get("handle"):
             data = handle_data(p["content"], p.get("json", False), call.part.id)
             self.guard.add_handle(p["handle"], call.part.id, data, p["labels"])
+            call.handle = p["handle"]
         if call.parent is None:
             self.guard.mark(call.part.id, Label.decode(p["shown_label"]) if "shown" in p else event.label)
         self.guard.bits += p.get("bits", 0.0)
@@ -403,13 +406,15 @@ class RunState:
         values = decoded_values(p["arguments"], p["labels"])
         part = ToolCallPart(p["call_id"], p["tool"], p["arguments"])
         label = self.calls[p["parent"]].label
-        self.calls[part.id] = CallState(part, label, parent=p["parent"], values=values, origins=p["origins"])
+        self.calls[part.id] = CallState(
+            part, label, parent=p["parent"], values=values, origins=p["origins"], whole=p["whole"]
+        )
         self.call_ids.add(part.id)
 
     def _on_program_ended(self, event: Event, p: dict[str, Any]) -> None:
         call = self.calls[p["call_id"]]
         self.guard.take_values(p)
-        self.guard.bits += p.get("bits", 0.0)
+        self.guard.steering_bits = p["steering_bits"]
         self.guard.mark(call.part.id, Label.decode(p["shown_label"]))
         content = (TextPart(p["shown"]),)
         self._finish(call, ToolResultPart(call.part.id, call.part.name, content, p["is_error"]), event)
