@@ -136,7 +136,10 @@ def hidden_characters(text: str) -> Iterator[str]:
             continue
         for column, char in enumerate(line.removesuffix("\r"), 1):
             if _is_hidden(char):
-                yield f"{number}:{column} U+{ord(char):04X} {unicodedata.name(char, 'a control character').lower()}"
+                other = {"Co": "private use", "Cn": "not assigned"}.get(
+                    unicodedata.category(char), "a control character"
+                )
+                yield f"{number}:{column} U+{ord(char):04X} {unicodedata.name(char, other).lower()}"
 
 
 def _is_hidden(char: str) -> bool:
