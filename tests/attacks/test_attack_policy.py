@@ -99,6 +99,13 @@ def test_no_policy_brings_back_what_was_revoked() -> None:
         )
 
 
+def test_a_look_alike_of_a_person_passes_no_limit() -> None:
+    for name in ("t\u0456m", "T\u200bIM", "person:tim"):
+        assert decide(call("send"), replace(CONTEXT, principals=(name, "agent:clerk")), limits=LIMITS).outcome == "deny"
+    nobody = replace(CONTEXT, principals=("", "agent:clerk"))
+    assert decide(call("send"), nobody, limits=LIMITS).outcome == "ask"
+
+
 # --- names and values are data, never Cedar
 
 

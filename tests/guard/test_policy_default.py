@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mainspring.errors import ApprovalError
 from mainspring.guard import Argument, Call, CallContext, Decision, Grant, Policy, decide
 from mainspring.guard.cedar import Facts, default_rules, facts_of
 from mainspring.label import MODEL, SYSTEM, USER, Label, tool_label
@@ -261,7 +262,7 @@ def test_a_policy_of_ones_own_that_breaks_is_no_permission() -> None:
             return self.answer  # type: ignore[no-any-return]
 
     read = Call("find", "read", False, False, {})
-    for answer in (ValueError("the secret 4711"), None, True, "allow", Decision("yes", "x")):  # type: ignore[arg-type]
+    for answer in (ValueError("the secret 4711"), ApprovalError("4711"), None, True, "allow", Decision("yes", "x")):  # type: ignore[arg-type]
         decision = decide(read, CLEAN, Broken(answer))
         assert decision.outcome == "deny"
         assert "4711" not in decision.reason

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.errors import DeclarationError
+from mainspring.errors import ApprovalError, DeclarationError
 from mainspring.guard.cedar.facts import Facts, arguments_of, facts_of, understood, values_of
 from mainspring.guard.cedar.reasons import listed, source_of, why_ask, why_failed
 from mainspring.guard.cedar.rules import Rules, Verdict, default_rules
@@ -130,6 +130,8 @@ def decide(
 def _guarded(call: Call, context: CallContext, policy: Decides, limits: Limits | None) -> Decision:
     try:
         return _decide(call, context, policy, limits)
+    except ApprovalError as error:  # from `person_key`; a rule for the right name must not be passed by
+        return Decision("deny", f"a name for whom the run acts, or whose rights were taken back, is no name: {error}")
     except Exception as error:  # whatever is wrong, the call is not made; the message could quote a value
         return Decision("deny", f"the guard could not decide ({type(error).__name__}), so the call is refused")
 
@@ -148,8 +150,13 @@ def _decide(call: Call, context: CallContext, policy: Decides, limits: Limits | 
             return _said(question, forbidden, limits.rules)
         # A limit that lets through what a grant covers has used the grant.
         taken = limits.rules.needs_grant
-    own = isinstance(policy, Policy) and type(policy).decide is Policy.decide
-    decision = _by_policy(question, policy) if own else policy.decide(call, context)  # type: ignore[arg-type]
+    if isinstance(policy, Policy) and type(policy).decide is Policy.decide:
+        decision = _by_policy(question, policy)
+    else:
+        try:
+            decision = policy.decide(call, context)
+        except Exception as error:
+            return Decision("deny", f"the agent's policy failed ({type(error).__name__}), so the call is refused")
     if not isinstance(decision, Decision) or decision.outcome not in ("allow", "ask", "deny"):
         return Decision("deny", "the agent's policy gave no decision")
     if decision.outcome != "allow":

@@ -116,7 +116,7 @@ def people_of(context: CallContext) -> tuple[str, ...]:
     names = tuple(str(p) for p in context.principals)
     if names and names[-1] in (context.agent, f"agent:{context.agent}"):
         names = names[:-1]
-    return tuple(n if n.startswith("agent:") else _key(n.removeprefix("person:")) for n in names)
+    return tuple(n if n.startswith("agent:") else _key(n.removeprefix("person:")) for n in names if n)
 
 
 def facts_of(call: Call, context: CallContext) -> tuple[Facts, Grant | None]:
