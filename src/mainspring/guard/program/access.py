@@ -21,6 +21,8 @@ def item(run: Machine, holder: Cell, key: Cell) -> Cell:
         mark = reading(holder)
         if key.mark.steer is not run.bottom:
             mark = mark.join(run.book.decide(key.mark, bits_of(len(data.items))))
+        if isinstance(key.data, int) and key.data < 0:
+            mark = mark.join(from_end(run, data))
         if run.trying:
             run.risk(data.shape.join(mark))
         found = data.items[place]

@@ -58,9 +58,22 @@ def _len(run: Machine, given: list[Cell], named: Named) -> Cell:
     raise run.error("TypeError", f"{kind(data)} has no length", given[0])
 
 
-def _keys(run: Machine, items: list[Cell], key: Cell | None) -> tuple[list[Any], Mark]:
+def _times(run: Machine, function: Cell, shape: Mark, count: int) -> Mark:
+    """What decides that a function is called so many times; nothing when it can tell nobody."""
+    data = function.data
+    if isinstance(data, Builtin) and data.name != "print":
+        return run.frame.pc
+    if isinstance(data, Function) and data.code.pure:
+        return run.frame.pc
+    return run.frame.pc.join(run.book.decide(shape, bits_of(count + 1)))
+
+
+def _keys(run: Machine, items: list[Cell], key: Cell | None, shape: Mark) -> tuple[list[Any], Mark]:
     """What the items are ordered by, and who wrote that."""
-    keys = items if key is None or key.data is None else [invoke(run, key, [i]) for i in items]
+    keys = items
+    if key is not None and key.data is not None:
+        pc = _times(run, key, shape, len(items))
+        keys = [invoke(run, key, [i], pc) for i in items]
     seen = [run.view(k) for k in keys]
     return [s[0] for s in seen], run.book.join(s[1] for s in seen)
 
@@ -76,7 +89,7 @@ def _best(pick: Callable[..., Any], name: str) -> Call:
                 return named["default"].marked(run.book.decide(shape, 1))
             raise run.error("ValueError", f"{name}() of nothing; pass default=", *given)
         items = list(items)
-        keys, mark = _keys(run, items, named.get("key"))
+        keys, mark = _keys(run, items, named.get("key"), shape)
         run.charge(len(items))
         try:
             at: int = pick(range(len(items)), key=lambda n: keys[n])
@@ -95,8 +108,8 @@ def _counted(items: list[Cell]) -> bool:
     return not all(isinstance(i.origin, Place) for i in items)
 
 
-def _order(run: Machine, items: list[Cell], named: Named) -> tuple[list[Cell], Mark]:
-    keys, mark = _keys(run, items, named.get("key"))
+def _order(run: Machine, items: list[Cell], named: Named, shape: Mark) -> tuple[list[Cell], Mark]:
+    keys, mark = _keys(run, items, named.get("key"), shape)
     turned = named.get("reverse")
     count = len(items)
     run.charge(count * max(1, count.bit_length()) >> 2)
@@ -112,7 +125,7 @@ def _order(run: Machine, items: list[Cell], named: Named) -> tuple[list[Cell], M
 
 def _sorted(run: Machine, given: list[Cell], named: Named) -> Cell:
     items, shape, choice = elements(run, given[0])
-    found, why = _order(run, list(items), named)
+    found, why = _order(run, list(items), named, shape)
     run.size(len(found))
     if _counted(found):
         why = why.join(run.book.decide(shape, bits_of(len(found) + 1)))
@@ -123,7 +136,7 @@ def sort(run: Machine, me: Cell, named: Named) -> Cell:
     """`me.sort(key=..., reverse=...)`."""
     change(run, me)
     data: Seq = me.data
-    found, why = _order(run, list(data.items), named)
+    found, why = _order(run, list(data.items), named, data.shape)
     if _counted(found):
         why = why.join(run.book.decide(data.shape, bits_of(len(found) + 1)))
     data.items, data.choice = found, data.choice.join(why)
@@ -232,7 +245,7 @@ def _zip(run: Machine, given: list[Cell], named: Named) -> Cell:
 def _map(run: Machine, given: list[Cell], named: Named) -> Cell:
     rows = _zip(run, given[1:], {}) if len(given) > 2 else None
     items, shape, choice = elements(run, rows or given[1])
-    pc = run.frame.pc.join(run.book.decide(shape, bits_of(len(items) + 1)))
+    pc = _times(run, given[0], shape, len(items))
     run.size(len(items))
     made = [invoke(run, given[0], i.data.items if rows else [i.marked(choice)], pc) for i in list(items)]
     return Cell(Seq(made, shape, choice), run.bottom)
@@ -241,8 +254,9 @@ def _map(run: Machine, given: list[Cell], named: Named) -> Cell:
 def _filter(run: Machine, given: list[Cell], named: Named) -> Cell:
     items, shape, choice = elements(run, given[1])
     kept, why = [], run.bottom
+    pc = _times(run, given[0], shape, len(items))
     for one in list(items):
-        verdict = one if given[0].data is None else invoke(run, given[0], [one.marked(choice)])
+        verdict = one if given[0].data is None else invoke(run, given[0], [one.marked(choice)], pc)
         why = why.join(run.book.decide(reach(verdict), 1))
         if truth(verdict.data):
             kept.append(one)

@@ -202,7 +202,7 @@ class Compiler(Expressions):
                 body += following
         for end in ends:
             self.land(end)
-        self._restore(body, jumps(body))
+        self._restore(body, jumps(body) or self.tries > 0)  # inside a try, anything may jump out
 
     def _while(self, node: ast.While) -> None:
         height = self._save()
@@ -221,7 +221,7 @@ class Compiler(Expressions):
     def _for(self, node: ast.For) -> None:
         height = self._save()
         self.expression(node.iter)
-        self.emit(ops.op_walk)
+        self.emit(ops.op_walk, (None, True))
         head = self.here()
         out = self.emit(ops.op_next)
         self.store(node.target)

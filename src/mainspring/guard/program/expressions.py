@@ -11,7 +11,7 @@ from mainspring.guard.program import ops, tables, texts
 from mainspring.guard.program.builtin import BUILTINS
 from mainspring.guard.program.faults import KINDS, ProgramError, ProgramLimits
 from mainspring.guard.program.machine import Code, Op
-from mainspring.guard.program.syntax import HINTS, pure, refuse
+from mainspring.guard.program.syntax import HINTS, harmless, pure, refuse
 
 SIGNS: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -395,6 +395,8 @@ class Expressions:
         self.emit(ops.op_save)
         self.emit(new, how)
         self.emit(ops.op_store_raw, made)
+        counts = not all(pure(p, BUILTINS) for p in [*parts, *(i for g in generators for i in g.ifs)])
+        counts = counts or not all(pure(g.iter, BUILTINS) for g in generators[1:])
         inner: dict[str, int] = {}
         heads: list[int] = []
         out = 0
@@ -404,7 +406,7 @@ class Expressions:
             self.expression(generator.iter)  # the first one does not see the names of this comprehension
             if number == 0:
                 self.scope.inner.append(inner)
-            self.emit(ops.op_walk, made)
+            self.emit(ops.op_walk, (made, counts))
             for name in ast.walk(generator.target):
                 if isinstance(name, ast.Name) and name.id not in inner:
                     self.check_name(name.id, name)
@@ -442,7 +444,7 @@ class Expressions:
             raise refuse(node, "functions take plain parameters only: no *, ** or /")
         for default in arguments.defaults:
             self.expression(default)
-        code = Code(name, tuple(a.arg for a in arguments.args))
+        code = Code(name, tuple(a.arg for a in arguments.args), pure=harmless(node))
         outer, self.scope = self.scope, Scope(code, self.scope)
         for parameter in arguments.args:
             self.check_name(parameter.arg, parameter)

@@ -32,6 +32,7 @@ class Code:
     names: list[str] = field(default_factory=list)
     body: list[tuple[Op, Any]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    pure: bool = False  # calls no tool and changes nothing outside itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Machine:
     def loop(self, base: Frame) -> Request | Returned:
         """Run from the current frame until `base` returns or a tool is called; raises Thrown, LimitReachedError."""
         limit = self.limits.steps
+        frame = self.frame
         while True:
             try:
                 while True:
@@ -222,7 +224,7 @@ class Machine:
             if isinstance(thing, Cell):
                 waiting.append(thing.data)
             elif isinstance(thing, str):
-                total += len(thing)
+                total += len(thing) * (1 if thing.isascii() else 4)
             elif isinstance(thing, Seq):
                 waiting += thing.items
             elif isinstance(thing, Table):
@@ -230,10 +232,11 @@ class Machine:
                     waiting += (key, value)
             elif isinstance(thing, Bag):
                 waiting += thing.entries.values()
-            elif isinstance(thing, Function) and id(thing.frame) not in frames:
-                frames.add(id(thing.frame))
+            elif isinstance(thing, Function):
                 waiting += thing.defaults
-                waiting += thing.frame.slots
+                if id(thing.frame) not in frames:
+                    frames.add(id(thing.frame))
+                    waiting += thing.frame.slots
             elif hasattr(thing, "items"):  # a walk over a container
                 waiting += thing.items
         self.charge(len(seen) // 16)
@@ -244,7 +247,7 @@ class Machine:
         if items > self.limits.items:
             raise LimitReachedError(f"a list, dict, set or range has more than {self.limits.items:,} items")
         self.charge(items >> 3)
-        self.grow(items * 8 + CELL_BYTES)
+        self.grow((items + 1) * CELL_BYTES)
         return items
 
     def text(self, data: str, mark: Mark, origin: Origin) -> Cell:
@@ -258,7 +261,7 @@ class Machine:
             raise LimitReachedError(f"a text has more than {self.limits.text:,} characters")
         if characters > 64:
             self.charge(characters >> 6)
-            self.grow(characters)
+            self.grow(characters * 2)  # up to four bytes each, mostly one
 
     def show(self, cell: Cell) -> None:
         """Keep what the program printed, as it is now."""

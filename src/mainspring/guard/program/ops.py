@@ -367,18 +367,19 @@ def op_restore_test(run: Machine, f: Frame, _: None) -> None:
     f.pc = f.pcs.pop()
 
 
-def op_walk(run: Machine, f: Frame, made: int | None) -> None:
-    """Begin a loop: how often it goes round is a decision. `made` is the slot of a comprehension's result."""
+def op_walk(run: Machine, f: Frame, how: tuple[int | None, bool]) -> None:
+    """Begin a loop: how often it goes round is a decision, unless nothing is done in it that could tell.
+
+    `how` is the slot of a comprehension's result or None, and whether it counts.
+    """
+    made, counts = how
     cell = f.stack.pop()
     items, shape, choice = access.elements(run, cell)
     if run.trying:
         run.risk(shape)
     why = shape.steer
     if why is not run.bottom:
-        if made is None:
-            f.pc = f.pc.join(run.book.decide(shape, bits_of(len(items) + 1)))
-        else:
-            f.pc = f.pc.join(why)
+        f.pc = f.pc.join(run.book.decide(shape, bits_of(len(items) + 1)) if counts else why)
     if made is not None:
         holder = f.slots[made]
         assert holder is not None
@@ -413,6 +414,7 @@ def op_catch(run: Machine, f: Frame, how: tuple[tuple[str, ...], int, int | None
     kinds, target, slot = how
     thrown = f.stack[-1]
     if not set(KINDS[thrown.kind]) & set(kinds):
+        run.book.decide(thrown.mark.join(f.pc), 1)  # which kind it was tells something too
         f.ip = target
         return
     f.stack.pop()

@@ -6,7 +6,8 @@ import json
 import re
 from typing import TypeAlias
 
-from mainspring.value import Step
+#: A member's name, or an item's number.
+Step: TypeAlias = "str | int"
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}\Z")
 #: At most so many places are named; a person reads no more.

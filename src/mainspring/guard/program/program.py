@@ -15,7 +15,7 @@ from mainspring.guard.program.faults import LimitReachedError, ProgramError, Pro
 from mainspring.guard.program.machine import Frame, Machine, Request, Returned
 from mainspring.guard.program.marks import Book, bits_of
 from mainspring.guard.program.origins import Place
-from mainspring.label import MODEL, Label
+from mainspring.label import MODEL, SYSTEM, Label
 from mainspring.value import Value
 
 _HANDLE = re.compile(r"v\d{1,9}\Z")
@@ -32,6 +32,7 @@ class ToolRequest:
             ``"joined from v3[0].body and the program"``.
         whole: parameter -> True when it is one value as somebody wrote it, and not made from several or a part of one.
         line: the line of the program.
+        label: what decided that this call is made.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ToolRequest:
     origins: dict[str, str]
     whole: dict[str, bool]
     line: int
+    label: Label = SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +251,8 @@ class ProgramRun:
             origins[name], whole[name] = origin_of(run, cell)
         self._waiting = asked
         self._asked += 1
-        return ToolRequest(asked.tool, arguments, origins, whole, run.line_of(run.frame))
+        label = pc.join(self._book.ambient).label
+        return ToolRequest(asked.tool, arguments, origins, whole, run.line_of(run.frame), label)
 
     def _failed(self, thrown: Thrown) -> Failed:
         """What is told of an error that nothing caught: to the planner the message, the data only as a value."""
@@ -260,7 +263,8 @@ class ProgramRun:
         label = thrown.mark.join(pc).join(self._book.ambient).label
         message = f"line {line}: {thrown.message}"
         # The text of the program's own `raise` is shown when it is the program's alone.
-        if thrown.own and thrown.origin is None and thrown.mark.label.trusted:
+        clean = thrown.mark.label.trusted and self._book.ambient is self._book.bottom
+        if thrown.own and thrown.origin is None and clean:
             message = f"{message}: {thrown.detail[:500]}"
         elif not thrown.own and thrown.kind != "ToolError":
             message = f"line {line}: {thrown.kind}: {thrown.message}"

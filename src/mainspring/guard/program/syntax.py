@@ -131,6 +131,18 @@ def leaves(nodes: Iterable[ast.AST]) -> bool:
 _CALLBACKS = frozenset({"print", "map", "filter", "sorted", "min", "max", "next"})
 
 
+def harmless(node: ast.AST) -> bool:
+    """Whether a function only works out a value, so that nobody can tell how often it was called."""
+    from mainspring.guard.program.builtin import BUILTINS
+
+    if isinstance(node, ast.Lambda):
+        return pure(node.body, BUILTINS)
+    body = node.body if isinstance(node, ast.FunctionDef) else []
+    stores = any(isinstance(n, ast.Subscript) and not isinstance(n.ctx, ast.Load) for n in within(body))
+    grows = any(isinstance(n, ast.AugAssign) for n in within(body))  # `xs += [1]` changes the list itself
+    return not stores and not grows and all(pure(statement, BUILTINS) for statement in body)
+
+
 def pure(node: ast.AST, builtins: Iterable[str]) -> bool:
     """Whether an expression calls nothing but simple built-ins and changes nothing."""
     known = set(builtins) - _CALLBACKS

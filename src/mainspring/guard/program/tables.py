@@ -59,9 +59,9 @@ def put(run: Machine, holder: Cell, key: Cell, value: Cell, *, new: bool = False
 
 def remove(run: Machine, holder: Cell, key: Cell) -> Cell:
     """`del holder[key]`; answers what was there."""
-    found = item(run, holder, key) if not isinstance(holder.data, str) else None
-    if found is None:
-        raise run.error("TypeError", "a text cannot be changed; build a new one", holder)
+    if not isinstance(holder.data, Seq | Table):
+        raise run.error("TypeError", f"a {kind(holder.data)} has no items that can be deleted", holder)
+    found = item(run, holder, key)
     change(run, holder, key.mark)
     if isinstance(holder.data, Seq):
         del holder.data.items[position(run, holder, key)]
@@ -186,9 +186,8 @@ def _pop(run: Machine, me: Cell, given: list[Cell]) -> Cell:
     last = given[0] if given else Cell(-1, run.own)
     if not me.data.items:
         raise run.error("IndexError", "pop() from an empty list", me)
-    more = from_end(run, me.data) if isinstance(last.data, int) and last.data < 0 else run.bottom
     run.charge(len(me.data.items) >> 6)
-    return remove(run, me, last).marked(more)
+    return remove(run, me, last)
 
 
 def _index(run: Machine, me: Cell, given: list[Cell]) -> Cell:
