@@ -67,7 +67,7 @@ def as_json(item: Installed) -> dict[str, Any]:
 def list_(json_: bool) -> None:
     """Every skill, and whether it may be used."""
     output = Output.plain()
-    found = held().list()
+    found = held().all()
     if json_:
         for item in found:
             output.json(as_json(item))

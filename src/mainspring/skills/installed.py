@@ -91,19 +91,16 @@ class Skills:
         skill = self._read(name)
         return skill, self.pins.require(KIND, name, skill.content)
 
-    def list(self) -> list[Installed]:
+    def all(self) -> list[Installed]:
         """Every folder, approved or not, by name."""
-        if not self.folder.is_dir():
-            return []
-        names = sorted(entry.name for entry in self.folder.iterdir() if not entry.name.startswith("."))
-        return [self.look(name) for name in names]
+        return [self.look(name) for name in self._names()]
 
     def look(self, name: str) -> Installed:
         """One skill and its state. Raises DeclarationError: there is none."""
         try:
             skill = self._read(name)
         except DeclarationError as error:
-            if not (self.folder / name).exists():
+            if name not in self._names():
                 raise
             return Installed(name, "broken", None, str(error))
         checked = self.pins.check(KIND, name, skill.content)
@@ -120,12 +117,17 @@ class Skills:
             self.pins.remove(KIND, name)
         shutil.rmtree(folder)
 
+    def _names(self) -> list[str]:
+        """What lies in the folder, and nothing else: no name here leads anywhere."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(name for name in os.listdir(self.folder) if not name.startswith("."))
+
     def _folder(self, name: str) -> Path:
-        folder = self.folder / name
-        if name != os.path.basename(name) or name.startswith(".") or not folder.is_dir() or folder.is_symlink():
-            known = ", ".join(p.name for p in self.folder.glob("[!.]*")) if self.folder.is_dir() else ""
-            raise DeclarationError(f"there is no skill {name!r:.100}; there is {known or 'none yet'}")
-        return folder
+        names = self._names()
+        if name not in names or not (self.folder / name).is_dir() or (self.folder / name).is_symlink():
+            raise DeclarationError(f"there is no skill {name!r:.100}; there is {', '.join(names) or 'none yet'}")
+        return self.folder / name
 
     def _read(self, name: str) -> Skill:
         folder = self._folder(name)
