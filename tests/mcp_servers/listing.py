@@ -1,8 +1,8 @@
 """An MCP server made with the SDK that lists whatever a JSON file says, read anew each time.
 
 Usage: listing.py FILE [--http PORT]
-FILE holds a list of tools, or {"pages": [...], "endless": true, "result": {...}}. The tool `changed` tells the client
-that the list has changed; every other call answers with `result`, or with its own arguments.
+FILE holds a list of tools, or {"pages": [...], "endless": true, "result": {...}}. A call
+answers with `result`, or with its own arguments.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 import anyio
-from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams, TextContent
 
@@ -33,8 +33,6 @@ async def list_tools(ctx: Any, params: PaginatedRequestParams | None) -> ListToo
 
 
 async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallToolResult:
-    if params.name == "changed":
-        await ctx.session.send_tool_list_changed()
     result = told().get("result")
     if result is not None:
         return CallToolResult.model_validate(result)
@@ -46,8 +44,7 @@ server: Server[Any] = Server("listing", on_list_tools=list_tools, on_call_tool=c
 
 async def main() -> None:
     async with stdio_server() as (read, write):
-        options = server.create_initialization_options(NotificationOptions(tools_changed=True))
-        await server.run(read, write, options)
+        await server.run(read, write, server.create_initialization_options())
 
 
 if __name__ == "__main__":
