@@ -172,7 +172,8 @@ import os, socket
 print([n for n in os.environ if n in ('SSH_AUTH_SOCK', 'DBUS_SESSION_BUS_ADDRESS', 'DOCKER_HOST', 'XDG_RUNTIME_DIR')])
 os.symlink({str(path)!r}, 'link')
 for where in ({str(path)!r}, 'link', '/proc/1/root{path}', '\\0dbus-{os.getpid()}',
-              '/run/docker.sock', '/var/run/docker.sock', '/run/user/{os.getuid()}/bus', '/run/dbus/system_bus_socket', '/run/containerd/containerd.sock'):
+              '/run/docker.sock', '/var/run/docker.sock', '/run/user/{os.getuid()}/bus',
+              '/run/dbus/system_bus_socket', '/run/containerd/containerd.sock'):
     try: socket.socket(socket.AF_UNIX).connect(where); print('REACHED', where)
     except OSError: pass
 """

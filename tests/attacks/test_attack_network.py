@@ -392,13 +392,8 @@ except OSError: print('refused')
 
 def test_git_and_pip_find_the_proxy(origin: Origin, workspace: Path) -> None:
     box = Sandbox(workspace, hosts=["good.test"], resolver={"good.test": origin.where})
-    result = box.run(
-        [
-            "bash",
-            "-c",
-            f"git ls-remote http://good.test/a; {box.python} -m pip download --retries 0 -i http://good.test/i x",
-        ]
-    )
+    pip = f"{box.python} -m pip download --retries 0 --trusted-host good.test -i http://good.test/i x"
+    result = box.run(["bash", "-c", f"git ls-remote http://good.test/a; {pip}"])
     paths = [seen.split(b" ")[1] for seen in origin.seen]
     assert any(path.startswith(b"/a/info/refs") for path in paths), result.output
     assert b"/i/x/" in paths, result.output

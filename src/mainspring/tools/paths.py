@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.errors import ToolError
+from mainspring.tools.names import printable
 from mainspring.tools.protected import linked_identities, protected
+
+__all__ = ["MissingError", "Place", "locate", "printable", "suggest"]
 
 _LINKS = 40
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -122,15 +125,6 @@ def locate(
         yield walk.go(path)
     finally:
         walk.close()
-
-
-def printable(name: str) -> str:
-    """A file name fit to print: bytes that are no UTF-8 and control characters are shown as escapes."""
-    try:
-        text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:
-        text = ascii(name)
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def suggest(workspace: Path, path: str, limit: int = 5_000) -> list[str]:

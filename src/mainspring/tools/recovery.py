@@ -18,7 +18,7 @@ from typing import Any
 
 from mainspring.tool import DidNotHappen, Happened, Settled, ToolContext, Unknown
 from mainspring.tools import fingerprint
-from mainspring.tools.protected import entries, set_aside
+from mainspring.tools.aside import entries, set_aside
 from mainspring.tools.supervise import process_start, readable
 
 _KEPT = 200

@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mainspring.errors import SandboxError
-from mainspring.tools import protected, seccomp
+from mainspring.tools import aside, seccomp
 from mainspring.tools.limits import SandboxLimits
 from mainspring.tools.mounts import (
     Mount,
@@ -130,7 +130,7 @@ class Sandbox:
         if not contains(self.workspace, folder):
             raise SandboxError(f"folder {cwd!r} is outside the workspace; name one inside it")
         without = [] if self.home is None else [self.home]
-        before = protected.entries(self.workspace, without=without)
+        before = aside.entries(self.workspace, without=without)
         limits = self.limits
         with contextlib.ExitStack() as stack:
             network = stack.enter_context(Network(self.hosts, self.resolver, limits, report)) if self.hosts else None
@@ -157,7 +157,7 @@ class Sandbox:
                 supervisor = Supervisor(process, limits, self.workspace, record, report)
                 result = supervisor.run(info_read, timeout_s, stop)
             finally:
-                notes = protected.set_aside(
+                notes = aside.set_aside(
                     self.workspace, {path: entry.record() for path, entry in before.items()}, without
                 )
         told = _limit_notes(result, limits)
@@ -214,7 +214,7 @@ class Sandbox:
             arguments += Mount("rw", "/run/scratch", str(scratch)).arguments()
         return [*arguments, "--chdir", str(cwd)]
 
-    def _mounts(self, found: Mapping[str, protected.Entry]) -> list[Mount]:
+    def _mounts(self, found: Mapping[str, aside.Entry]) -> list[Mount]:
         """Everything shown, in the order in which it is mounted."""
         outside = [*python_mounts(Path(sys.executable)), *python_mounts(self.python)]
         outside += [Mount("ro", str(p)) for p in self.read_only]
@@ -224,7 +224,7 @@ class Sandbox:
                 mounts.append(mount)
         mounts.append(Mount("rw", str(self.workspace)))
         # These run or instruct later, outside the sandbox; so does the interpreter that runs us.
-        mounts += [Mount("ro", path) for path in protected.read_only(self.workspace, found)]
+        mounts += [Mount("ro", path) for path in aside.read_only(self.workspace, found)]
         prefix = Path(os.path.realpath(sys.prefix))
         if contains(self.workspace, prefix):
             mounts.append(Mount("ro", str(prefix)))

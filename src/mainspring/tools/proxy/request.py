@@ -60,6 +60,7 @@ def read_request(data: bytes) -> Request:
     lines = data.removesuffix(b"\r\n\r\n").decode("latin-1").split("\r\n")
     if "\n" in "".join(lines) or "\r" in "".join(lines):
         raise RequestError(400, "the head has a lone carriage return or newline")
+    path = ""
     method, _, rest = lines[0].partition(" ")
     target, _, version = rest.partition(" ")
     if not _TOKEN.match(method) or not _TARGET.match(target) or version not in ("HTTP/1.1", "HTTP/1.0"):
