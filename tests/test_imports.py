@@ -16,7 +16,19 @@ import mainspring
 SOURCE = Path(mainspring.__file__).parent
 
 #: Heavy libraries that a plain run does without until something needs them.
-HEAVY = {"pydantic", "click", "rich", "xllamacpp", "pydantic_ai", "httpx", "langchain_core", "openai", "anthropic"}
+HEAVY = {
+    "pydantic",
+    "click",
+    "rich",
+    "xllamacpp",
+    "pydantic_ai",
+    "httpx",
+    "langchain_core",
+    "openai",
+    "anthropic",
+    "cedarpy",
+    "mcp",
+}
 
 #: Every room by its height. A room may import what stands lower; `SIDEWAYS` and `DOORS` name the exceptions.
 HEIGHT = {
@@ -26,19 +38,25 @@ HEIGHT = {
     "lab": 6,
     "swarm": 6,
     "langchain": 6,
+    "audit": 6,
     "runtime": 5,
     "guard": 4,
     "models": 4,
     "tools": 4,
     "code": 4,
     "library": 4,
+    "memory": 4,
+    "skills": 4,
     "store": 3,
+    "config": 2,
+    "secrets": 1,
     "agent": 2,  # the nouns, from what knows most to what knows least
     "tool": 1,
     "model": 0,
     "content": 0,
     "value": 0,
     "messages": -1,
+    "names": -1,
     "label": -1,
     "points": -2,
     "errors": -2,
@@ -46,7 +64,14 @@ HEIGHT = {
 }
 
 #: Rooms on one floor of which the first may use the second.
-SIDEWAYS = {("code", "tools"), ("code", "models"), ("label", "errors"), ("messages", "errors")}
+SIDEWAYS = {
+    ("skills", "guard"),
+    ("memory", "guard"),
+    ("code", "tools"),
+    ("code", "models"),
+    ("label", "errors"),
+    ("messages", "errors"),
+}
 
 #: Imports that point up, inside functions only. An agent is the door from a declaration to its runs.
 DOORS = {("agent.py", "runtime")}

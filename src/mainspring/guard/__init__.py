@@ -2,7 +2,7 @@
 
 from mainspring.guard.decision import MODES, Argument, Call, CallContext, Decision, Mode, Outcome
 from mainspring.guard.grants import ANY, TRUSTED, Grant, cover, shrink, smallest_grant
-from mainspring.guard.policy import DEFAULT_POLICY, Policy, decide
+from mainspring.guard.policy import DEFAULT_POLICY, Limits, Policy, decide
 
 __all__ = [
     "ANY",
@@ -14,6 +14,7 @@ __all__ = [
     "CallContext",
     "Decision",
     "Grant",
+    "Limits",
     "Mode",
     "Outcome",
     "Policy",

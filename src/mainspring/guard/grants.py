@@ -36,6 +36,9 @@ class Grant:
         expires_at: Unix time, or None for the run's whole life.
         by: who gave it.
         why: the words of the task, or the declaration, that it was made from.
+
+    Attributes:
+        id: a digest of what it says, so that the same grant has the same name.
     """
 
     tool: str
@@ -44,6 +47,7 @@ class Grant:
     expires_at: float | None = None
     by: str = "user"
     why: str = ""
+    id: str = field(default="", init=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.tool, str) or not self.tool:
@@ -64,12 +68,9 @@ class Grant:
                 raise DeclarationError(f"grant for {self.tool!r}: argument {name!r} needs a list of values")
             checked[name] = allowed if isinstance(allowed, str) else tuple(allowed)
         object.__setattr__(self, "arguments", checked)
-
-    @property
-    def id(self) -> str:
-        """A digest of what it says, so that the same grant has the same name."""
         text = json.dumps(self.encode(), sort_keys=True, ensure_ascii=False, default=str)
-        return "gr_" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        object.__setattr__(self, "id", f"gr_{digest[:16]}")
 
     def encode(self) -> dict[str, Any]:
         """As JSON-ready dict, for the journal."""

@@ -12,9 +12,11 @@ from typing import Any
 
 from mainspring.errors import ToolError
 from mainspring.guard import Argument, Call, CallContext, Decision, Policy, decide, smallest_grant
+from mainspring.guard.approving import with_rules
 from mainspring.guard.handles import Resolved, argument_labels, resolve
 from mainspring.guard.reader import READER
 from mainspring.label import Label, join_all
+from mainspring.runtime.settings import Settings
 from mainspring.runtime.state import CallState, RunState
 from mainspring.tool import Tool
 from mainspring.value import wrap
@@ -126,6 +128,7 @@ def decide_call(
     checked: Checked,
     state: RunState,
     policy: Policy | None,
+    settings: Settings,
     promised: Mapping[str, int],
     revoked: frozenset[str],
 ) -> Decision:
@@ -146,7 +149,13 @@ def decide_call(
     )
     if guard.mode == "clean" and checked.tool.name == ASK_PERSON:
         return Decision("ask", "it asks a person, who alone can answer")  # whatever a policy says
-    return decide(question(call, checked, state), context, policy)
+    asked = question(call, checked, state)
+    if settings.policy is not None:
+        policy = settings.policy if policy is None else policy.joined(settings.policy)
+    decision = decide(asked, context, policy, limits=settings.limits)
+    if settings.rules and settings.people is not None:
+        decision = with_rules(decision, asked, settings.rules, settings.people)
+    return decision
 
 
 def approval_payload(call: CallState, checked: Checked, state: RunState) -> dict[str, Any]:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mainspring.content import to_content
 from mainspring.errors import LeaseLostError, ToolError
 from mainspring.guard import Decision
 from mainspring.guard.handles import Resolved
-from mainspring.label import MODEL, join_all
+from mainspring.label import MODEL, Label, join_all
+from mainspring.messages import TextPart
 from mainspring.points import reach
 from mainspring.runtime.builtin import NOTE
 from mainspring.runtime.calls import Checked, arguments_digest, call_digest, effect_key, resolve_arguments
@@ -27,6 +29,10 @@ from mainspring.runtime.outcome import outcome
 from mainspring.runtime.state import CallState
 from mainspring.threads import at_work
 from mainspring.tool import DidNotHappen, Happened, Tool, ToolContext
+from mainspring.value import Labelled
+
+if TYPE_CHECKING:
+    from mainspring.secrets import Secrets
 
 #: Times that one effect is begun before it is parked: a tool that kills its process must not do so for ever.
 MAX_ATTEMPTS = 5
@@ -39,6 +45,7 @@ class Effects:
     journal: Journal
     workspace: Path | None
     home: Path
+    secrets: Secrets | None = None
     #: Idempotency key -> what a call of our own spent: fields of its outcome beside the answer.
     spent: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -49,7 +56,8 @@ class Effects:
 
         def report(line: str) -> None:
             # Watchers are told in the event loop, wherever the tool itself runs.
-            soon(loop, lambda: self.journal.tell_live("progress", {"tool": call.part.name, "line": line}))
+            said = line if self.secrets is None else str(self.secrets.scrub(line))
+            soon(loop, lambda: self.journal.tell_live("progress", {"tool": call.part.name, "line": said}))
 
         state = self.journal.state
         return ToolContext(
@@ -119,7 +127,8 @@ class Effects:
             return
         began = time.monotonic()
         try:
-            value = await _bounded(tool, arguments, context)
+            filled = await self._filled(call, tool, arguments, context)
+            value = await _bounded(tool, filled, context)
         except TimeoutError as error:
             await self._timed_out(call, tool, arguments, context, str(error), time.monotonic() - began)
             return
@@ -180,7 +189,8 @@ class Effects:
         try:
             settled = await tool.run_reconcile(arguments, self.context(call, call.intended["key"]))
         except Exception as error:
-            self.park(call, f"asking whether it took effect failed: {type(error).__name__}: {error}")
+            said = f"asking whether it took effect failed: {type(error).__name__}: {error}"
+            self.park(call, said if self.secrets is None else str(self.secrets.scrub(said)))
             return None
         if isinstance(settled, Happened):
             self._done(call, tool, settled.value, False, 0.0, "adopted")
@@ -190,6 +200,30 @@ class Effects:
         self.park(call, settled.reason or "the tool's reconcile cannot tell whether it took effect")
         return None
 
+    async def _filled(
+        self, call: CallState, tool: Tool, arguments: Mapping[str, Any], context: ToolContext
+    ) -> Mapping[str, Any]:
+        """The arguments with their secrets, for the tool alone: neither the journal nor a person sees these."""
+        if self.secrets is None:
+            return arguments
+        return await asyncio.to_thread(
+            self.secrets.fill, arguments, tool.name, context.principal, self._written_labels(call, context)
+        )
+
+    def _written_labels(self, call: CallState, context: ToolContext) -> dict[str, Label]:
+        # What the model wrote after it had read strangers' text may be a stranger's wish for a secret.
+        return {n: label.join(call.label) for n, label in context.labels.items()}
+
+    def _scrubbed(self, answer: object) -> object:
+        """What came back without any secret in it; as text and JSON, since a secret hides in any object's words."""
+        assert self.secrets is not None
+        if isinstance(answer, Labelled):
+            return Labelled(self._scrubbed(answer.value), answer.labels)
+        if isinstance(answer, str | bytes | int | float | dict | list | None):
+            return self.secrets.scrub(answer)
+        parts = to_content(answer)
+        return [replace(p, text=self.secrets.scrub(p.text)) if isinstance(p, TextPart) else p for p in parts]
+
     def park(self, call: CallState, reason: str) -> None:
         """Put a call in doubt until a person answers."""
         self.journal.record(
@@ -198,6 +232,8 @@ class Effects:
         )
 
     def _done(self, call: CallState, tool: Tool, answer: object, is_error: bool, seconds: float, settled: str) -> None:
+        if self.secrets is not None:
+            answer = self._scrubbed(answer)
         state = self.journal.state
         as_handle = state.guard.mode == "clean" or call.parent is not None
         passed = join_all(r.value.whole_label for r in self._resolved(call).values()) if as_handle else call.label

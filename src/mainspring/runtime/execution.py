@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, RunBusyError
 from mainspring.guard.modes import choose
+from mainspring.guard.people import principals
 from mainspring.label import Label
 from mainspring.messages import Message, encode
 from mainspring.points import reach
@@ -26,9 +27,11 @@ from mainspring.runtime.journal import Journal, RunEvent, Watcher
 from mainspring.runtime.loop import Engine
 from mainspring.runtime.output import OutputType
 from mainspring.runtime.run import Run
+from mainspring.runtime.settings import settings_of
 from mainspring.runtime.state import RunState
 from mainspring.runtime.turns import take_turn
 from mainspring.store import NewEvent, SQLiteStore
+from mainspring.tool import Tool
 
 
 async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watcher | None) -> None:
@@ -105,18 +108,23 @@ def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> No
 
 
 def _started_payload(
-    agent: Agent, messages: Sequence[Message], workspace: Path | None, limits: Limits, output_type: Any, by: str
+    agent: Agent,
+    tools: dict[str, Tool],
+    messages: Sequence[Message],
+    workspace: Path | None,
+    limits: Limits,
+    by: str,
 ) -> tuple[dict[str, Any], Label]:
     """The first event of a run: everything that its context begins with."""
-    mode, why = choose(agent.tools.values(), agent.capable()) if agent.guard == "auto" else (agent.guard, "as declared")
+    mode, why = choose(tools.values(), agent.capable()) if agent.guard == "auto" else (agent.guard, "as declared")
     turn = take_turn(messages, mode, 0)  # type: ignore[arg-type]
     orders = [agent.instructions, ORDERS if mode == "clean" and agent.tools else ""]
-    if output_type is not None:
-        orders.append(OutputType(output_type).order())
-    guard: dict[str, Any] = {"mode": mode, "why": why, "principals": [by, f"agent:{agent.name}"]}
+    if agent.output_type is not None:
+        orders.append(OutputType(agent.output_type).order())
+    guard: dict[str, Any] = {"mode": mode, "why": why, "principals": list(principals(by, agent.name))}
     if agent.grants is not None:
         guard["grants"] = [g.encode() for g in agent.grants]
-    elif any(t.consequential for t in agent.tools.values()):
+    elif any(t.consequential for t in tools.values()):
         guard["turns"] = [turn.words]
     payload = {
         "agent": agent.describe(),
@@ -147,7 +155,8 @@ async def begin(
 ) -> Run:
     """Create a run and drive it until it stops."""
     new_id = run_id or new_run_id()
-    payload, label = _started_payload(agent, messages, workspace, limits, agent.output_type, by)
+    tools = settings_of(store.home).configured(dict(agent.tools))
+    payload, label = _started_payload(agent, tools, messages, workspace, limits, by)
     event = NewEvent("run.started", payload, label)
     text = "\n".join(m.text for m in messages if m.role == "user")
     reach("run.before_create")

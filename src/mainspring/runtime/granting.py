@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from mainspring.agent import Agent
@@ -16,7 +17,7 @@ from mainspring.runtime.thinking import checked
 from mainspring.tool import Tool
 
 
-async def compile_grants(state: RunState, agent: Agent, model: Model | None) -> dict[str, Any]:
+async def compile_grants(state: RunState, agent: Agent, tools: Iterable[Tool], model: Model | None) -> dict[str, Any]:
     """The payload of ``grants.compiled`` for the turns that no grants were made of yet.
 
     `model` sees the user's own words and the tools, and nothing else. When it is None, or gives no list of grants,
@@ -24,7 +25,7 @@ async def compile_grants(state: RunState, agent: Agent, model: Model | None) -> 
     """
     guard = state.guard
     words = "\n".join(guard.turns[guard.compiled :])
-    held: list[Tool] = [t for t in agent.tools.values() if t.consequential]
+    held: list[Tool] = [t for t in tools if t.consequential]
     payload: dict[str, Any] = {"turns": len(guard.turns), "how": "rules", "usage": None}
     grants: list[Grant] = []
     if held and words.strip():

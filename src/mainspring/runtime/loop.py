@@ -52,6 +52,7 @@ from mainspring.runtime.granting import compile_grants
 from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.output import MAX_REJECTIONS, OutputType, judge
+from mainspring.runtime.settings import settings_of
 from mainspring.runtime.state import CallState
 from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Interrupted, Thinker, TooLong, checked
 from mainspring.store import ApprovalRequest
@@ -77,9 +78,10 @@ class Engine:
         self.state = journal.state
         self._run = run  # the public face, for the agent's check
         self._output_type = OutputType(agent.output_type) if agent.output_type is not None else None
-        self.tools: dict[str, Tool] = dict(agent.tools)
+        self.settings = settings_of(home)
+        self.tools: dict[str, Tool] = self.settings.configured(dict(agent.tools))
         workspace = Path(self.state.workspace) if self.state.workspace else None
-        self.effects = Effects(journal, workspace, home)
+        self.effects = Effects(journal, workspace, home, self.settings.secrets)
         schema = self._output_type.schema if self._output_type else None
         self._thinker = Thinker(agent, journal, self._specs, schema)
         self._clean = self.state.guard.mode == "clean"
@@ -159,7 +161,9 @@ class Engine:
     async def _compile(self) -> None:
         """Grants from what the user said, before anything else of this turn is read."""
         asked = await self._reader() if self.agent.compiles_grants() else None
-        payload = await compile_grants(self.state, self.agent, asked)
+        payload = await compile_grants(
+            self.state, self.agent, [t for n, t in self.tools.items() if n in self.agent.tools], asked
+        )
         self.journal.record("grants.compiled", payload, USER)
 
     async def _reader(self) -> Model:
@@ -295,8 +299,7 @@ class Engine:
 
     def _revoked(self) -> frozenset[str]:
         """Principals and grants that were taken back, as of now."""
-        known = getattr(self.journal.store, "revoked", None)  # until every store has it
-        return known() if known is not None else frozenset()
+        return self.journal.store.revoked()
 
     def _decide(self, call: CallState, revoked: frozenset[str]) -> None:
         about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
@@ -305,15 +308,15 @@ class Engine:
             self._refuse(call, checked.reason, checked.cause)
             return
         promised = Counter(d.grant for d in self._allowed.values() if d.grant)
-        decision = decide_call(call, checked, self.state, self.agent.policy, promised, revoked)
+        decision = decide_call(call, checked, self.state, self.agent.policy, self.settings, promised, revoked)
         if decision.outcome == "deny":
             self._refuse(call, denial(call.part.name, f"Not allowed: {decision.reason}."), "denied")
         elif decision.outcome == "ask":
             digest = call_digest(self.state, call, checked)
             approval = "ap_" + effect_key(self.state.run_id, self.journal.next_seq())[:20]
-            expires_at = round(time.time() + APPROVAL_TTL_S, 3)
+            expires_at = round(time.time() + (self.settings.approval_ttl_s or APPROVAL_TTL_S), 3)
             reach("approval.before_request")
-            self.journal.request(ApprovalRequest(approval, digest, expires_at))
+            self.journal.request(ApprovalRequest(approval, digest, expires_at, decision.people, decision.approvers))
             self.journal.record(
                 "approval.requested",
                 about
@@ -544,6 +547,8 @@ class Engine:
 
     async def _release(self, status: str, wake_at: float | None = None) -> None:
         await self.journal.flush(status=status, wake_at=wake_at, release=True)
+        with contextlib.suppress(MainspringError):  # an unsigned end is reported by `mainspring audit verify`
+            self.journal.store.seal(self.state.run_id)
 
     # --- people who interrupt ---
 
