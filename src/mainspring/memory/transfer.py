@@ -99,8 +99,9 @@ def _encode(record: Record) -> dict[str, Any]:
 
 
 def _read(lines: Iterator[str]) -> list[tuple[dict[str, Any], Label]]:
+    first = next(lines, "")
     try:
-        head = json.loads(next(lines, ""))
+        head = json.loads(first)
     except (ValueError, RecursionError):
         head = None
     if not isinstance(head, dict) or head.get("mainspring") != "memory":
