@@ -34,6 +34,7 @@ from mainspring import (
     points,
     tool,
 )
+from mainspring.guard import Grant
 from mainspring.messages import encode, encode_usage
 from mainspring.model import ModelSettings, ToolSpec
 from mainspring.runtime import loop
@@ -256,6 +257,83 @@ def make_long(home: Path) -> None:
     run.resume_sync(agent)
 
 
+@tool(effect="read", authority=(), fields={"[].id": "system", "[].size": "system", "[].sender": "attested"})
+def files() -> list[dict[str, Any]]:
+    """The files."""
+    return [
+        {"id": "a1", "size": 3, "sender": "bob@corp.example", "text": "a stranger's wörds"},
+        {"id": "b2", "size": 9, "sender": "eve@evil.example", "text": "others"},
+    ]
+
+
+@tool(effect="irreversible", authority=["to"], fields={"id": "system"})
+def tell(to: str, text: str) -> dict[str, int]:
+    """Tell somebody."""
+    return {"id": 5}
+
+
+class Readers:
+    """Answers the readers' questions in order."""
+
+    name = "readers"
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+
+    async def respond(self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings) -> Message:
+        return Message(
+            "assistant", (TextPart(self.answers.pop(0)),), Usage(50, 5, calls=1, usd=0.001), "readers", "stop"
+        )
+
+
+def make_guard(home: Path) -> None:
+    """A clean run with handles, a paste, readers, a program, grants of each kind, an approval, and a label lowered."""
+    source = "big = max(files(), key=lambda f: f.size)\ntell(big.sender, f'{big.text}!')\nprint(big.id)\nbig.size"
+    model = Lines(
+        call("c1", "files"),
+        call("c2", "ask_reader", source="$v2[].text", question="Which is a stranger's?", answer="index"),
+        call("c3", "ask_reader", source="$v2[0].text", question="What is it?", answer="text"),
+        call("c4", "run_program", source=source),
+        call("c5", "tell", to="$v1", text="Look: ${v4}"),
+        call("c6", "tell", to="$v9.id", text="nobody"),
+        call(
+            "c7",
+            "ask_person",
+            question="May I?",
+            reveal=["$v2[1].text"],
+            plan=[{"tool": "tell", "arguments": {"to": "x"}}],
+        ),
+        [call("c8", "tell", to="x", text="as planned"), call("c9", "tell", to="zoe@corp.example", text="as given")],
+        "It is ${v4}, and $v2[0].id.",
+        "Again: ${v4}",
+    )
+    agent = Agent(
+        "guard",
+        model=model,
+        reader=Readers('{"answer": 0}', '{"answer": "wörds"}'),
+        tools=[files, tell],
+        guard="clean",
+    )
+    task = 'Tell "eve@evil.example" of the files.\n> pasted@stranger.example\n'
+    run = agent.run_sync(task, home=home, run_id="golden-guard", by="ann")
+    run.grant(Grant("tell", {"to": ("zoe@corp.example",)}), by="ann", reason="she asked")
+    run.vouch("v1", by="ann", reason="I pasted it")
+    for _ in range(4):
+        for pending in run.pending():
+            pending.approve(by="ann")
+        run.resume_sync(agent)
+    run.doubt("v1", by="ann", reason="I am not sure")
+    run.send("And again", by="ann")
+    run.resume_sync(agent)
+
+    lines = [call("c1", "files"), call("c2", "tell", to="bob", text="hi"), "not told"]
+    tainted = Agent("tainted", model=Lines(*lines), tools=[files, tell], guard="tainted", grants=[])
+    run = tainted.run_sync("look, then tell", home=home, run_id="golden-tainted")
+    run.vouch("c1", by="ann", reason="all mine")
+    run.pending()[0].deny(by="bob", reason="not him")
+    run.resume_sync(tainted)
+
+
 def view(run: Run) -> dict[str, Any]:
     """What a journal means, in plain JSON."""
     state = RunState.of(run.events())
@@ -278,6 +356,19 @@ def view(run: Run) -> dict[str, Any]:
             for p in run.pending()
         ],
         "label": state.label.encode(),
+        "guard": {
+            "mode": state.guard.mode,
+            "principals": state.guard.principals,
+            "grants": [g.encode() for g in state.guard.grants],
+            "used": state.guard.used,
+            "bits": round(state.guard.bits, 6),
+            "steering_bits": state.guard.steering_bits,
+            "lowered": {target: [by, label.encode()] for target, (by, label) in state.guard.lowered.items()},
+            "handles": {
+                name: [handle.data, {path: label.encode() for path, label in handle.labels.items()}]
+                for name, handle in state.guard.handles.items()
+            },
+        },
         "limits": state.limits,
         "calls": {id: [c.stage, c.intent, c.attempts, c.approval] for id, c in state.calls.items()},
         "results": state.results,
@@ -299,7 +390,7 @@ def main(version: str) -> None:
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        for make in (make_tools, make_approvals, make_doubts, make_people, make_long):
+        for make in (make_tools, make_approvals, make_doubts, make_people, make_long, make_guard):
             make(home)
         for run in Run.list(home):
             journal = folder / f"{run.id.removeprefix('golden-')}.jsonl"

@@ -105,6 +105,8 @@ class Effects:
                 "prepared": prepared,
                 "grant": allowed.grant or None,
                 "why": allowed.reason,
+                # What an audit asks for: the values themselves, not the names that the planner had for them.
+                **({"passed": checked.plain} if checked.handles and tool.consequential else {}),
             },
             call.label.join(checked.label) if checked.handles else call.label,
         )

@@ -360,15 +360,22 @@ class Engine:
                 alive
                 and row is not None
                 and row.state in (("pending", "approved", "denied") if call.stage == "asked" else ("approved",))
+                and self._still_asked(call, row.digest)
             )
             if usable:
                 continue
+            reason = "nobody answered in time" if not alive else "the question is not the same any more"
             self.journal.expire(call.approval)
             self.journal.record(
                 "approval.answered",
-                {"id": call.approval, "answer": "expired", "by": "mainspring", "reason": "nobody answered in time"},
+                {"id": call.approval, "answer": "expired", "by": "mainspring", "reason": reason},
             )
             self._decide(call, revoked)
+
+    def _still_asked(self, call: CallState, digest: str) -> bool:
+        """False when the call is not what the question was about: a label was lowered since, say."""
+        checked = self._check(call)
+        return isinstance(checked, Refusal) or call_digest(self.state, call, checked) == digest
 
     def _ready(self) -> list[CallState]:
         """Calls that may be begun now: parallel ones together, any other only when all before it are finished."""
