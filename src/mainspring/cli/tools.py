@@ -18,7 +18,7 @@ from mainspring.errors import DeclarationError, MainspringError
 if TYPE_CHECKING:
     from mainspring.config import Config
     from mainspring.tool import Tool
-    from mainspring.tools.mcp import McpServer
+    from mainspring.tools.mcp.server import McpServer
 
 _HERE = "mainspring.cli.tools"
 
@@ -125,11 +125,12 @@ def approve(server: str, by: str | None, digest: str | None, config: Path | None
     for orders to the model. Invisible characters are shown as escapes.
     """
     from mainspring.store import default_home
-    from mainspring.tools.mcp import McpServer
+    from mainspring.tools.mcp.server import McpServer, resolver
 
     output = Output.plain()
-    settings = _configured(_load(config), (server,))[0]
-    found = McpServer(settings, default_home().absolute())
+    loaded = _load(config)
+    settings = _configured(loaded, (server,))[0]
+    found = McpServer(settings, default_home().absolute(), resolver(loaded))
     try:
         changes = found.review()
     finally:
@@ -271,7 +272,8 @@ def _output(agent: str | None, json_: bool) -> Output:
 def _gather(agent: str | None, config: Path | None, servers: tuple[str, ...]) -> tuple[list[Tool], list[McpServer]]:
     """Every tool as it would run, and the servers that were asked for; a server that is away is only a note."""
     from mainspring.store import default_home
-    from mainspring.tools.mcp import McpServer, McpTool
+    from mainspring.tools.mcp import McpTool
+    from mainspring.tools.mcp.server import McpServer, resolver
 
     settings = _load(config)
     found = [tool if isinstance(tool, McpTool) else settings.apply_to(tool) for tool in _own(agent)]
@@ -279,7 +281,7 @@ def _gather(agent: str | None, config: Path | None, servers: tuple[str, ...]) ->
     sources: list[McpServer] = []
     wanted = servers or (() if agent is not None else tuple(settings.mcp))
     for one in _configured(settings, wanted):
-        source = McpServer(one, default_home().absolute())
+        source = McpServer(one, default_home().absolute(), resolver(settings))
         try:
             source.open(pin=False)
         except MainspringError as error:

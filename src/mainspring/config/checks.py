@@ -14,7 +14,8 @@ from mainspring.errors import DeclarationError
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)\Z")
 _UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::\d{1,5})?\Z")
-_SECRET = re.compile(r"secret:[A-Za-z_][A-Za-z0-9_.-]{0,99}\Z")
+_SECRET = re.compile(r"secret:([A-Za-z_][A-Za-z0-9_.-]{0,99})\Z")
+_WITHIN = re.compile(r"\{secret:([A-Za-z_][A-Za-z0-9_.-]{0,99})\}")
 #: What a secret's value may be read from, see `mainspring.secrets`.
 SECRET_SOURCES = ("env:", "file:", "command:")
 
@@ -48,21 +49,21 @@ Check: TypeAlias = Callable[[Any, At], Any]
 def find_line(text: str, path: tuple[str, ...]) -> int | None:
     """The line (from 1) on which a TOML file sets the key at `path`, or opens the nearest table above it."""
     best: tuple[int, int] | None = None
-    table: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    depth = len(path)
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         header = re.match(r"\[\[?\s*(.+?)\s*\]\]?\s*(?:#.*)?\Z", stripped)
         if header:
-            table = _keys(header.group(1))
-            here = table
+            here = opened = _keys(header.group(1))
         else:
             key = re.match(r"((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=", stripped)
             if key is None:
                 continue
-            here = table + _keys(key.group(1))
-        depth = len(here)
-        if here == path[:depth] and (best is None or depth > best[0]):
-            best = (depth, number)
+            here = opened + _keys(key.group(1))
+        shared = min(len(here), depth)
+        if here[:shared] == path[:shared] and (best is None or shared > best[0]):
+            best = (shared, number)
     return best[1] if best else None
 
 
@@ -177,9 +178,19 @@ def hosts(value: Any, at: At) -> tuple[str, ...]:
     return found
 
 
-def secret_source(value: Any, at: At) -> str:
-    """Where a secret is read from: ``env:NAME``, ``file:PATH`` or ``command:...``; never the secret itself."""
-    if not isinstance(value, str) or not any(value.startswith(s) and value[len(s) :] for s in SECRET_SOURCES):
+def secret(value: Any, at: At) -> Any:
+    """Where a secret is kept, or a table with ``from`` and where it may be filled in; never the secret itself."""
+    if isinstance(value, Mapping):
+        lists = {"tools": texts, "agents": texts, "hosts": hosts}
+        found = known(value, at, {"from": _source, **lists})
+        if "from" not in found:
+            raise DeclarationError(f'{at} needs from = "env:NAME", "file:PATH" or "command:..."')
+        return found
+    return _source(value, at)
+
+
+def _source(value: Any, at: At) -> str:
+    if not isinstance(value, str) or not any(value.startswith(s) and value[len(s) :].strip() for s in SECRET_SOURCES):
         # The value is not shown: somebody may have put the secret itself here.
         raise DeclarationError(
             f'{at} does not say where the secret is kept; allowed: "env:NAME", "file:PATH" or "command:...", '
@@ -188,9 +199,10 @@ def secret_source(value: Any, at: At) -> str:
     return value
 
 
-def is_reference(value: str) -> bool:
-    """True for ``secret:NAME``, a secret's name where its value will be filled in."""
-    return bool(_SECRET.match(value))
+def references(value: str) -> set[str]:
+    """Names of the secrets in a text: ``secret:NAME`` as a whole, ``{secret:NAME}`` within it."""
+    whole = _SECRET.match(value)
+    return {whole.group(1)} if whole else set(_WITHIN.findall(value))
 
 
 def names(items: Iterable[str]) -> str:

@@ -12,9 +12,9 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mainspring.config.checks import At, is_reference, known, names
+from mainspring.config.checks import At, known, names, references
 from mainspring.config.sections import (
     SECTIONS,
     Approvals,
@@ -46,7 +46,7 @@ class Config:
         digest: SHA-256 (hex) of the file's bytes, "" without a file.
         tools: a tool's name -> what a person says of it.
         mcp: server name -> settings.
-        secrets: name -> where it is kept (``env:X``, ``file:PATH``, ``command:...``).
+        secrets: name -> where it is kept, as `mainspring.secrets.Secrets` takes it.
     """
 
     path: Path | None = None
@@ -56,7 +56,7 @@ class Config:
     approvals: Approvals = field(default_factory=Approvals)
     tools: Mapping[str, ToolSettings] = field(default_factory=dict)
     mcp: Mapping[str, ServerSettings] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Any] = field(default_factory=dict)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     memory: Memory = field(default_factory=Memory)
     schedules: Schedules = field(default_factory=Schedules)
@@ -120,10 +120,11 @@ def _read(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise DeclarationError(f"{path} cannot be read: {error.strerror}") from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise DeclarationError(f"{path} is no file; it must be a text file in TOML")
     with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise DeclarationError(f"{path} is no file; it must be a text file in TOML")
         if found.st_mode & stat.S_IWOTH:
             raise DeclarationError(f"{path} can be changed by everybody on this machine; run: chmod o-w {path}")
         if found.st_size > MAX_BYTES:
@@ -160,10 +161,10 @@ def _checked(path: Path, text: str, tables: dict[str, object], digest: str) -> C
     config = Config(path, digest, **known(tables, at, SECTIONS))
     for name, server in config.mcp.items():
         for key, value in (*server.env.items(), *server.headers.items(), ("bearer", server.bearer)):
-            secret = value.removeprefix("secret:")
-            if is_reference(value) and secret not in config.secrets:
+            missing = sorted(references(value) - set(config.secrets))
+            if missing:
                 raise DeclarationError(
-                    f"{at / 'mcp' / name}: {key} names the secret {secret!r}, which [secrets] lacks; "
+                    f"{at / 'mcp' / name}: {key} names the secret {missing[0]!r}, which [secrets] lacks; "
                     f"it has {names(sorted(config.secrets))}"
                 )
     return config

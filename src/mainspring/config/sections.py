@@ -59,8 +59,8 @@ class ServerSettings:
         name: what its tools' names begin with, and what its results are labelled with.
         command: program and arguments of a server on standard input and output.
         url: address of a server over streamable HTTP.
-        env: variables for the command; ``secret:NAME`` is filled in when it starts.
-        headers: HTTP headers; ``secret:NAME`` is filled in for each request.
+        env: variables for the command; ``secret:NAME``, or ``{secret:NAME}`` within a text, is filled in.
+        headers: HTTP headers, filled in likewise.
         bearer: ``secret:NAME`` of the token that is sent as ``Authorization: Bearer``.
         cwd: folder that the command starts in.
         only: the only tools of it that are offered, by the server's own names; None offers all.
@@ -243,7 +243,7 @@ def _values(names: re.Pattern[str], what: str) -> check.Check:
 
 
 def _bearer(value: Any, at: At) -> str:
-    if not isinstance(value, str) or not check.is_reference(value):
+    if not isinstance(value, str) or not value.startswith("secret:") or not check.references(value):
         raise DeclarationError(f'{at} is no reference; allowed: "secret:NAME", with NAME under [secrets]')
     return value
 
@@ -323,7 +323,7 @@ SECTIONS: dict[str, check.Check] = {
     "approvals": lambda v, at: Approvals(**known(v, at, {"ttl": check.seconds, "rules": check.each(_rule)})),
     "tools": check.mapping(read_tool),
     "mcp": _servers,
-    "secrets": check.mapping(check.secret_source),
+    "secrets": check.mapping(check.secret),
     "sandbox": lambda v, at: SandboxSettings(
         **known(
             v,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mainspring.config import ServerSettings
-from mainspring.config.checks import is_reference
+from mainspring.config.checks import references
 from mainspring.errors import ToolError
 from mainspring.tools.mcp.pins import Listed
 from mainspring.tools.mcp.stdio import Errors, environment, stdio
@@ -42,6 +42,7 @@ class Connection:
         self._resolve = resolve
         self._on_change = on_change
         self._errors = Errors()
+        self._secrets: set[str] = set()
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended: BaseException | None = None
@@ -161,7 +162,7 @@ class Connection:
         if error.code == INVALID_REQUEST and error.message == "Session terminated":
             self._client = None
             return SessionGoneError()
-        return ToolError(str(error.message)[:4000])
+        return ToolError(self._scrubbed(str(error.message))[:4000])
 
     @property
     def _session(self) -> Any:
@@ -236,11 +237,19 @@ class Connection:
         self._stop.set()
 
     def _filled(self, value: str) -> str:
-        if not is_reference(value):
+        if not references(value):
             return value
         if self._resolve is None:
             raise ToolError(f"{value} cannot be filled in: no secrets are configured")
-        return self._resolve(value)
+        filled = self._resolve(value)
+        self._secrets.add(filled)
+        return filled
+
+    def _scrubbed(self, text: str) -> str:
+        """A server's words without what we gave it in confidence."""
+        for value in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(value, "[secret]")
+        return text
 
     async def _heard(self, message: Any) -> None:
         from mcp_types import ToolListChangedNotification
@@ -263,7 +272,7 @@ class Connection:
                     self._on_change()
 
     def _failed(self, why: str) -> ToolError:
-        tail = self._errors.tail
+        tail = self._scrubbed(self._errors.tail)
         printed = "\nit printed:\n" + "\n".join(f"  {line}" for line in tail.splitlines()[-12:]) if tail else ""
         return ToolError(f"MCP server {self.settings.name!r} ({self.settings.address}): {why}{printed}")
 

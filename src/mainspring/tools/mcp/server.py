@@ -310,7 +310,7 @@ def mcp_tools(
         only: the only tools that are offered, by the server's own names.
         home: Mainspring's home, where approved descriptions are kept.
         config: instead of the one that :func:`mainspring.config.load_config` finds.
-        resolve: gives the value of ``secret:NAME``.
+        resolve: gives the value of ``secret:NAME``, instead of the configuration's ``[secrets]``.
 
     Raises:
         DeclarationError: the settings do not fit, or there are none of this name.
@@ -320,12 +320,21 @@ def mcp_tools(
     folder = folder.expanduser().absolute()
     config = config if config is not None else load_config(folder)
     settings = _settings(server, name, tools, env, only, config)
-    found = open_server(settings, folder, resolve)
+    found = open_server(settings, folder, resolve or resolver(config))
     for note in found.notes:
         _log.warning("MCP server %s: %s", settings.name, note)
     for tool, why in found.withheld.items():
         _log.warning("MCP server %s: tool %s is withheld: it %s", settings.name, tool, why)
     return McpTools(found)
+
+
+def resolver(config: Config) -> Resolve | None:
+    """What fills in the secrets that a configuration names; None when it names none."""
+    if not config.secrets:
+        return None
+    from mainspring.secrets import Secrets
+
+    return Secrets(config.secrets, folder=config.path.parent if config.path is not None else None).resolve
 
 
 def open_server(settings: ServerSettings, home: Path, resolve: Resolve | None = None) -> McpServer:

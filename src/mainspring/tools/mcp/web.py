@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-
 _ANSWERS = ("application/json", "text/event-stream")
 
 
