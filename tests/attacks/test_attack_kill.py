@@ -27,8 +27,18 @@ asyncio.run(run_terminal_command.call({"command": command}, context))
 """
 
 
-def start(workspace: Path, home: Path, command: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", OWNER, str(workspace), str(home), command])
+NETWORKED = OWNER.replace(
+    "from mainspring.tools import run_terminal_command",
+    """
+from mainspring.tools import coding_tools
+granted = coding_tools(sandbox={"hosts": ["good.test"]})
+(run_terminal_command,) = [tool for tool in granted if tool.name == "run_terminal_command"]
+""",
+)
+
+
+def start(workspace: Path, home: Path, command: str, owner: str = OWNER) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", owner, str(workspace), str(home), command])
 
 
 def wait_for(path: Path) -> None:
@@ -48,9 +58,10 @@ def wait_gone(pid: int, began: str) -> None:
 DETACHED = "(setsid bash -c 'touch begun; sleep 2; touch late' > /dev/null 2>&1 &); "
 
 
+@pytest.mark.parametrize("program", [OWNER, NETWORKED], ids=["alone", "with a host"])
 @pytest.mark.parametrize("command", ["touch begun; sleep 2; touch late", DETACHED + "sleep 60"])
-def test_nothing_survives_kill_nine(workspace: Path, home: Path, command: str) -> None:
-    owner = start(workspace, home, command)
+def test_nothing_survives_kill_nine(workspace: Path, home: Path, command: str, program: str) -> None:
+    owner = start(workspace, home, command, program)
     wait_for(workspace / "begun")
     (record,) = (home / "commands" / "running").iterdir()
     first = json.loads(record.read_text())

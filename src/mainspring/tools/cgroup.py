@@ -65,6 +65,12 @@ class Groups:
                     break
 
 
+def available() -> list[str]:
+    """What can be bounded by control groups here: ``"processes"``, ``"memory"``, both or neither."""
+    names = {"pids": "processes", "memory": "memory"}
+    return [name for controller, name in names.items() if _parent(controller) is not None]
+
+
 def bound(pids: Sequence[int], processes: int, memory_bytes: int) -> Groups:
     """Move processes into new groups with these limits; what cannot be had is left out."""
     made: dict[str, Path] = {}

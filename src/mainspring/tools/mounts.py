@@ -36,7 +36,10 @@ _NO_WORKSPACE = (*SYSTEM_FOLDERS, "/etc", "/proc", "/sys", "/dev", "/run", "/boo
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of the sandbox's file system: `kind` is ``"ro"``, ``"rw"``, ``"link"`` or ``"hide"``."""
+    """One line of the sandbox's file system.
+
+    `kind` is ``"ro"``, ``"rw"``, ``"link"``, ``"hide"``, or ``"keep"``: read-only, if it is still there by then.
+    """
 
     kind: str
     path: str
@@ -48,7 +51,8 @@ class Mount:
             return ["--symlink", self.source, self.path]
         if self.kind == "hide":
             return ["--tmpfs", self.path, "--remount-ro", self.path]
-        return ["--ro-bind" if self.kind == "ro" else "--bind", self.source or self.path, self.path]
+        option = {"ro": "--ro-bind", "keep": "--ro-bind-try", "rw": "--bind"}[self.kind]
+        return [option, self.source or self.path, self.path]
 
 
 def system_mounts() -> list[Mount]:

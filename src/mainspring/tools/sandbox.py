@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mainspring.errors import SandboxError
-from mainspring.tools import aside, seccomp
+from mainspring.tools import aside, cgroup, seccomp
 from mainspring.tools.limits import SandboxLimits
 from mainspring.tools.mounts import (
     Mount,
@@ -224,7 +224,7 @@ class Sandbox:
                 mounts.append(mount)
         mounts.append(Mount("rw", str(self.workspace)))
         # These run or instruct later, outside the sandbox; so does the interpreter that runs us.
-        mounts += [Mount("ro", path) for path in aside.read_only(self.workspace, found)]
+        mounts += [Mount("keep", path) for path in aside.read_only(self.workspace, found)]
         prefix = Path(os.path.realpath(sys.prefix))
         if contains(self.workspace, prefix):
             mounts.append(Mount("ro", str(prefix)))
@@ -245,7 +245,8 @@ def check() -> tuple[bool, str, str]:
     version = ".".join(map(str, bwrap_version()))
     if result.exit_code != 0:
         return False, f"bubblewrap {version} runs no command: {result.output.strip()[:300]}", ALLOW_NAMESPACES
-    return True, f"bubblewrap {version}", ""
+    grouped = cgroup.available()
+    return True, f"bubblewrap {version}, {' and '.join(grouped) or 'nothing'} bounded by control groups", ""
 
 
 @lru_cache(maxsize=1)

@@ -32,6 +32,17 @@ ALLOW_NAMESPACES = (
     "start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
     "--security-opt systempaths=unconfined"
 )
+#: What bubblewrap says -> what helps, the most particular first.
+_FIXES = (
+    (
+        r"mount proc",
+        "this container hides parts of /proc, so that no new one may be mounted: start it with "
+        "--security-opt systempaths=unconfined (Docker, Podman) or procMount: Unmasked (Kubernetes)",
+    ),
+    (r"seccomp|SECCOMP", "this kernel or container allows no filters of system calls (CONFIG_SECCOMP_FILTER)"),
+    (r"No space left on device", "allow more user namespaces: sysctl -w user.max_user_namespaces=10000"),
+    (r"namespace|uid map|loopback|Operation not permitted|Permission denied", ALLOW_NAMESPACES),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +230,7 @@ def process_start(pid: int) -> str:
 
 def _setup_error(said: str) -> SandboxError:
     said = said.removeprefix("bwrap: ") or "it ended without a word"
-    if re.search(r"namespace|uid map|Operation not permitted|Permission denied", said):
-        return SandboxError(f"the sandbox cannot be set up: {said[:500]}; {ALLOW_NAMESPACES}")
+    for pattern, fix in _FIXES:
+        if re.search(pattern, said):
+            return SandboxError(f"the sandbox cannot be set up: {said[:500]}; {fix}")
     return SandboxError(f"the sandbox cannot be set up: {said[:500]}; no command ran")
