@@ -203,6 +203,8 @@ def warnings(tool: Tool) -> list[str]:
         found.append("nobody says what it does: it is taken for irreversible, so every call needs authority")
     elif tool.effect == "read" and tool.outside and about["outside"] == "assumed":
         found.append("it only reads, but takes an address: what it is passed leaves, so its calls need authority")
+    elif tool.effect == "read" and getattr(tool, "server", "") and about["outside"] == "assumed":
+        found.append("its server learns what it is passed; say outside = true if that needs authority, else false")
     if tool.consequential and about["authority"] == "assumed" and not tool.selector and len(arguments(tool)) > 1:
         found.append("every argument carries authority, because nobody says which ones do")
     if tool.settlement == "opaque" and not (tool.effect == "write" and tool.undoable):

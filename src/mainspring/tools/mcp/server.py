@@ -50,6 +50,7 @@ class McpServer:
         tools: the tools that are offered, in the order of their names.
         withheld: a tool's name (the server's own) -> why it is not offered.
         notes: what a person should know, without any of the server's words.
+        instructions: what the server would like a model to be told. No model is told.
     """
 
     def __init__(self, settings: ServerSettings, home: Path, resolve: Resolve | None = None) -> None:
@@ -57,6 +58,7 @@ class McpServer:
         self.tools: list[McpTool] = []
         self.withheld: dict[str, str] = {}
         self.notes: list[str] = []
+        self.instructions = ""
         self._pins = Pins(home / "pins", settings.name)
         self._resolve = resolve
         self._connection: Connection | None = None
@@ -119,11 +121,6 @@ class McpServer:
             background.wait(self._connected())
         return self.changes()
 
-    @property
-    def instructions(self) -> str:
-        """What the server would like a model to be told. It is never told."""
-        return self._connection.instructions if self._connection is not None else ""
-
     def close(self) -> None:
         """End the session and the server's process; a later call opens a new one."""
         connection, self._connection = self._connection, None
@@ -143,7 +140,7 @@ class McpServer:
                 await connection.close()
             connection = Connection(self.settings, self._resolve, self._changed)
             await connection.open()
-            self._connection = connection
+            self._connection, self.instructions = connection, connection.instructions
             try:
                 await self._list(connection)
             except BaseException:
