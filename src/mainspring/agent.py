@@ -204,7 +204,16 @@ class Agent:
             "models": self.model_names(),
             "instructions": self.instructions,
             "tools": {
-                t.name: {"effect": t.effect, "settlement": t.settlement, "description": t.description}
+                t.name: {
+                    "effect": t.effect,
+                    "settlement": t.settlement,
+                    "description": t.description,
+                    "authority": [n for n in t.schema.get("properties", {}) if t.role(n) == "authority"],
+                    "selector": list(t.selector),
+                    "outside": t.outside,
+                    "undoable": t.undoable,
+                    "server": t.server,
+                }
                 for t in self.tools.values()
             },
             "effort": self.effort,
