@@ -16,7 +16,10 @@ from mainspring.secrets.variants import MIN_FORM, variants
 
 _GROUP = 4
 _STRIDE = MIN_FORM - _GROUP + 1
-_BREAK = re.compile(rb"[ \t]*\\?\r?\n[ \t]*")
+# A line end with the blanks around it, as it is or as JSON and program texts write it, on however many levels.
+_BREAK = re.compile(rb"[ \t]*\\?(?:\r?\n|(?:\\+r)?\\+n)[ \t]*")
+
+_BREAK_BEGUN = re.compile(rb"(?<![ \t])[ \t]*(?:\\*\r|\\+(?:r\\*)?)?\Z")
 
 
 class Matcher:
@@ -54,7 +57,7 @@ class Matcher:
         """`(start, end, replacement)` of each secret, in order, without overlaps; line ends inside do not hide one."""
         small = data.lower()
         found = self._search(small)
-        if b"\n" in small:
+        if b"\n" in small or b"\\n" in small:
             found += self._search_joined(small)
         return _merged(found)
 
@@ -83,8 +86,8 @@ class Matcher:
         """Where the stretch at the end of `data` begins that may be the beginning of a secret, or its length."""
         begin = max(0, len(data) - 2 * self.longest)
         tail = data[begin:].lower()
-        # Blanks at the end may belong to a line end that is still to come, or to the secret itself.
-        return begin + min(self._unfinished(tail), self._unfinished(tail.rstrip(b" \t\r\\")), len(tail))
+        # What stands at the end may be half of a line end, or belong to the secret itself.
+        return begin + min(self._unfinished(tail), self._unfinished(_BREAK_BEGUN.sub(b"", tail, 1)), len(tail))
 
     def _unfinished(self, tail: bytes) -> int:
         joined, starts, shifts = _joined(tail)

@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 
 #: Shortest form looked for, in bytes: every form of the shortest secret has at least as many.
 MIN_FORM = 8
+_LEVELS = 3  # JSON within JSON within JSON
 _LINE = 20  # a line of a secret of many lines (a key) counts by itself from this length on
 
 
@@ -35,15 +36,17 @@ def _forms(text: str) -> Iterator[bytes]:
         quote(text, safe=""),
         quote(text),
         quote_plus(text),
-        json.dumps(text)[1:-1],
-        json.dumps(text, ensure_ascii=False)[1:-1],
         repr(text)[1:-1],
         html.escape(text),
         text.replace("'", "'\\''"),  # quoted for a shell
         text.replace("'", "'\"'\"'"),
         text.replace("\n", "\r\n"),
     }
-    texts.add(json.dumps(json.dumps(text))[3:-3])  # JSON within JSON
+    for plain in (True, False):
+        form = text
+        for _ in range(_LEVELS):
+            form = json.dumps(form, ensure_ascii=plain)[1:-1]
+            texts.add(form)
     for form in texts:
         yield form.encode("utf-8", "surrogatepass")
     data = text.encode("utf-8", "surrogatepass")

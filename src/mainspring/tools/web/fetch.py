@@ -118,8 +118,12 @@ class Fetcher:
                 raise ToolError(f"redirect {hop} was not followed: {error}" if hop else str(error)) from None
             if isinstance(found, Page):
                 return found
-            url = urljoin(place.url, found)
-            if place.scheme == "https" and urlsplit(url).scheme == "http":
+            try:
+                url = urljoin(place.url, found)
+                leaves = place.scheme == "https" and urlsplit(url).scheme == "http"
+            except ValueError:
+                raise ToolError(f"redirect {hop + 1} was not followed: its URL cannot be read") from None
+            if leaves:
                 raise ToolError(f"redirect {hop + 1} was not followed: it leaves https for http")
         raise ToolError(f"more than {self.max_redirects} redirects")
 
