@@ -99,7 +99,12 @@ class Pending:
         for pending in Run.load(run_id, home).pending():
             if pending.id == id:
                 return pending
-        raise ApprovalError(f"nothing with the id {id!r} waits any more; see `mainspring approvals list`")
+        became = ""
+        if ":" not in id:
+            row = store.approval(id)
+            by_whom = f" by {row.answered_by}" if row.answered_by else ""
+            became = f": it was already settled: {row.state}{by_whom}" if row.state != "pending" else ""
+        raise ApprovalError(f"nothing with the id {id!r} waits any more{became}; see `mainspring approvals list`")
 
     def asked(self) -> Asked:
         """What a person has to know to decide on it, as the journal has it; older journals say less.
