@@ -10,7 +10,7 @@ import pytest
 
 from mainspring.errors import ToolError
 from mainspring.tool import ToolContext, Unknown
-from mainspring.tools import editing, recovery
+from mainspring.tools import aside, editing, recovery
 from mainspring.tools.protected import PROTECTED, protected
 from mainspring.tools.sandbox import CommandResult, Sandbox
 
@@ -241,3 +241,34 @@ def test_intents_of_earlier_versions_are_still_settled(workspace: Path, home: Pa
     assert (workspace / ".git").exists()
     assert (workspace / "AGENTS.md").exists(), "they did not record it, so nobody can say that it is new"
     assert (workspace / "sub" / ".git-from-sandbox").exists()
+
+
+def test_a_pipe_for_settings_keeps_nobody_waiting(workspace: Path) -> None:
+    (note,) = sh(workspace, "mkdir .git; mkfifo .git/config").notes
+    assert ".git-from-sandbox" in note
+
+
+def test_settings_that_git_includes_are_protected(workspace: Path) -> None:
+    subprocess.run(["git", "init", "-q", workspace], check=True)
+    (workspace / "shared.ini").write_text("[alias]\n")
+    subprocess.run(["git", "-C", workspace, "config", "include.path", "../shared.ini"], check=True)
+    with pytest.raises(ToolError, match="is not writable"):
+        edit(workspace, "shared.ini", "[alias]", "[core]\n fsmonitor = evil")
+    sh(workspace, "echo evil >> shared.ini; rm shared.ini")
+    assert (workspace / "shared.ini").read_text() == "[alias]\n"
+
+
+def test_setting_aside_follows_no_link(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between looking and renaming, another command in the same workspace swaps the folder for a link."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "AGENTS.md").write_text("theirs")
+    (workspace / "d").mkdir()
+    (workspace / "d" / "AGENTS.md").write_text("evil")
+    found = aside.entries(workspace)
+    (workspace / "d").rename(workspace / "e")
+    (workspace / "d").symlink_to(outside)
+    monkeypatch.setattr(aside, "entries", lambda *arguments, **options: found)
+    (note,) = aside.set_aside(workspace, {})
+    assert "could not be renamed" in note
+    assert os.listdir(outside) == ["AGENTS.md"]

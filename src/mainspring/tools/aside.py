@@ -6,16 +6,17 @@ What is there when a command starts is mounted read-only; what is new or another
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.tools.names import printable
-from mainspring.tools.protected import GIT, LENGTHS, hooks_folder, why_protected
+from mainspring.tools.protected import GIT, LENGTHS, named_by_git, why_protected
 
 #: Other people's packages: nobody works in these folders, and they may hold thousands of such files.
 _DEPENDENCIES = frozenset({"node_modules", "site-packages"})
@@ -51,7 +52,7 @@ def entries(workspace: Path, limit: int = 50_000, without: Iterable[Path] = ()) 
         without: folders that are left out, such as Mainspring's own home.
     """
     skipped = {os.fspath(path) for path in without}
-    hooks = hooks_folder(workspace)
+    named = set(named_by_git(workspace))
     found: dict[str, Entry] = {}
     folders: list[tuple[str, ...]] = [()]
     seen = 0
@@ -70,7 +71,7 @@ def entries(workspace: Path, limit: int = 50_000, without: Iterable[Path] = ()) 
         for name, entry in inside.items():
             inner = (*parts, name)
             # Only the last parts are new: what lies in a protected folder is not looked at.
-            why = why_protected(inner[-LENGTHS[-1] :]) or (GIT if inner == hooks else None)
+            why = why_protected(inner[-LENGTHS[-1] :]) or (GIT if inner in named else None)
             if why is not None and (not foreign or name.lower() == ".git"):
                 found[entry.path] = _entry(entry, why)
             elif entry.is_dir(follow_symlinks=False):
@@ -127,14 +128,15 @@ def set_aside(
         name = os.path.basename(path)
         if list(before.get(path, ())) == entry.record() or (only_git and name.lower() != ".git"):
             continue
-        aside = f"{path}-from-sandbox"
-        number = 1
-        while os.path.lexists(aside):
-            number += 1
-            aside = f"{path}-from-sandbox-{number}"
-        os.rename(path, aside)
-        _break_hard_links(aside)
-        shown = printable(os.path.relpath(aside, workspace))
+        parts = os.path.relpath(path, workspace).split("/")
+        try:
+            aside = _rename(workspace, parts, entry.inode)
+        except OSError as error:
+            notes.append(
+                f"{printable('/'.join(parts))} could not be renamed ({error.strerror}): {entry.reason}; remove it"
+            )
+            continue
+        shown = printable("/".join([*parts[:-1], aside]))
         if name in (".git", "HEAD"):
             what = "a git repository" if name == ".git" else "HEAD of a git repository"
             notes.append(f"{what} made by the command was renamed to {shown}: review its config and hooks first")
@@ -148,18 +150,55 @@ def set_aside(
     return tuple(notes)
 
 
-def _break_hard_links(path: str) -> None:
-    """Give a file, or each file in a folder, a content of its own: under another name, a later command could
-    change what a person has reviewed by then."""
-    files = [path]
-    if os.path.isdir(path) and not os.path.islink(path):
-        files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
-    for file in files:
-        status = os.lstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink == 1:
-            continue
-        handle, copy = tempfile.mkstemp(dir=os.path.dirname(file))
-        with open(file, "rb") as source, os.fdopen(handle, "wb") as target:
+def _rename(workspace: Path, parts: Sequence[str], inode: int) -> str:
+    """Rename an entry and return its new name. Raises OSError when it is not there any more.
+
+    Another command may be running in the same workspace, so no step follows a link.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    folder = os.open(workspace, flags & ~os.O_NOFOLLOW)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, flags, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        name = parts[-1]
+        if os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino != inode:
+            raise FileNotFoundError(errno.ENOENT, "it was replaced meanwhile")
+        aside = f"{name}-from-sandbox"
+        number = 1
+        while _exists(aside, folder):
+            number += 1
+            aside = f"{name}-from-sandbox-{number}"
+        os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+        if stat.S_ISDIR(os.stat(aside, dir_fd=folder, follow_symlinks=False).st_mode):
+            for _, _, files, inner in os.fwalk(aside, dir_fd=folder):
+                for file in files:
+                    _break_hard_link(file, inner)
+        else:
+            _break_hard_link(aside, folder)
+        return aside
+    finally:
+        os.close(folder)
+
+
+def _exists(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _break_hard_link(name: str, folder: int) -> None:
+    """Give a file a content of its own: under another name, a later command could change what was reviewed by then."""
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink == 1:
+        return
+    copy = f"{secrets.token_hex(8)}.tmp"
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(name, os.O_RDONLY | flags, dir_fd=folder), "rb") as source:
+        new = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags, stat.S_IMODE(status.st_mode), dir_fd=folder)
+        with open(new, "wb") as target:
             shutil.copyfileobj(source, target)
-        os.chmod(copy, stat.S_IMODE(status.st_mode))
-        os.rename(copy, file)
+    os.rename(copy, name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -12,6 +12,7 @@ import contextlib
 import fnmatch
 import os
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,6 +98,7 @@ LENGTHS = sorted({len(parts) for parts in _EXACT})
 _PATTERNS = [(re.compile(fnmatch.translate(name)), why) for name, why in PROTECTED.items() if "*" in name]
 _OWN_TEMPORARY = re.compile(r"\.mainspring-[0-9a-f]+\.tmp\Z")  # made and renamed by `edit_file`
 _HOOKS = re.compile(r"^\s*hookspath\s*=\s*\"?([^\"\n#;]+)", re.IGNORECASE | re.MULTILINE)
+_INCLUDES = re.compile(r"^\s*path\s*=\s*\"?([^\"\n#;]+)", re.IGNORECASE | re.MULTILINE)
 
 
 def protected(path: str | Path, workspace: str | Path) -> str | None:
@@ -109,7 +111,7 @@ def protected(path: str | Path, workspace: str | Path) -> str | None:
     """
     relative = os.path.relpath(os.path.join(workspace, path), workspace)
     parts = [part for part in relative.split("/") if part not in ("", ".")]
-    return why_protected(parts) or _below_hooks(parts, Path(workspace))
+    return why_protected(parts) or _named(parts, Path(workspace))
 
 
 def why_protected(parts: Sequence[str]) -> str | None:
@@ -139,20 +141,30 @@ def linked_identities(workspace: Path) -> dict[tuple[int, int], str]:
     return found
 
 
-def _below_hooks(parts: Sequence[str], workspace: Path) -> str | None:
-    hooks = hooks_folder(workspace)
-    return GIT if hooks and tuple(parts[: len(hooks)]) == hooks else None
+def named_by_git(workspace: Path) -> list[tuple[str, ...]]:
+    """Files and folders of the workspace that the repository at its top takes hooks or further settings from."""
+    folder = workspace / ".git"
+    text = _plain_file(folder / "config")
+    found = [os.path.join(workspace, name.strip()) for name in _HOOKS.findall(text)[-1:]]
+    found += [os.path.join(folder, os.path.expanduser(name.strip())) for name in _INCLUDES.findall(text)]
+    inside = []
+    for path in found:
+        relative = os.path.relpath(os.path.realpath(path), os.path.realpath(workspace))
+        if relative != "." and not relative.startswith(".."):
+            inside.append(tuple(relative.split("/")))
+    return inside
 
 
-def hooks_folder(workspace: Path) -> tuple[str, ...]:
-    """Where the repository at the top keeps its hooks, when that is another folder of the workspace."""
+def _named(parts: Sequence[str], workspace: Path) -> str | None:
+    return GIT if any(tuple(parts[: len(named)]) == named for named in named_by_git(workspace)) else None
+
+
+def _plain_file(path: Path) -> str:
+    """The beginning of a file; empty for one that is not there or is a pipe, which could keep us waiting for ever."""
     try:
-        with open(workspace / ".git" / "config", encoding="utf-8", errors="replace") as config:
-            named = _HOOKS.findall(config.read(1 << 20))
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        return ()
-    if not named:
-        return ()
-    folder = os.path.realpath(os.path.join(workspace, named[-1].strip()))
-    relative = os.path.relpath(folder, os.path.realpath(workspace))
-    return () if relative == "." or relative.startswith("..") else tuple(relative.split("/"))
+        return ""
+    with open(handle, "rb") as file:
+        plain = stat.S_ISREG(os.fstat(handle).st_mode)
+        return file.read(1 << 20).decode("utf-8", "replace") if plain else ""
