@@ -31,7 +31,7 @@ def from_value(run: Machine, value: Value, place: Place, *, fixed: bool, depth: 
         cells = [from_value(run, v, Place(n, place), fixed=fixed, depth=depth + 1) for n, v in enumerate(data)]
         seq = Seq(cells, mark, run.bottom)
         seq.fixed = fixed
-        run.grow(_BYTES * 3 * (len(data) + 1))
+        run.count(_BYTES * 3 * (len(data) + 1))
         return Cell(seq, run.bottom, place)
     if isinstance(data, dict):
         entries: dict[Any, tuple[Cell, Cell]] = {}
@@ -42,10 +42,10 @@ def from_value(run: Machine, value: Value, place: Place, *, fixed: bool, depth: 
             entries[key] = (Cell(key, mark, Made((place,), False, False)), cell)
         table = Table(entries, mark, run.bottom, run.bottom)
         table.fixed = fixed
-        run.grow(_BYTES * 4 * (len(data) + 1))
+        run.count(_BYTES * 4 * (len(data) + 1))
         return Cell(table, run.bottom, place)
     if data is None or isinstance(data, bool | int | float | str):
-        run.grow(len(data) if isinstance(data, str) else 0)
+        run.count(2 * len(data) if isinstance(data, str) else 0)
         return Cell(data, mark, place)
     raise ProgramError(f"{_top(place)} holds a {type(data).__name__}, which is no JSON value")
 

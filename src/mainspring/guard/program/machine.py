@@ -189,6 +189,10 @@ class Machine:
         if self.steps > self.limits.steps:
             raise LimitReachedError(f"the program took more than {self.limits.steps:,} steps")
 
+    def count(self, amount: int) -> None:
+        """Count bytes of a value that no variable holds yet; `grow` follows when one does."""
+        self._grown += amount
+
     def grow(self, amount: int) -> None:
         """Count bytes that were made; now and then finds out how many of them are still in use."""
         self._grown += amount
@@ -202,7 +206,7 @@ class Machine:
 
     def _live(self) -> int:
         """Bytes that can still be reached, roughly; stops counting when there are too many."""
-        waiting: list[Any] = []
+        waiting: list[Any] = [*self.handles.values()]
         frames: set[int] = set()
         ahead: list[Frame | None] = [self.frame]
         while ahead:

@@ -163,14 +163,10 @@ class ProgramRun:
         self._asked = 0
         self._waiting: Request | None = None
         self._started = self._over = False
-        self._early: LimitReachedError | None = None
         for name in sorted(program.handles):
             if name not in handles:
                 raise ProgramError(f"there is no value {name!r}; use one of those that you were shown")
-            try:
-                self._run.handles[name] = from_value(self._run, handles[name], Place(name), fixed=True)
-            except LimitReachedError as error:
-                self._early = error
+            self._run.handles[name] = from_value(self._run, handles[name], Place(name), fixed=True)
 
     @property
     def steps(self) -> int:
@@ -198,8 +194,7 @@ class ProgramRun:
             raise ProgramError("the program waits for an answer" if answer is None else "the program has asked nothing")
         self._started = True
         try:
-            if self._early is not None:
-                raise self._early
+            run.grow(0)  # the handles
             if answer is not None:
                 self._take(answer)
             while True:
@@ -239,6 +234,7 @@ class ProgramRun:
         if run.trying:
             run.risk(self._book.of(answer.label))
         run.frame.stack.append(cell)
+        run.grow(0)
 
     def _request(self, asked: Request) -> ToolRequest:
         run = self._run
