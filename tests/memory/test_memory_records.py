@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -247,6 +248,21 @@ def test_a_circle_of_descent_ends(memory: Memory) -> None:
         memory.db.execute("INSERT INTO parents VALUES (?,?)", (numbers[child.id], parent.id))
     memory.settle(a.id)
     assert memory.get(a.id).label.strangers == {"tool:mail"}
+
+
+def test_a_long_descent_is_settled_at_once(memory: Memory) -> None:
+    """Each note was made from the one before and from the first: in 2,000 steps, not in 2,000 times 2,000."""
+    first = memory.add("the first", USER)
+    last = first
+    with memory.transaction():
+        for n in range(2_000):
+            last = memory.add(f"note {n}", MODEL, parents=[first.id, last.id])
+    began = time.perf_counter()
+    memory.distrust(first.id, by="ann", why="x")
+    assert time.perf_counter() - began < 20  # some 0.1 s on a quiet machine
+    assert not memory.get(last.id).label.trusted
+    memory.trust(first.id, by="ann", why="x")
+    assert memory.get(last.id).label.trusted
 
 
 def test_threads_that_race_for_a_key_write_one_record(memory: Memory) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from mainspring.errors import StoreError
 from mainspring.label import Label
 from mainspring.memory import search
-from mainspring.memory.records import COLUMNS, Record, Verdict, as_text, descendants, effective_label, read_row
+from mainspring.memory.records import COLUMNS, Record, Verdict, as_text, read_row, settled_labels
 from mainspring.memory.schema import connect, explain
 
 
@@ -83,13 +83,10 @@ class MemoryFile:
         found = " ".join(search.words(f"{row['about']}\n{as_text(json.loads(row['value']))}"))
         self.db.execute("INSERT INTO terms (rowid, words) VALUES (?,?)", (number, found))
 
-    def settle(self, id_: str) -> None:
-        """Work out the labels of a record and of everything made from it again."""
-        for each in descendants(self.db, id_):
-            label = effective_label(self.db, each)
-            self.db.execute(
-                "UPDATE records SET effective=?, outsider=? WHERE id=?", (label.encode(), not label.trusted, each)
-            )
+    def settle(self, *ids: str) -> None:
+        """Work out the labels of records and of everything made from them again."""
+        rows = [(label.encode(), not label.trusted, each) for each, label in settled_labels(self.db, ids).items()]
+        self.db.executemany("UPDATE records SET effective=?, outsider=? WHERE id=?", rows)
 
     def judge(self, record: Record, verdict: Verdict, judged: str | None, by: str, why: str) -> None:
         """Write a judgement and what follows from it, inside a transaction."""
@@ -104,10 +101,10 @@ class MemoryFile:
         else:
             db.execute("UPDATE records SET judged=? WHERE id=?", (judged, record.id))
         self.settle(record.id)
-        after = effective_label(db, record.id)
+        (after,) = db.execute("SELECT effective FROM records WHERE id=?", (record.id,)).fetchone()
         db.execute(
             "INSERT INTO judgements (record, at, by, why, verdict, before, after) VALUES (?,?,?,?,?,?,?)",
-            (record.id, time.time(), by, why, verdict, record.label.encode(), after.encode()),
+            (record.id, time.time(), by, why, verdict, record.label.encode(), after),
         )
 
     def read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -228,7 +228,7 @@ class Memory(MemoryFile):
     def made_from(self, id_: str) -> list[str]:
         """Ids of the records that were, or may have been, made from this one."""
         with self.lock, self.explained():
-            return [other for other in descendants(self.db, id_) if other != id_]
+            return [other for other in descendants(self.db, [id_]) if other != id_]
 
     def _judge(self, record: Record, verdict: Verdict, judged: str | None, by: str, why: str) -> None:
         if not _PERSON.match(by):

@@ -6,12 +6,13 @@ import hashlib
 import json
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from mainspring.errors import StoreError
-from mainspring.label import Label, join_all
+from mainspring.label import Label
 
 Kind: TypeAlias = Literal["note", "rule"]
 Verdict: TypeAlias = Literal["trust", "distrust", "forget"]
@@ -139,18 +140,43 @@ def read_row(row: tuple[Any, ...], parents: tuple[str, ...] = ()) -> Record:
     )
 
 
-def effective_label(connection: sqlite3.Connection, id_: str) -> Label:
-    """What a record's label is now: its own, joined with those of everything it was made from.
+def settled_labels(connection: sqlite3.Connection, roots: Sequence[str]) -> dict[str, Label]:
+    """The labels of records and of everything made from them, by id: each its own, joined with those of its parents.
 
-    A person's trust in a record is about its text as it stands, so its parents do not matter any more.
+    A person's trust in a record is about its text as it stands, so its parents do not matter any more. The work is
+    proportional to what was made from them, however deep; a circle, as an import may hold, settles too.
     """
-    rows = connection.execute(
-        "WITH RECURSIVE up (id) AS (SELECT ? UNION SELECT parents.parent FROM up JOIN records ON records.id = up.id "
-        "JOIN parents ON parents.child = records.number WHERE records.judged IS NULL OR records.judged = ?) "
-        "SELECT records.label, records.judged FROM up JOIN records ON records.id = up.id",
-        (id_, DISTRUSTED),
-    ).fetchall()
-    return join_all(own_label(label, judged) for label, judged in rows) if rows else UNREADABLE
+    ids = json.dumps(descendants(connection, roots))
+    own: dict[str, Label] = {}
+    vouched = set()
+    for each, label, judged in connection.execute(
+        "SELECT id, label, judged FROM records WHERE id IN (SELECT value FROM json_each(?))", (ids,)
+    ):
+        own[each] = own_label(label, judged)
+        if judged is not None and judged != DISTRUSTED:
+            vouched.add(each)
+    found = dict(own)
+    children: dict[str, list[str]] = {}
+    for child, parent, effective in connection.execute(
+        "SELECT child.id, above.id, above.effective FROM records AS child JOIN parents ON parents.child = child.number "
+        "JOIN records AS above ON above.id = parents.parent WHERE child.id IN (SELECT value FROM json_each(?))",
+        (ids,),
+    ):
+        if child in vouched:
+            continue
+        if parent in own:
+            children.setdefault(parent, []).append(child)
+        else:
+            found[child] = found[child].join(read_label(effective))
+    changed = list(own)
+    while changed:
+        parent = changed.pop()
+        for child in children.get(parent, ()):
+            joined = found[child].join(found[parent])
+            if joined != found[child]:
+                found[child] = joined
+                changed.append(child)
+    return found
 
 
 def own_label(label: str, judged: str | None) -> Label:
@@ -162,14 +188,14 @@ def own_label(label: str, judged: str | None) -> Label:
     return read_label(judged)
 
 
-def descendants(connection: sqlite3.Connection, id_: str) -> list[str]:
-    """The record and all that was made from it, directly or not."""
+def descendants(connection: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
+    """The records and all that was made from them, directly or not."""
     return [
         row[0]
         for row in connection.execute(
-            "WITH RECURSIVE down (id) AS (SELECT ? UNION SELECT records.id FROM down "
+            "WITH RECURSIVE down (id) AS (SELECT value FROM json_each(?) UNION SELECT records.id FROM down "
             "JOIN parents ON parents.parent = down.id JOIN records ON records.number = parents.child) "
             "SELECT id FROM down",
-            (id_,),
+            (json.dumps(list(ids)),),
         )
     ]

@@ -70,8 +70,7 @@ def import_records(memory: Memory, lines: Iterable[str], *, by: str = "", why: s
             fields = {name: item[name] for name in item if name not in ("label", "parents")} | who
             memory.insert(fields, label.join(IMPORTED), item["parents"])
             added.append(item["id"])
-        for id_ in added:
-            memory.settle(id_)
+        memory.settle(*added)
         if by:
             said = {item["id"]: label for item, label in read}
             for id_ in added:
