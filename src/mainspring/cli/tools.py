@@ -125,7 +125,8 @@ def approve(server: str, by: str | None, digest: str | None, config: Path | None
     for orders to the model. Invisible characters are shown as escapes.
     """
     from mainspring.store import default_home
-    from mainspring.tools.mcp.server import McpServer, resolver
+    from mainspring.tools.mcp.opened import resolver
+    from mainspring.tools.mcp.server import McpServer
 
     output = Output.plain()
     loaded = _load(config)
@@ -203,7 +204,7 @@ def warnings(tool: Tool) -> list[str]:
         found.append("nobody says what it does: it is taken for irreversible, so every call needs authority")
     elif tool.effect == "read" and tool.outside and about["outside"] == "assumed":
         found.append("it only reads, but takes an address: what it is passed leaves, so its calls need authority")
-    elif tool.effect == "read" and getattr(tool, "server", "") and about["outside"] == "assumed":
+    elif tool.effect == "read" and hasattr(tool, "server") and about["outside"] == "assumed":
         found.append("its server learns what it is passed; say outside = true if that needs authority, else false")
     if tool.consequential and about["authority"] == "assumed" and not tool.selector and len(arguments(tool)) > 1:
         found.append("every argument carries authority, because nobody says which ones do")
@@ -275,7 +276,8 @@ def _gather(agent: str | None, config: Path | None, servers: tuple[str, ...]) ->
     """Every tool as it would run, and the servers that were asked for; a server that is away is only a note."""
     from mainspring.store import default_home
     from mainspring.tools.mcp import McpTool
-    from mainspring.tools.mcp.server import McpServer, resolver
+    from mainspring.tools.mcp.opened import resolver
+    from mainspring.tools.mcp.server import McpServer
 
     settings = _load(config)
     found = [tool if isinstance(tool, McpTool) else settings.apply_to(tool) for tool in _own(agent)]

@@ -15,12 +15,9 @@ from mainspring.config.sections import (
     PolicyFiles,
     SandboxSettings,
     Schedules,
-    ServerSettings,
     Skills,
-    ToolSettings,
-    read_server,
-    read_tool,
 )
+from mainspring.config.servers import ServerSettings, ToolSettings, read_server, read_tool
 from mainspring.config.tools import configured, said
 
 __all__ = [

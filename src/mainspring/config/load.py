@@ -23,10 +23,9 @@ from mainspring.config.sections import (
     PolicyFiles,
     SandboxSettings,
     Schedules,
-    ServerSettings,
     Skills,
-    ToolSettings,
 )
+from mainspring.config.servers import ServerSettings, ToolSettings
 from mainspring.errors import DeclarationError
 
 if TYPE_CHECKING:

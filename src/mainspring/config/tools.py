@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from mainspring.config.sections import ToolSettings
+from mainspring.config.servers import ToolSettings
 from mainspring.errors import DeclarationError
 from mainspring.label import Label
 from mainspring.tool import Tool

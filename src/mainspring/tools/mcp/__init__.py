@@ -15,18 +15,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mainspring.tools.mcp.opened import McpTools, close_servers, mcp_tools
     from mainspring.tools.mcp.pins import Change, Pins
-    from mainspring.tools.mcp.server import McpServer, McpTools, close_servers, mcp_tools
+    from mainspring.tools.mcp.server import McpServer
     from mainspring.tools.mcp.tool import McpTool
 
 _HOME = {
     "Change": "pins",
     "McpServer": "server",
     "McpTool": "tool",
-    "McpTools": "server",
+    "McpTools": "opened",
     "Pins": "pins",
-    "close_servers": "server",
-    "mcp_tools": "server",
+    "close_servers": "opened",
+    "mcp_tools": "opened",
 }
 __all__ = ["Change", "McpServer", "McpTool", "McpTools", "Pins", "close_servers", "mcp_tools"]
 

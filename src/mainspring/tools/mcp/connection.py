@@ -12,6 +12,7 @@ from mainspring.config.checks import references
 from mainspring.errors import ToolError
 from mainspring.tools.mcp.pins import Listed
 from mainspring.tools.mcp.stdio import Errors, environment, stdio
+from mainspring.tools.mcp.words import clean
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -272,7 +273,7 @@ class Connection:
                     self._on_change()
 
     def _failed(self, why: str) -> ToolError:
-        tail = self._scrubbed(self._errors.tail)
+        tail = clean(self._scrubbed(self._errors.tail))[0]
         printed = "\nit printed:\n" + "\n".join(f"  {line}" for line in tail.splitlines()[-12:]) if tail else ""
         return ToolError(f"MCP server {self.settings.name!r} ({self.settings.address}): {why}{printed}")
 
