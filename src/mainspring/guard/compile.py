@@ -58,7 +58,8 @@ def question(words: str, tools: Iterable[Tool]) -> tuple[list[Message], Mapping[
     for tool in tools:
         names = list(tool.schema.get("properties", {}))
         decides = [n for n in names if tool.role(n) != "payload"]
-        about = " ".join(tool.description.split())[:300]
+        # A server's description of its tool is the server's word; nobody but the user has a say here.
+        about = "" if tool.server else " ".join(tool.description.split())[:300]
         lines.append(f"- {tool.name}({', '.join(names)}); decides: {', '.join(decides) or 'nothing'}. {about}")
     asked = (
         "Tools:\n" + "\n".join(lines) + f"\n\nThe user's words:\n{words}\n\nAnswer with JSON: " + json.dumps(_SCHEMA)

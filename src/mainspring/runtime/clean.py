@@ -13,7 +13,7 @@ from mainspring.content import Content
 from mainspring.errors import ToolError
 from mainspring.guard import Grant
 from mainspring.guard.reader import LEAKAGE_BITS, READER, Question, stands_in
-from mainspring.label import MODEL, Label
+from mainspring.label import MODEL, Label, join_all
 from mainspring.messages import FilePart, ImagePart, TextPart, Usage, decode_part, encode_usage
 from mainspring.model import Model, ModelSettings, model_name
 from mainspring.runtime.calls import ASK_PERSON
@@ -78,23 +78,23 @@ def clean_tools(
                 f"the readers of this run have told all that they may ({LEAKAGE_BITS:.0f} bits); go on with handles, "
                 "or ask for text and hand it on"
             )
+        spent[context.key] = {"bits": asked.bits}  # that it failed would tell something too
         model = await reader()
         settings = ModelSettings(output_schema=dict(asked.schema), run_id=state.run_id)
         async with asyncio.timeout(_READ_TIMEOUT_S):
             said = await model.respond(asked.messages(content_of(source, state, store)), [], settings)
         message = checked(said, state, model_name(model))
-        spent[context.key] = {
-            "bits": asked.bits,
-            "usage": encode_usage(message.usage or Usage(calls=1, usd=None)),
-        }
-        label = context.labels.get("source", Label()).join(MODEL)
+        spent[context.key]["usage"] = encode_usage(message.usage or Usage(calls=1, usd=None))
+        label = join_all(context.labels.get(n, Label()) for n in ("source", "question")).join(MODEL)
         found = asked.parse(message.text)
         if answer == "link" and not stands_in(found, source):
             raise ToolError("the reader named a link that does not stand in the text; it was not kept")
         if not asked.shown and answer != "link":
             label = label.join(READER)  # put together by a model that strangers may have talked to
-        # A choice among values that the planner named was steered by the text, but none of it was written there.
-        return Labelled(found, {"": label.steering() if asked.shown else label})
+        if asked.shown:
+            # A choice is steered by the text; what is chosen was written by whoever wrote the choices.
+            label = label.steering().join(context.labels.get("choices", Label()))
+        return Labelled(found, {"": label})
 
     async def ask_person(
         question: str,

@@ -88,7 +88,8 @@ class Engine:
         if self.tools:
             own = builtin_tools(journal.store, self.state, taken=self.tools)
             if self._clean:
-                own = clean_tools(self.state, journal.store, self._reader, self.effects.spent) | {NOTE: own[NOTE]}
+                own = {NOTE: own[NOTE]} if NOTE in own else {}  # no read_result: it would show what it reads
+                own |= clean_tools(self.state, journal.store, self._reader, self.effects.spent)
             self.tools = self.tools | own
         self._programs: Programs | None = None  # made when there is a program to run
         self._checked: dict[str, Checked] = {}
@@ -267,6 +268,8 @@ class Engine:
         for call in self.state.open_calls:
             if call.stage == "new" and not self._is_program(call):
                 self._decide(call, revoked)
+            elif call.stage == "approved":
+                self._decide_again(call, revoked)
         await self._expire_old(revoked)
         ready = self._ready()
         if ready:
@@ -342,6 +345,16 @@ class Engine:
         if isinstance(checked, Checked):
             self._checked[call.part.id] = checked
         return checked
+
+    def _decide_again(self, call: CallState, revoked: frozenset[str]) -> None:
+        """A yes does not outlive the right that it was given under: limits and revocations hold at each step."""
+        checked = self._check(call)
+        if isinstance(checked, Refusal) or call.approval is None:
+            return
+        decision = decide_call(call, checked, self.state, self.agent.policy, self.settings, {}, revoked)
+        if decision.outcome == "deny":
+            self.journal.expire(call.approval)
+            self._refuse(call, denial(call.part.name, f"Not allowed any more: {decision.reason}."), "denied")
 
     async def _expire_old(self, revoked: frozenset[str]) -> None:
         """An approval that ran out, or that the store does not honour, is asked for again."""
@@ -515,7 +528,11 @@ class Engine:
         elif state.rejections + 1 >= MAX_REJECTIONS or any(key.endswith(":last") for key in state.warned):
             await self._end("failed", f"no acceptable final answer: {complaint}", message.text)
         else:
-            self.journal.record("output.rejected", {"step": state.step, "complaint": complaint})
+            rejected = {"step": state.step, "complaint": complaint}
+            if not self._said.trusted:  # a complaint may quote what was filled in, which the planner must not see
+                about = "Your final answer, with its handles filled in, was not accepted"
+                rejected |= {"complaint": f"{about}: it did not fit, or failed a check.", "detail": complaint}
+            self.journal.record("output.rejected", rejected)
 
     def _filled(self, message: Message) -> Message:
         """The planner's last word with the handles in it filled in; it is the user's, who may read what they hold."""

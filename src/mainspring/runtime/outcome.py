@@ -52,7 +52,8 @@ def outcome(
     content, structured = checked_content(value)
     encoded = [encode_part(p) for p in content]
     if not as_handle:
-        return {"content": encoded}, join_all(labels.values()).join(context)
+        own = join_all(labels.values())
+        return {"content": encoded, "label": own.encode()}, own.join(context)
     if _ours(labels):  # our own helpers' words need no handle
         return {"content": encoded, "shown": encoded, "shown_label": labels[""].encode()}, labels[""]
     is_json = structured or (bool(tool.fields) and not is_error and _is_json(content))

@@ -276,9 +276,9 @@ class RunState:
         said = f": {p['reason']}" if p.get("reason") else ""
         if p["answer"] == "approved":
             call.stage = "approved"
-            self.persons.append(f"{p['by']} approved {_shown(call.part)}{said}")
+            self.persons.append(f"{p['by']} approved {_shown(call)}{said}")
         elif p["answer"] == "denied":
-            self.persons.append(f"{p['by']} denied {_shown(call.part)}{said}")
+            self.persons.append(f"{p['by']} denied {_shown(call)}{said}")
             text = p.get("text")  # version 2 says what else is possible; version 1 said this
             if text is None:
                 text = f"{p['by']} denied this call{said}. It was not made. Find another way, or say why there is none."
@@ -306,7 +306,9 @@ class RunState:
             self.guard.add_handle(p["handle"], call.part.id, data, p["labels"])
             call.handle = p["handle"]
         if call.parent is None:
-            self.guard.mark(call.part.id, Label.decode(p["shown_label"]) if "shown" in p else event.label)
+            # What it brought into the context is its own label; whatever else was there has marks of its own.
+            own = p.get("shown_label") or p.get("label")
+            self.guard.mark(call.part.id, event.label if own is None else Label.decode(own))
         self.guard.bits += p.get("bits", 0.0)
         self.guard.grants += [Grant.decode(g) for g in p.get("grants") or ()]  # which a person let through as a plan
         if p.get("usage"):
@@ -329,14 +331,14 @@ class RunState:
         said = f" ({p['reason']})" if p.get("reason") else ""
         if p["answer"] == "did_not":
             call.stage = "retry"
-            self.persons.append(f"{p['by']} said that {_shown(call.part)} had not taken effect{said}")
+            self.persons.append(f"{p['by']} said that {_shown(call)} had not taken effect{said}")
             return
         if p["answer"] == "happened":
             text = p.get("value") or "It took effect; the answer itself was lost in a crash."
-            self.persons.append(f"{p['by']} confirmed that {_shown(call.part)} took effect{said}")
+            self.persons.append(f"{p['by']} confirmed that {_shown(call)} took effect{said}")
         else:
             text = f"{p['by']} gave this call up{said}. Nobody knows whether it took effect. Do not repeat it."
-            self.persons.append(f"{p['by']} gave up {_shown(call.part)}: unknown whether it took effect{said}")
+            self.persons.append(f"{p['by']} gave up {_shown(call)}: unknown whether it took effect{said}")
         is_error = p["answer"] != "happened"
         self._finish(call, ToolResultPart(call.part.id, call.part.name, (TextPart(text),), is_error), event)
 
@@ -465,9 +467,11 @@ def _fingerprint(calls: list[CallState]) -> Fingerprint:
     )
 
 
-def _shown(part: ToolCallPart) -> str:
-    text = json.dumps(dict(part.arguments), ensure_ascii=False)
-    return f"{part.name}({text if len(text) <= 300 else text[:300] + '...'})"
+def _shown(call: CallState) -> str:
+    if call.parent is not None:  # its arguments are values that a clean planner must not see
+        return f"{call.part.name} ({call.part.id})"
+    text = json.dumps(dict(call.part.arguments), ensure_ascii=False)
+    return f"{call.part.name}({text if len(text) <= 300 else text[:300] + '...'})"
 
 
 _HANDLERS = {kind: getattr(RunState, "_on_" + kind.replace(".", "_")) for kind in KINDS}
