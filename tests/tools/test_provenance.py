@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 from mainspring.errors import StoreError
 from mainspring.label import MODEL, PASTE, USER, Label, tool_label
-from mainspring.tools.provenance import Provenance, digest_of, outsider, provenance
+from mainspring.tools.provenance import (
+    MAX_HASHED_BYTES,
+    Provenance,
+    digest_of,
+    digest_of_file,
+    label_read,
+    outsider,
+    provenance,
+    record_edit,
+)
 
 A, B = digest_of(b"one\n"), digest_of(b"two\n")
 MAIL = tool_label("mail")
@@ -145,6 +154,37 @@ def test_a_file_of_a_newer_version_is_left_alone(home: Path) -> None:
         db.execute("PRAGMA user_version=99")
     with pytest.raises(StoreError, match="update Mainspring"):
         Provenance(known.path)
+
+
+def test_an_edit_joins_what_was_there_with_what_was_written(home: Path, workspace: Path) -> None:
+    path = workspace / "a.txt"
+    assert record_edit(home, path, "a.txt", None, b"one\n", {"path": USER, "new": MODEL}) == USER.join(MODEL)
+    assert record_edit(home, path, "a.txt", b"one\n", b"one\ntwo\n", {"new": MODEL}).trusted
+    dirty = record_edit(home, path, "a.txt", b"one\ntwo\n", b"x\n", {"new": MAIL})
+    assert dirty.strangers == {"tool:mail"}
+    assert record_edit(home, path, "a.txt", b"x\n", b"y\n", {"new": MODEL}).strangers == {"tool:mail"}
+    # Somebody else wrote to it in between, or nobody said who wrote the edit.
+    assert record_edit(home, path, "a.txt", b"z\n", b"zz\n", {"new": MODEL}).strangers == {"file:a.txt"}
+    assert record_edit(home, workspace / "b", "b", None, b"q", {}).strangers == {"file:b"}
+
+
+def test_reading_says_who_wrote_the_file(home: Path, workspace: Path) -> None:
+    path = workspace / "a.txt"
+    path.write_bytes(b"one\n")
+    record_edit(home, path, "a.txt", None, b"one\n", {"new": MODEL})
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.read(handle, 2)
+        assert label_read(home, path, "a.txt", digest_of_file(handle)) == MODEL
+        assert os.read(handle, 2) == b"e\n"
+        path.write_bytes(b"two\n")
+        assert label_read(home, path, "a.txt", digest_of_file(handle)) == outsider("a.txt")
+        os.truncate(path, MAX_HASHED_BYTES + 1)
+        assert digest_of_file(handle) is None
+    finally:
+        os.close(handle)
+    assert label_read(home, path, "a.txt", None) == outsider("a.txt")
+    assert label_read(None, path, "a.txt", A) == outsider("a.txt")
 
 
 _LABELS = st.sampled_from([USER, MODEL, MAIL, PASTE, MAIL.steering(), Label(frozenset(), frozenset({"ann"}))])

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from mainspring.errors import StoreError
@@ -18,6 +19,8 @@ from mainspring.label import Label, join_all
 
 #: Version of the tables.
 FORMAT = 1
+#: Largest file whose content is hashed when it is read, in bytes; a larger one is an outsider's.
+MAX_HASHED_BYTES = 16 << 20
 
 _TABLES = """
 CREATE TABLE files (
@@ -39,6 +42,57 @@ def outsider(path: str) -> Label:
 def digest_of(content: bytes) -> str:
     """SHA-256 (hex) of a file's content."""
     return hashlib.sha256(content).hexdigest()
+
+
+def digest_of_file(handle: int) -> str | None:
+    """SHA-256 (hex) of an open file's whole content, or None for one that is too large to be hashed at each read.
+
+    The file's position stays where it is.
+    """
+    whole, at = hashlib.sha256(), 0
+    while piece := os.pread(handle, 1 << 20, at):
+        at += len(piece)
+        if at > MAX_HASHED_BYTES:
+            return None
+        whole.update(piece)
+    return whole.hexdigest()
+
+
+def label_read(home: Path | None, path: Path, shown: str, digest: str | None) -> Label:
+    """The label of what is read from a file; an outsider's when nobody knows better.
+
+    Args:
+        shown: the path as it is shown, from the workspace.
+        digest: of the file's whole content, or None when it was not worked out.
+    """
+    found = None if home is None or digest is None else provenance(home).label_of(path, digest)
+    return outsider(shown) if found is None else found
+
+
+def record_edit(
+    home: Path | None,
+    path: Path,
+    shown: str,
+    before: bytes | None,
+    after: bytes,
+    labels: Mapping[str, Label],
+    run: str = "",
+) -> Label:
+    """Keep the label of a file that an edit has just written: that of the edit, joined with that of what was there.
+
+    Args:
+        before: the content that was edited, or None when the edit made the file.
+        labels: argument -> label of the edit, as `ToolContext.labels` has them; none given is an outsider's.
+
+    Raises:
+        StoreError: it cannot be kept; the file is then an outsider's.
+    """
+    label = join_all(labels.values()) if labels else outsider(shown)
+    if before:
+        label = label.join(label_read(home, path, shown, digest_of(before)))
+    if home is not None:
+        provenance(home).record(path, digest_of(after), label, run)
+    return label
 
 
 def provenance(home: Path) -> Provenance:
