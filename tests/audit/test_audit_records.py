@@ -61,6 +61,7 @@ def test_a_run_is_told_in_records(home: Path) -> None:
     first, second = by_action(home, "a", "effect")
     assert (first.tool, first.what, first.outcome) == ("pay", {"to": "bob", "amount": 5}, "done")
     assert (second.outcome, second.by) == ("error", "agent:clerk")
+    assert (first.people, second.people) == (("ann",), ("bob",))
     yes = by_action(home, "a", "approval answered")[0]
     assert (yes.by, yes.outcome, yes.why, yes.approval) == ("ann", "approved", "invoice 17", first.approval)
     assert (yes.tool, yes.what, yes.channel["user"]) == ("pay", {"to": "bob", "amount": 5}, "ann")
@@ -131,7 +132,7 @@ def test_searches(home: Path) -> None:
     def found(**wanted: Any) -> list[tuple[str, str]]:
         return [(r.run, r.action) for r in search(store, Search(**wanted))]
 
-    assert found(person=" ANN ") == [("a", "approval answered"), (":revocations", "revoked")]
+    assert found(person=" ANN ") == [("a", "approval answered"), ("a", "effect"), (":revocations", "revoked")]
     assert found(tool="pay", outcome="done") == [("a", "effect")]
     assert {run for run, _ in found(agent="clerk")} == {"a", "b"}
     assert ("a", "effect") in found(text='"TO": "BOB"')
@@ -193,3 +194,21 @@ def test_every_change_to_a_file_is_found(home: Path, tmp_path: Path, exported: l
         list(check_export(changed, key))
     with pytest.raises(StoreError, match="no end"):
         list(check_export([], key))
+
+
+def test_the_program_in_the_documentation_checks_a_file(home: Path, tmp_path: Path, exported: list[str]) -> None:
+    import re
+    import subprocess
+    import sys
+
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    file, key = tmp_path / "audit.jsonl", tmp_path / "home.pub"
+    key.write_text(signer(home).public.pem)
+    for lines, fine in ((exported, True), (exported[:-1], False), ([*exported[:1], *exported[2:]], False)):
+        file.write_text("".join(lines))
+        done = subprocess.run([sys.executable, "-c", program, str(file), str(key)], capture_output=True, text=True)
+        assert (done.returncode == 0) == fine, done.stderr
+    file.write_text("".join(exported).replace("bob", "eve"))
+    done = subprocess.run([sys.executable, "-c", program, str(file), str(key)], capture_output=True, text=True)
+    assert "InvalidSignature" in done.stderr

@@ -54,7 +54,7 @@ class AuditRecord:
         agent: whose run it is.
         principals: for whom it acts and who acts, as the run began.
         by: the person who did it, or the agent.
-        people: everybody who said yes, where several had to.
+        people: who said yes to the call; of an answer, everybody, where several had to.
         tool: of a call.
         what: arguments of a call, or what was said; long texts are cut and named by their digest.
         outcome: ``done``, ``error``, ``in doubt``, ``open``, ``approved``, ``denied``, and so on.
@@ -129,7 +129,8 @@ def records(store: Store, run_id: str) -> list[AuditRecord]:
     found: list[AuditRecord] = []
     effects: dict[int, AuditRecord] = {}
     shown: dict[str, Any] = {}  # approval -> the values that a person saw
-    asked_by_call: dict[str, str] = {}
+    tools: dict[str, str] = {}
+    said_yes: dict[str, tuple[str, ...]] = {}
     principals: tuple[str, ...] = ()
     for event in store.events_of(run_id, (*ACTIONS, *_ENDINGS)):
         p = event.payload
@@ -145,13 +146,15 @@ def records(store: Store, run_id: str) -> list[AuditRecord]:
         _FILL[event.kind](record, p)
         if event.kind == "approval.requested":
             shown[record.approval] = record.what
-            asked_by_call[record.approval] = record.tool
+            tools[record.approval] = record.tool
         elif event.kind == "approval.answered":
-            record.tool = asked_by_call.get(record.approval, "")
+            record.tool = tools.get(record.approval, "")
             record.what = shown.get(record.approval)
+            said_yes[record.approval] = record.people or (record.by,)
         elif event.kind == "effect.intended":
             effects[event.seq] = record
             record.what = shown.get(record.approval, record.what)
+            record.people = said_yes.get(record.approval, ()) if record.approval else ()
         found.append(record)
     return found
 
