@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
-from cli_program import json_lines, mainspring
+from cli_program import COMMAND, environment, json_lines, mainspring
 
 MAIN = "---\nname: invoices\ndescription: How invoices are paid.\n---\nAsk first.\n"
 
@@ -71,6 +75,38 @@ def test_an_instruction_file(home: Path, workspace: Path) -> None:
     assert " missing " in mainspring("pins", home=home).stdout
     mainspring("pins", "remove", path, home=home)
     assert mainspring("pins", home=home).stdout == "nothing is pinned\n"
+
+
+def at_terminal(home: Path, answer: bytes, *arguments: str | Path) -> tuple[int, str]:
+    """Run a command at a terminal, answer its question, and return its status and what stood there."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment(home), close_fds=True
+    )
+    os.close(theirs)
+    shown = b""
+    answered = False
+    with contextlib.suppress(OSError):  # the other end is closed when the command ends
+        while piece := os.read(ours, 4096):
+            shown += piece
+            if not answered and b"Approve exactly this?" in shown:
+                answered = os.write(ours, answer) > 0
+    os.close(ours)
+    return child.wait(), shown.decode()
+
+
+def test_a_person_at_a_terminal_sees_it_and_says_yes_or_no(home: Path, workspace: Path) -> None:
+    path = workspace / "AGENTS.md"
+    path.write_text("Use tabs.\n")
+    status, shown = at_terminal(home, b"n\n", "pins", "approve", path)
+    assert status == 1
+    assert "+Use tabs." in shown
+    assert "was not approved" in shown
+    assert mainspring("pins", home=home).stdout == "nothing is pinned\n"
+    status, shown = at_terminal(home, b"y\n", "pins", "approve", path, "--by", "ann")
+    assert status == 0
+    [pin] = json_lines(mainspring("pins", "--json", home=home).stdout)
+    assert pin["by"] == "ann"
 
 
 def test_errors_are_plain(home: Path, workspace: Path) -> None:

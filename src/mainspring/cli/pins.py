@@ -141,7 +141,9 @@ def approve(name: str, kind: str, digest: str | None, by: str | None) -> None:
 
 
 def confirm(kind: str, name: str, checked: Checked, content: Snapshot, digest: str | None) -> None:
-    """Show a content and ask, unless its digest was given. Raises click.Abort for a no."""
+    """Show a content and ask, unless its digest was given. Raises DeclarationError for a no."""
+    from mainspring.errors import DeclarationError
+
     if digest is not None:
         return
     if not sys.stdin.isatty():
@@ -150,7 +152,8 @@ def confirm(kind: str, name: str, checked: Checked, content: Snapshot, digest: s
         )
     state, lines = describe(checked, content)
     note("\n".join([f"{kind} {safe(name, exact=True)}: {state}", *lines]))
-    click.confirm("Approve exactly this?", abort=True, err=True)
+    if not click.confirm("Approve exactly this?", err=True):
+        raise DeclarationError(f"{kind} {name} was not approved")
 
 
 @click.command()
