@@ -12,8 +12,9 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from mainspring.cli.answer import answer_text
 from mainspring.cli.find import whoami
-from mainspring.cli.output import Output, OutputGoneError, note, to_text
+from mainspring.cli.output import Output, OutputGoneError, note
 from mainspring.cli.render import count, safe, usd
 from mainspring.cli.status import FAILED, INTERRUPTED, WAITING, answer_hint
 from mainspring.cli.view import View, choose
@@ -52,12 +53,14 @@ def execute(
     """
     from mainspring.cli.prompt import answer_all, can_ask
 
-    session = Session(run_id, choose(quiet=quiet, json=json, output=output), output, json=json)
+    asking = ask and not json and can_ask()
+    view = choose(quiet=quiet, json=json, output=output, will_ask=asking)
+    session = Session(run_id, view, output, json=json)
     if old is not None:
         session.view.adopt(old)
     try:
         run = session.watch(begin)
-        while ask and not json and run.status in ("waiting", "in_doubt") and run.pending() and can_ask():
+        while asking and run.status in ("waiting", "in_doubt") and run.pending():
             session.view.close()
             if not answer_all(run):
                 break
@@ -165,14 +168,13 @@ def _report(run: Run, session: Session, *, quiet: bool) -> int:
     """Say how it ended, on both streams, and return the exit status."""
     from mainspring.cli.runs_show import run_json
 
-    answer = run.state.output
     waiting = run.status not in ("done", "failed", "cancelled")
     try:
         if session.json:
             if session.gone is None:
                 session.output.json({**run_json(run), "kind": "result"})
-        elif not waiting and answer not in (None, ""):
-            session.output.text(to_text(answer))
+        elif not waiting and (answer := answer_text(run)):
+            session.output.text(answer)
     except OutputGoneError as error:
         session.gone = error
     if session.gone is not None:

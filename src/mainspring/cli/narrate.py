@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mainspring.cli import guarded
 from mainspring.cli.render import arguments_text, clock, count, cut, indent, one_line, safe, seconds, usd
 from mainspring.errors import StoreError
-from mainspring.messages import FilePart, ImagePart, Message, TextPart, ThinkingPart, Usage, decode, decode_part
+from mainspring.messages import FilePart, ImagePart, Message, TextPart, ThinkingPart, Usage, decode, decode_part, decode_usage
 
 if TYPE_CHECKING:
     from mainspring.runtime.run import Run
@@ -44,6 +45,7 @@ STYLES: Mapping[str, str] = {
     "warn": "yellow",
     "spent": "dim blue",
     "person": "green",
+    "guard": "magenta",
 }
 
 
@@ -74,20 +76,27 @@ class Narrator:
     Args:
         full: show whole thoughts and results (`runs show`) instead of their beginnings (live).
         hide_answer: the final answer is printed elsewhere; leave it out.
+        will_ask: a question comes on the screen by itself; say only that there is one.
     """
 
-    def __init__(self, *, full: bool = False, hide_answer: bool = False) -> None:
+    def __init__(self, *, full: bool = False, hide_answer: bool = False, will_ask: bool = False) -> None:
         self.full = full
         self.hide_answer = hide_answer
+        self.will_ask = will_ask
         self.tally = Tally()
         self.doing = "starting"
         self.run_id = ""
         self._last_word = False  # the newest answer has no calls, so it is final unless more follows
         self._held: Line | None = None  # its words
+        self._programs: dict[str, str] = {}  # call id -> text of a program of the newest answer
+        self._nested: set[str] = set()  # ids of calls that a program makes
+        self._asked: dict[str, str] = {}  # approval id -> call id
 
     def adopt(self, run: Run) -> None:
         """Count on from what a resumed run spent before."""
         self.tally.steps, self.tally.usage, self.tally.limits = run.steps, run.usage, run.state.limits
+        self._nested = {c.part.id for c in run.state.calls.values() if c.parent is not None}
+        self._asked = {c.approval: c.part.id for c in run.state.calls.values() if c.approval is not None}
 
     def feed(self, event: Happening) -> list[Line]:
         """Lines for one event; none for what people need not see."""
@@ -98,7 +107,7 @@ class Narrator:
         if tell is None:
             return []
         try:
-            lines = list(tell(event.payload))
+            lines = [self._inside(line, event.payload) for line in tell(event.payload)]
         except (KeyError, TypeError, ValueError, StoreError) as error:
             # A journal from elsewhere may hold anything; one odd event must not hide the rest.
             lines = [Line("error", f"event {safe(event.kind)} cannot be shown: {safe(str(error))}")]
@@ -109,6 +118,11 @@ class Narrator:
         if event.kind == "model.answered":
             self._hold(lines)
         return lines
+
+    def _inside(self, line: Line, p: Mapping[str, Any]) -> Line:
+        """A program's own calls stand below it."""
+        call_id = p.get("call_id") or self._asked.get(str(p.get("id")))
+        return replace(line, text=indent(line.text, "    ")) if call_id in self._nested else line
 
     def _hold(self, lines: list[Line]) -> None:
         if self._last_word:
@@ -126,9 +140,51 @@ class Narrator:
             agent = agent.get("name", "")
         parts = [str(agent), models, str(p.get("workspace") or "")]
         yield Line("head", safe(" · ".join(x for x in parts if x)))
+        guard = p.get("guard")
+        if isinstance(guard, Mapping):
+            yield Line("guard", guarded.mode_text(guard))
+            if self.full:
+                yield Line("guard", guarded.behalf_text(guard.get("principals") or ()))
+            for grant in guard.get("grants") or ():
+                yield Line("guard", guarded.may_text(grant))
         if self.full:
             for message in p.get("messages") or ():
                 yield Line("person", "task: " + indent(safe(task_text(message))).lstrip())
+
+    def _grants_compiled(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        if p.get("usage"):
+            self.tally.usage = self.tally.usage + decode_usage(p["usage"])
+        if p.get("failed"):
+            yield Line("warn", f"the model made no grants ({safe(str(p['failed']))}), so rules did")
+        for text in guarded.compiled_lines(p):
+            yield Line("guard", text)
+
+    def _grant_given(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        yield Line("person", f"granted by {safe(str(p.get('by') or 'a person'))}; {guarded.may_text(p['grant'])}")
+
+    def _label_lowered(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        by, target, reason = (safe(str(p.get(k) or "")) for k in ("by", "target", "reason"))
+        yield Line("person", f"{by} vouches for {target}: {reason}")
+
+    def _label_restored(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        by, target, reason = (safe(str(p.get(k) or "")) for k in ("by", "target", "reason"))
+        yield Line("person", f"{by} no longer vouches for {target}: {reason}")
+
+    def _program_begun(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.doing = "running a program"
+        source = self._programs.get(str(p.get("call_id")), "").strip()
+        shown = safe(source if self.full else _beginning(source, 8))
+        yield Line("call", "→ program" + ("\n" + indent(shown, "    │ ") if shown else ""))
+
+    def _call_nested(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self._nested.add(str(p["call_id"]))
+        return ()
+
+    def _program_ended(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        self.doing = "deciding"
+        failed = bool(p.get("is_error"))
+        shown = self._shown(str(p.get("shown", "")))
+        yield Line("error" if failed else "result", f"{'✗' if failed else '✓'} program  {shown}")
 
     def _run_forked(self, p: Mapping[str, Any]) -> Iterable[Line]:
         yield Line("head", "forked: what follows is this run's own")
@@ -153,6 +209,7 @@ class Narrator:
             self.tally.usage = self.tally.usage + message.usage
         self.doing = "deciding"
         self._last_word = not message.tool_calls
+        self._programs = {c.id: str(c.arguments.get("source", "")) for c in message.tool_calls}
         yield from self._spoken(message)
         spent = message.usage
         if spent is not None and (spent.tokens or spent.usd):
@@ -178,11 +235,15 @@ class Narrator:
 
     def _call_refused(self, p: Mapping[str, Any]) -> Iterable[Line]:
         reason = str(p.get("reason", ""))
-        yield Line("error", f"✗ {safe(str(p.get('tool', '')))} refused: {self._shown(reason)}")
+        yield Line("error", f"✗ {safe(str(p.get('tool', '')))} refused: {self._shown(guarded.refusal_text(reason))}")
 
     def _approval_requested(self, p: Mapping[str, Any]) -> Iterable[Line]:
         self.doing = "waiting for a person"
-        yield Line("warn", f"? {_call(p)}\n  needs a person's yes: {safe(str(p.get('reason', '')))}")
+        self._asked[str(p.get("id"))] = str(p.get("call_id"))
+        lines = [f"? {_call(p)}", f"  needs a person's yes: {safe(str(p.get('reason', '')))}"]
+        if not self.will_ask:
+            lines += [f"  {line}" for line in guarded.asked_lines(p)]
+        yield Line("warn", "\n".join(lines))
 
     def _approval_answered(self, p: Mapping[str, Any]) -> Iterable[Line]:
         answer, by, reason = (safe(str(p.get(k) or "")) for k in ("answer", "by", "reason"))
@@ -194,23 +255,34 @@ class Narrator:
     def _effect_intended(self, p: Mapping[str, Any]) -> Iterable[Line]:
         self.doing = f"running {safe(str(p.get('tool', '')))}"
         yield Line("call", f"→ {_call(p)}")
+        if p.get("why") and (self.full or p.get("grant")):
+            grant = str(p.get("grant") or "")
+            by = f" [{safe(grant)}]" if grant and grant not in str(p["why"]) else ""
+            yield Line("guard", f"  allowed: {safe(str(p['why']))}{by}")
 
     def _effect_retried(self, p: Mapping[str, Any]) -> Iterable[Line]:
         yield Line("call", f"→ the same call again, attempt {p['attempt']}")
 
     def _effect_done(self, p: Mapping[str, Any]) -> Iterable[Line]:
         self.doing = "deciding"
-        parts = [decode_part(c) if isinstance(c, Mapping) else c for c in p.get("content") or ()]
+        if p.get("usage"):
+            self.tally.usage = self.tally.usage + decode_usage(p["usage"])
+        failed, tool = bool(p.get("is_error")), safe(str(p.get("tool", "")))
+        # A planner that works on handles saw the view; what a person wants to know of a failure is the failure.
+        seen = p.get("content") if failed else p.get("shown") or p.get("content")
+        parts = [decode_part(c) if isinstance(c, Mapping) else c for c in seen or ()]
         text = "".join(c.text for c in parts if isinstance(c, TextPart))
         media = [f"[{c.media_type}, {len(c.data):,} bytes]" for c in parts if isinstance(c, ImagePart | FilePart)]
+        mark = [f"(${safe(str(p['handle']))})"] if failed and p.get("handle") else []
         settled = p.get("settled")
         how = {"adopted": ", had already happened", "person": ", settled by a person"}.get(str(settled), "")
         took = f"{seconds(float(p.get('seconds') or 0))}{how}"
-        failed, tool = bool(p.get("is_error")), safe(str(p.get("tool", "")))
-        shown = " ".join([self._shown(text), *media]).strip()
+        shown = " ".join([self._shown(text), *media, *mark]).strip()
         more = text.strip().count("\n")
         tail = f" (+{more} lines)" if more and not self.full else ""
         yield Line("error" if failed else "result", f"{'✗' if failed else '✓'} {tool} {took}  {shown}{tail}".rstrip())
+        for grant in p.get("grants") or ():
+            yield Line("guard", f"  {guarded.may_text(grant)}")
 
     def _effect_parked(self, p: Mapping[str, Any]) -> Iterable[Line]:
         yield Line(

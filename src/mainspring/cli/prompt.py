@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 
 from mainspring.cli.find import whoami
 from mainspring.cli.output import note
-from mainspring.cli.render import argument_lines, clock, indent, safe
+from mainspring.cli.question import SHOWN, question_lines
+from mainspring.cli.render import clock, safe
 from mainspring.errors import ApprovalError
 
 if TYPE_CHECKING:
+    from mainspring.runtime.pending import Asked
     from mainspring.runtime.run import Pending, Run
+    from mainspring.store import ApprovalRow
 
 _POLL_S = 1.0
+_MOST_TIMES = 1_000_000
 
 
 class Later(Exception):
@@ -26,6 +30,10 @@ class Later(Exception):
 
 class Elsewhere(Exception):
     """Somebody else answered while we asked."""
+
+
+class OthersMissing(Exception):
+    """This person has said yes, and others have to as well."""
 
 
 def can_ask() -> bool:
@@ -50,6 +58,8 @@ def answer_all(run: Run) -> bool:
         except Elsewhere:
             note("  answered elsewhere")
             answered = True
+        except OthersMissing as error:
+            note(f"  {error}")
         except (Later, KeyboardInterrupt):
             note("")
             return answered
@@ -58,26 +68,25 @@ def answer_all(run: Run) -> bool:
     return answered
 
 
-def describe(pending: Pending, limit: int | None = 2000) -> list[str]:
-    """What is asked, for a person who has to decide: tool, every argument as it is, reason, expiry."""
-    tool = safe(pending.tool, exact=True)
-    head = f"{tool} needs your yes" if pending.kind == "approval" else f"{tool}: in doubt whether it happened"
-    lines = [head, *indent("\n".join(argument_lines(pending.arguments, limit))).split("\n")]
-    lines.append(f"  because: {safe(pending.reason, exact=True)}")
-    if pending.expires_at is not None:
-        lines.append(f"  expires: {clock(pending.expires_at)}")
-    return [line for line in lines if line.strip()]
+def describe(pending: Pending, limit: int | None = SHOWN) -> list[str]:
+    """What is asked, for a person who has to decide: the tool, every value with its origin, the reason, who decides."""
+    try:
+        return [line for line in question_lines(pending, pending.asked(), limit) if line.strip()]
+    except ApprovalError as error:
+        return [f"{safe(pending.tool, exact=True)} asks, and its question cannot be shown", f"  {safe(str(error))}"]
 
 
 def _answer(run: Run, pending: Pending) -> None:
+    asked = pending.asked()
+    approval = pending.kind == "approval"
+    if approval and _has_agreed(asked):
+        raise OthersMissing(_missing(asked.missing))
     _forget_typed()
     note("\n" + "\n".join("▌ " + line for line in describe(pending)))
-    approval = pending.kind == "approval"
-    question = (
-        "▌ approve? [y]es, [n]o, [w]hy, [l]ater: "
-        if approval
-        else "▌ did it happen? [h]appened, [d]id not, [a]bort the run, [w]hy, [l]ater: "
-    )
+    grants = approval and _grantable(pending, asked)
+    question = "▌ did it happen? [h]appened, [d]id not, [a]bort the run, [w]hy, [l]ater: "
+    if approval:
+        question = f"▌ approve? [y]es once,{' [g]rant,' if grants else ''} [n]o, [w]hy, [l]ater: "
     while True:
         word = _ask(question, lambda: _open(run, pending)).strip().lower()
         if word in ("w", "why", "?"):
@@ -85,11 +94,16 @@ def _answer(run: Run, pending: Pending) -> None:
         elif word in ("l", "later"):
             raise Later
         elif approval and word in ("y", "yes"):
-            pending.approve(by=whoami())
+            _agreed(pending.approve(by=whoami(), channel=_channel()))
             return
+        elif grants and word in ("g", "grant"):
+            times = _times(asked)
+            if times is not None:
+                _agreed(pending.approve(by=whoami(), channel=_channel(), grant=True, times=times))
+                return
         elif approval and word in ("n", "no"):
             reason = _ask("▌ why not? (the agent is told; may be empty): ", lambda: True).strip()
-            pending.deny(by=whoami(), reason=reason)
+            pending.deny(by=whoami(), reason=reason, channel=_channel())
             return
         elif not approval and word in ("h", "happened"):
             value = _ask("▌ what did it return? (may be empty): ", lambda: True).strip()
@@ -104,9 +118,52 @@ def _answer(run: Run, pending: Pending) -> None:
         # Anything else, an empty line too, decides nothing.
 
 
+def _channel() -> dict[str, str]:
+    from mainspring.runtime.pending import this_channel
+
+    return this_channel("terminal")
+
+
+def _has_agreed(asked: Asked) -> bool:
+    """True when the person at this terminal has said yes before, so that only others can go on."""
+    from mainspring.names import person_key
+
+    return person_key(whoami()) in {person_key(name) for name in asked.approved_by}
+
+
+def _grantable(pending: Pending, asked: Asked) -> bool:
+    """A grant is offered for calls of tools; the question that an agent puts to a person is answered once."""
+    from mainspring.runtime.calls import ASK_PERSON
+
+    return asked.grant is not None and pending.tool != ASK_PERSON
+
+
+def _times(asked: Asked) -> int | None:
+    """How many further calls the grant is to cover; None when the person thinks better of it."""
+    assert asked.grant is not None
+    note(f"▌ besides this call the run may: {safe(asked.grant.shown(), exact=True)}")
+    word = _ask("▌ for how many further calls? (a number; empty: none after all): ", lambda: True).strip()
+    if not word:
+        return None
+    if not word.isdecimal() or not 1 <= int(word[:9]) <= _MOST_TIMES:
+        note(f"▌ {safe(word[:40], exact=True)!r} is no number from 1 to {_MOST_TIMES:,}; nothing was decided")
+        return None
+    return int(word[:9])
+
+
+def _agreed(row: ApprovalRow) -> None:
+    if row.state == "pending":
+        raise OthersMissing(_missing(row.people - len(row.approved_by)))
+
+
+def _missing(number: int) -> str:
+    have = "person has" if number == 1 else "people have"
+    return f"you said yes; {number} more {have} to, before the call is made"
+
+
 def _why(run: Run, pending: Pending) -> list[str]:
     lines = describe(pending, limit=None)[1:]
-    lines.append(f"  run: {run.id} ({safe(run.agent_name)}), call digest {pending.digest}")
+    lines.append(f"  agent: {safe(run.agent_name)}, call digest {pending.digest}")
     lines.append(f"  asked: {clock(pending.requested_at)}")
     said = next((m.text for m in reversed(run.model_messages()) if m.role == "assistant" and m.text.strip()), "")
     if said:

@@ -34,12 +34,16 @@ class View(Protocol):
         """Leave the terminal as it was found."""
 
 
-def choose(*, quiet: bool, json: bool, output: Output) -> View:
-    """The view that fits the person's wishes and their terminal."""
+def choose(*, quiet: bool, json: bool, output: Output, will_ask: bool = False) -> View:
+    """The view that fits the person's wishes and their terminal.
+
+    Args:
+        will_ask: open questions are put to the person at this terminal, so the view need not spell them out.
+    """
     if quiet or json:
         return Silent()
     # The answer goes to standard output; on a shared terminal it must not be read twice.
-    narrator = Narrator(hide_answer=True)
+    narrator = Narrator(hide_answer=True, will_ask=will_ask)
     if sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb"):
         return LiveView(narrator)
     return PlainView(narrator)
