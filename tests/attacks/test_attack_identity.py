@@ -217,3 +217,32 @@ def test_nobody_gives_back_their_own_rights(home: Path) -> None:
         with pytest.raises(ApprovalError):
             store.revoke("ann", by=name)
     assert "eve" in store.revoked()
+
+
+def test_a_grant_by_one_does_not_stand_in_for_two(home: Path) -> None:
+    home.joinpath("mainspring.toml").write_text(
+        """
+        [people.ann]
+        [people.bob]
+        roles = ["finance"]
+        [[approvals.rules]]
+        tools = ["pay_*"]
+        people = 2
+        [[approvals.rules]]
+        tools = ["pay"]
+        approvers = ["finance"]
+        """
+    )
+    home.joinpath("mainspring.toml").chmod(0o600)
+    run = waiting(home)
+    assert run.pending()[0].asked().approvers == ("bob",)
+    with pytest.raises(ApprovalError, match="a rule wants 2 people"):
+        give_grant(run.id, Grant("pay_all"), by="bob", home=home)
+    with pytest.raises(ApprovalError, match="a rule names bob"):
+        give_grant(run.id, Grant("pay", {"to": ("bob0",)}), by="ann", home=home)
+    with pytest.raises(ApprovalError, match="waits for bob"):
+        run.pending()[0].approve(by="ann", grant=True)
+    assert open_store(home).inbox(run.id) == []
+    run.pending()[0].approve(by="Bob", grant=True)
+    run.resume_sync()
+    assert PAID == ["bob0"]

@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -261,6 +262,7 @@ def give_grant(
     channel = dict(channel) if channel is not None else this_channel("python")
     values = {name: list(v) if not isinstance(v, str) else v for name, v in grant.arguments.items()}
     name = people_of(store.home).check(by, Needs(grant.tool, values), channel)
+    _check_rules(store.home, name, grant.tool)
     agent = store.row(run_id).agent
     if person_key(name) == person_key(agent):
         raise ApprovalError(f"{name!r} is the agent of this run; no agent gives itself a right")
@@ -269,6 +271,23 @@ def give_grant(
     payload = {"grant": given.encode(), "by": name, "reason": reason, "channel": channel}
     store.post(run_id, "grant.given", payload)
     return given
+
+
+def _check_rules(home: Path, name: str, tool: str) -> None:
+    """A grant by one person must not stand in for the yes of several, or of others."""
+    from mainspring.config import load_config
+
+    config = load_config(home)
+    for rule in config.approvals.rules:
+        if rule.above is not None or not any(fnmatchcase(tool, pattern) for pattern in rule.tools):
+            continue  # a rule about an amount asks whatever grants there are
+        if rule.people > 1:
+            raise ApprovalError(
+                f"a rule wants {rule.people} people for calls of {tool}; a grant by one cannot stand in for them"
+            )
+        who = People.of(config.people).who(rule.approvers)
+        if who and person_key(name) not in {person_key(w) for w in who}:
+            raise ApprovalError(f"{name} may not grant calls of {tool}: a rule names {' or '.join(who)}")
 
 
 def people_of(home: str | Path) -> People:
