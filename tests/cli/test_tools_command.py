@@ -139,3 +139,23 @@ def test_another_configuration(home: Path, tmp_path: Path, agent: Path) -> None:
     assert "wire: read (configured)" in out
     done = mainspring("tools", "--config", tmp_path / "none.toml", home=home, expect=1)
     assert "cannot be read" in done.stderr
+
+
+def test_a_server_that_an_agents_file_declares(home: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "l.json", [find("send", to="string")])
+    path = tmp_path / "mailer.py"
+    path.write_text(
+        "from mainspring import Agent\nfrom mainspring.tools.mcp import mcp_tools\n"
+        f"agent = Agent('mailer', model='local', tools=mcp_tools({command('listing', file)!r}, name='mail'))\n"
+    )
+    assert "mail_send" in mainspring("tools", "list", "--agent", path, home=home).stdout
+    write(file, [find("send", to="string", bcc="string")])
+    listed = mainspring("tools", "list", "--agent", path, home=home).stdout
+    assert "mail: send" in listed
+    assert "changed its description or schema" in listed
+    assert "say --agent FILE" in mainspring("tools", "approve", "mail", home=home, expect=1).stderr
+    shown = mainspring("tools", "approve", "mail", "--agent", path, home=home).stdout
+    assert '"bcc"' in shown
+    digest = shown.split("--digest ")[1].strip()
+    mainspring("tools", "approve", "mail", "--agent", path, "--by", "ann", "--digest", digest, home=home)
+    assert "mail_send" in mainspring("tools", "list", "--agent", path, home=home).stdout

@@ -213,3 +213,13 @@ def test_differences_show_what_is_hidden() -> None:
     assert "-Things." in change.diff
     assert "+Things.\\u200b\\U000e0041\\x1b[2J" in change.diff
     assert compare(old, old) == []
+
+
+def test_a_list_that_can_no_longer_be_read_offers_nothing(home: Path, file: Path) -> None:
+    tools = opened(file, home)
+    write(file, [find(f"t{n}") for n in range(300)])
+    with pytest.raises(DeclarationError, match="at most 128"):
+        tools.server.look()
+    assert tools.server.tools == []
+    with pytest.raises(ToolError, match="is no longer offered"):
+        call(tools, "find", text="x")

@@ -116,22 +116,19 @@ def audit(agent: str | None, config: Path | None, servers: tuple[str, ...], json
 @click.argument("server", metavar="SERVER")
 @click.option("--by", metavar="NAME", help="Who accepts it; without it, the difference is only shown.")
 @click.option("--digest", metavar="HEX", help="What was looked at, as shown without --by; else it is asked.")
+@click.option("--agent", "agent", metavar="FILE[:NAME]", help="Where the server is declared in an agent's file.")
 @config_option
 @json_option
-def approve(server: str, by: str | None, digest: str | None, config: Path | None, json_: bool) -> None:
+def approve(
+    server: str, by: str | None, digest: str | None, agent: str | None, config: Path | None, json_: bool
+) -> None:
     """Accept what an MCP server says of its tools, after looking at it.
 
     Shows every tool that is new, changed or gone since it was accepted. Descriptions are an outsider's text: read them
     for orders to the model. Invisible characters are shown as escapes.
     """
-    from mainspring.store import default_home
-    from mainspring.tools.mcp.opened import resolver
-    from mainspring.tools.mcp.server import McpServer
-
-    output = Output.plain()
-    loaded = _load(config)
-    settings = _configured(loaded, (server,))[0]
-    found = McpServer(settings, default_home().absolute(), resolver(loaded))
+    output = _output(agent, json_)
+    found = _server(server, agent, config)
     try:
         changes = found.review()
     finally:
@@ -275,14 +272,13 @@ def _output(agent: str | None, json_: bool) -> Output:
 def _gather(agent: str | None, config: Path | None, servers: tuple[str, ...]) -> tuple[list[Tool], list[McpServer]]:
     """Every tool as it would run, and the servers that were asked for; a server that is away is only a note."""
     from mainspring.store import default_home
-    from mainspring.tools.mcp import McpTool
-    from mainspring.tools.mcp.opened import resolver
+    from mainspring.tools.mcp.opened import open_servers, resolver
     from mainspring.tools.mcp.server import McpServer
 
     settings = _load(config)
-    found = [tool if isinstance(tool, McpTool) else settings.apply_to(tool) for tool in _own(agent)]
+    found = [settings.apply_to(tool) for tool in _own(agent)]
     names = {tool.name for tool in found}
-    sources: list[McpServer] = []
+    sources: list[McpServer] = open_servers()  # those that the agent's file opened
     wanted = servers or (() if agent is not None else tuple(settings.mcp))
     for one in _configured(settings, wanted):
         source = McpServer(one, default_home().absolute(), resolver(settings))
@@ -298,6 +294,21 @@ def _gather(agent: str | None, config: Path | None, servers: tuple[str, ...]) ->
         sources.append(source)
         found += [settings.apply_to(tool) for tool in source.tools if tool.name not in names]
     return found, sources
+
+
+def _server(name: str, agent: str | None, config: Path | None) -> McpServer:
+    """The server of this name: configured, or opened by an agent's file."""
+    from mainspring.store import default_home
+    from mainspring.tools.mcp.opened import open_servers, resolver
+    from mainspring.tools.mcp.server import McpServer
+
+    if agent is not None:
+        _own(agent)
+        found = [server for server in open_servers() if server.settings.name == name]
+        if found:
+            return found[0]
+    loaded = _load(config)
+    return McpServer(_configured(loaded, (name,))[0], default_home().absolute(), resolver(loaded))
 
 
 def _own(agent: str | None) -> list[Tool]:
@@ -321,5 +332,8 @@ def _configured(config: Config, names: tuple[str, ...]) -> list[Any]:
     if missing:
         known = ", ".join(sorted(config.mcp)) or "none"
         where = config.path or "there is no mainspring.toml"
-        raise DeclarationError(f"no MCP server {missing[0]!r} is configured ({where}); configured: {known}")
+        raise DeclarationError(
+            f"no MCP server {missing[0]!r} is configured ({where}); configured: {known}. "
+            "Where an agent's file declares it, say --agent FILE"
+        )
     return [config.mcp[name] for name in names]

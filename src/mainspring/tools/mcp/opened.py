@@ -102,6 +102,13 @@ def open_server(settings: ServerSettings, home: Path, resolve: Resolve | None = 
         return found
 
 
+def open_servers() -> list[McpServer]:
+    """The servers that this process has opened, by their names."""
+    with _lock:
+        found = [server for (pid, *_), server in _servers.items() if pid == os.getpid()]
+    return sorted(found, key=lambda server: server.settings.name)
+
+
 def close_servers() -> None:
     """End every session of this process. Happens by itself when the process ends."""
     with _lock:
