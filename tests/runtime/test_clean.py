@@ -187,6 +187,25 @@ def test_a_right_that_was_taken_back_ends_its_approvals(home: Path, sent: list[d
     assert "Not allowed any more" in seen(agent)
 
 
+def test_an_imported_run_brings_no_authority(home: Path, tmp_path: Path, sent: list[dict[str, Any]]) -> None:
+    lines = [call("mails"), call("send_mail", to="$v1[1].subject", body="x"), "end"]
+    agent = clerk(lines, sent, grants=[])
+    run = agent.run_sync("Answer", home=home)
+    run.vouch("v1[1].subject", by="ann", reason="I know it")
+    run.grant(Grant("send_mail", {"to": ("x",)}, 5), by="ann")
+    run.pending()[0].approve(by="ann")
+    run.export(tmp_path / "run.jsonl")
+    other = Run.import_(tmp_path / "run.jsonl", tmp_path / "other")
+    other.resume_sync(agent)
+    assert (other.status, sent) == ("waiting", [])
+    assert other.state.guard.lowered == {}
+    other.grant(Grant("send_mail", {"to": ("x",)}, 5), by="cyd")  # somebody here gives it
+    other.pending()[0].approve(by="cyd")
+    other.resume_sync(agent)
+    assert (other.status, [s["to"] for s in sent]) == ("done", ["x"])
+    assert other.replay().identical
+
+
 def test_a_hijacked_reader_says_only_what_fits_its_type(home: Path, sent: list[dict[str, Any]]) -> None:
     lines = [call("mails"), call("ask_reader", source="$v1", question="Urgent?", answer="yes_no"), "end"]
     agent = clerk(lines, sent, [EVIL])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,8 @@ class GuardState:
         self.bits = 0.0  # what readers have told the planner
         self.steering_bits = 0  # what strangers' data have decided in its programs
         self.lowered: dict[str, tuple[str, Label]] = {}  # handle and path -> (person, label)
+        self.vouched: dict[str, int] = {}  # handle and path -> the event that lowered it
+        self.given: dict[str, int] = {}  # id of a grant -> the newest event that gave it
         self.label = SYSTEM  # of everything that the model has seen
         self._base = SYSTEM
         self._marks: dict[str, Label] = {}  # what a result or refusal brought into the context
@@ -58,10 +60,17 @@ class GuardState:
         self.mode = mode if mode in MODES else "tainted"
         self.why = guard.get("why", "")
         self.principals = tuple(guard.get("principals") or ())
-        self.grants = [Grant.decode(g) for g in guard.get("grants") or ()]
+        self.take_grants(guard.get("grants") or (), 1)
         self.take_values(payload)
         self.turns = list(guard.get("turns") or ())
         self.base(label)
+
+    def take_grants(self, grants: Iterable[Mapping[str, Any]], seq: int) -> None:
+        """Grants that the event at `seq` gives."""
+        for encoded in grants:
+            grant = Grant.decode(encoded)
+            self.grants.append(grant)
+            self.given[grant.id] = seq
 
     def take_values(self, payload: Mapping[str, Any]) -> None:
         """Handles that came with an event: what the user pasted, or a program's or reader's answer."""
@@ -83,9 +92,10 @@ class GuardState:
         if key not in self.lowered:
             self.label = self.label.join(label)
 
-    def lower(self, target: str, by: str, label: Label) -> None:
+    def lower(self, target: str, by: str, label: Label, seq: int) -> None:
         """A person vouches for a value from now on."""
         self.lowered[target] = (by, label)
+        self.vouched[target] = seq
         self._rejoin()
 
     def restore(self, target: str) -> None:

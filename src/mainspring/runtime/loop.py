@@ -95,6 +95,10 @@ class Engine:
         self._checked: dict[str, Checked] = {}
         self._allowed: dict[str, Decision] = {}  # calls that may be begun in this turn, and why
         self._pause: str | None = None
+        imported = journal.store.imported(self.state.run_id)
+        self._foreign_to = 0 if imported is None else imported.head_seq  # up to here it was executed elsewhere
+        given = self.state.guard.given.items()
+        self._foreign = frozenset(grant for grant, seq in given if seq <= self._foreign_to)
         self._said = SYSTEM  # label of what was filled into the final answer
         self._timer: asyncio.TimerHandle | None = None
         self._limits = Limits.of(self.state.limits)
@@ -302,7 +306,7 @@ class Engine:
 
     def _revoked(self) -> frozenset[str]:
         """Principals and grants that were taken back, as of now."""
-        return self.journal.store.revoked()
+        return self.journal.store.revoked() | self._foreign
 
     def _decide(self, call: CallState, revoked: frozenset[str]) -> None:
         about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
@@ -486,6 +490,8 @@ class Engine:
         reach("recovery.begun")
         state = self.state
         self._pause = take_inbox(self.journal, surely=True)
+        if self._foreign_to:
+            self._distrust()
         if state.cancel_requested is not None:
             return  # nothing more is done for a run that is to end; what is unknown is said to be
         begun: list[tuple[CallState, Checked]] = []
@@ -500,6 +506,23 @@ class Engine:
         await self.journal.flush()
         for one in begun:
             await self._begin([one])
+
+    def _distrust(self) -> None:
+        """A run that came from elsewhere brings its history along, and nobody's authority: its chain has no key.
+
+        Its grants cover nothing here (`_revoked`), what people vouched for there is a stranger's again, and what they
+        approved there is asked here.
+        """
+        reason = "this run was imported: nobody here said so"
+        guard = self.state.guard
+        for target in [t for t in guard.lowered if guard.vouched[t] <= self._foreign_to]:
+            self.journal.record("label.restored", {"target": target, "by": "mainspring", "reason": reason})
+        for call in self.state.open_calls:
+            old = call.asked_seq <= self._foreign_to
+            if old and call.stage in ("asked", "approved") and call.approval is not None:
+                self.journal.expire(call.approval)
+                expired = {"id": call.approval, "answer": "expired", "by": "mainspring", "reason": reason}
+                self.journal.record("approval.answered", expired)
 
     # --- ending, waiting, stopping ---
 

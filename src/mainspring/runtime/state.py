@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from mainspring.guard import Grant
 from mainspring.label import MODEL, Label
 from mainspring.messages import (
     Message,
@@ -48,6 +47,7 @@ class CallState:
     result: ToolResultPart | None = None
     reason: str = ""
     asked: dict[str, Any] = field(default_factory=dict)  # what a person was shown
+    asked_seq: int = 0  # by which event
     parent: str | None = None  # the program that makes this call, by its call id
     values: dict[str, Value] | None = None  # labelled arguments of a program's call
     origins: dict[str, str] = field(default_factory=dict)  # where they came from, for a person
@@ -268,6 +268,7 @@ class RunState:
     def _on_approval_requested(self, event: Event, p: dict[str, Any]) -> None:
         call = self.calls[p["call_id"]]
         call.stage, call.approval, call.reason, call.asked = "asked", p["id"], p["reason"], p
+        call.asked_seq = event.seq
 
     def _on_approval_answered(self, event: Event, p: dict[str, Any]) -> None:
         call = next((c for c in self.calls.values() if c.approval == p["id"]), None)
@@ -310,7 +311,7 @@ class RunState:
             own = p.get("shown_label") or p.get("label")
             self.guard.mark(call.part.id, event.label if own is None else Label.decode(own))
         self.guard.bits += p.get("bits", 0.0)
-        self.guard.grants += [Grant.decode(g) for g in p.get("grants") or ()]  # which a person let through as a plan
+        self.guard.take_grants(p.get("grants") or (), event.seq)  # which a person let through as a plan
         if p.get("usage"):
             self.usage += self._priced(decode_usage(p["usage"]))
         result = ToolResultPart(call.part.id, call.part.name, content, p["is_error"])  # type: ignore[arg-type]
@@ -378,19 +379,18 @@ class RunState:
         self.context.extend(self.plain)
 
     def _on_grants_compiled(self, event: Event, p: dict[str, Any]) -> None:
-        self.guard.grants += [Grant.decode(g) for g in p["grants"]]
+        self.guard.take_grants(p["grants"], event.seq)
         self.guard.compiled = p["turns"]
         if p.get("usage"):
             self.usage += self._priced(decode_usage(p["usage"]))
 
     def _on_grant_given(self, event: Event, p: dict[str, Any]) -> None:
-        grant = Grant.decode(p["grant"])
-        self.guard.grants.append(grant)
-        self.persons.append(f"{p['by']} granted {grant.shown()}")
+        self.guard.take_grants([p["grant"]], event.seq)
+        self.persons.append(f"{p['by']} granted {self.guard.grants[-1].shown()}")
 
     def _on_label_lowered(self, event: Event, p: dict[str, Any]) -> None:
         label = Label.decode(p["label"])
-        self.guard.lower(p["target"], p["by"], label)
+        self.guard.lower(p["target"], p["by"], label, event.seq)
         if p.get("text"):  # a clean planner is shown what a person vouches for
             self.guard.base(label)
         self.persons.append(f"{p['by']} vouched for {p['target']}: {p['reason']}")
