@@ -106,7 +106,7 @@ def test_export_and_import_into_another_home(home: Path, run: str, tmp_path: Pat
         (lambda text: text.splitlines()[0], "mainspring: error: "),
         (lambda text: "", "the export is empty"),
         (lambda text: "{}\n", "no export of a Mainspring run"),
-        (lambda text: text.replace('"mainspring_export":1', '"mainspring_export":99'), "format 99"),
+        (lambda text: text.replace('"mainspring_export":', '"mainspring_export":99'), "format 99"),
     ],
 )
 def test_a_damaged_export_is_refused_as_a_whole(home: Path, run: str, tmp_path: Path, damage, complaint: str) -> None:

@@ -88,7 +88,10 @@ def test_the_person_is_asked_and_the_run_goes_on(home: Path, desk: Path) -> None
     assert "▌ pay needs your yes\n" in asked
     assert '▌   to = "bob"\n' in asked
     assert "▌   amount = 5\n" in asked
-    assert "▌   because: it cannot be undone\n" in asked
+    assert "▌   because: it cannot be undone; to may have been written by tool:look" in asked
+    assert asked.count("; may be written by tool:look\n") == 2
+    assert '▌   smallest grant for it (approve --grant): pay once with to "bob", amount 5\n' in asked
+    assert "▌   who: one person (any person)\n" in asked
     terminal.type("\n")  # an empty line decides nothing
     terminal.read_until("approve?")
     terminal.type("why\n")

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mainspring.cli import guarded
 from mainspring.cli.render import arguments_text, clock, count, cut, indent, one_line, safe, seconds, usd
 from mainspring.errors import StoreError
-from mainspring.messages import FilePart, ImagePart, Message, TextPart, ThinkingPart, Usage, decode, decode_part, decode_usage
+from mainspring.messages import (
+    FilePart,
+    ImagePart,
+    Message,
+    TextPart,
+    ThinkingPart,
+    Usage,
+    decode,
+    decode_part,
+    decode_usage,
+)
 
 if TYPE_CHECKING:
     from mainspring.runtime.run import Run
