@@ -179,3 +179,24 @@ def test_no_value_breaks_the_question(home: Path, value: object) -> None:
     assert not set(shown) & set("\x1b\u202e")
     assert not any(line.startswith("▌") for line in shown.splitlines())
     assert json.loads(mainspring("approvals", "show", "ap_1", "--json", home=home).stdout)["arguments"] == {"x": value}
+
+
+def test_one_that_was_tampered_with_does_not_hide_the_others(home: Path) -> None:
+    import sqlite3
+
+    from mainspring.store import close_stores
+
+    for id in ("ap_1", "ap_2"):
+        asking(home, {"to": "bob"}, id=id)
+    close_stores()
+    with sqlite3.connect(home / "journal.db") as connection:
+        connection.execute("UPDATE approvals SET digest='x' WHERE id='ap_1'")
+    connection.close()
+    shown = mainspring("approvals", home=home).stdout.splitlines()
+    assert any("ap_1" in line and "is not for the call" in line for line in shown)
+    assert any("ap_2" in line and 'to="bob"' in line for line in shown)
+    listed = {q["id"]: q for q in json_lines(mainspring("approvals", "--json", home=home).stdout)}
+    assert "is not for the call" in listed["ap_1"]["problem"]
+    assert "problem" not in listed["ap_2"]
+    assert "is not for the call" in mainspring("approvals", "show", "ap_1", home=home, expect=1).stderr
+    mainspring("approvals", "deny", "ap_1", "--by", "ann", home=home)

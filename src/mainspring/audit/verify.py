@@ -21,9 +21,9 @@ from mainspring.store.chain import GENESIS
 from mainspring.store.keys import PublicKey, known_keys, own_public, signer
 from mainspring.store.seals import REVOCATIONS, read_seals, seal_path
 
-#: Called with events checked so far, and events in all.
+#: Called with seals and events checked so far, and in all.
 Progress = Callable[[int, int], None]
-_TOLD_EVERY = 500  # events between two reports of progress
+_TOLD_EVERY = 500  # seals and events between two reports of progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,8 @@ def verify(
     """
     report = Report()
     keys = {key.id: key} if key is not None else _keys(home, report)
-    seals = _check_seals(home, keys, head, report)
+    meter = _Meter(progress, sum(1 for _ in read_seals(home)) if progress is not None else 0)
+    seals = _check_seals(home, keys, head, report, meter)
     by_run: dict[str, list[Seal]] = {}
     for seal in seals:
         by_run.setdefault(seal.run, []).append(seal)
@@ -155,7 +156,7 @@ def verify(
         report.problems.append(
             Problem(f"run {gone}", f"{last.seq} events were signed (seal {last.n}), and the journal does not hold it")
         )
-    meter = _Meter(progress, sum(rows[r] for r in wanted))
+    meter.more(sum(rows[r] for r in wanted))
     for each in wanted:
         found = _check_run(store, each, by_run.get(each, []), keys, meter)
         report.runs.append(found)
@@ -170,6 +171,9 @@ def verify(
 class _Meter:
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self._count = progress, total, 0
+
+    def more(self, steps: int) -> None:
+        self._total += steps
 
     def step(self) -> None:
         self._count += 1
@@ -201,12 +205,13 @@ def _keys(home: Path, report: Report) -> Mapping[str, PublicKey]:
             return {}
 
 
-def _check_seals(home: Path, keys: Mapping[str, PublicKey], head: str, report: Report) -> list[Seal]:
+def _check_seals(home: Path, keys: Mapping[str, PublicKey], head: str, report: Report, meter: _Meter) -> list[Seal]:
     """The seals whose signature is good; the first thing that is wrong with the file is told."""
     good: list[Seal] = []
     problem: Problem | None = None
     previous, count, kept, clock = GENESIS, 0, False, 0.0
     for number, line in read_seals(home):
+        meter.step()
         digest = hashlib.sha256(line).hexdigest()
         kept = kept or digest == head
         count = number

@@ -9,7 +9,7 @@ import click
 from mainspring.cli.find import pending, run_id, whoami
 from mainspring.cli.group import LazyGroup
 from mainspring.cli.output import Output
-from mainspring.cli.render import ago, arguments_text, columns, safe
+from mainspring.cli.render import ago, arguments_text, columns, cut, safe
 from mainspring.errors import ApprovalError
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ def as_json(item: Pending) -> dict[str, Any]:
     """An open question as a JSON object; of a call for approval with all that a person is shown."""
     from mainspring.cli.question import question_json
 
+    more: dict[str, Any] = {}
+    if item.kind == "approval":
+        try:
+            more = dict(question_json(item.asked()))
+        except ApprovalError as error:
+            more = {"problem": str(error)}
     return {
         "id": item.id,
         "kind": item.kind,
@@ -65,7 +71,7 @@ def as_json(item: Pending) -> dict[str, Any]:
         "digest": item.digest,
         "requested_at": item.requested_at,
         "expires_at": item.expires_at,
-    } | (dict(question_json(item.asked())) if item.kind == "approval" else {})
+    } | more
 
 
 json_option = click.option("--json", "json_", is_flag=True, help="One JSON object per line.")
@@ -91,9 +97,14 @@ def list_(run: str | None, json_: bool) -> None:
         return
     rows = []
     for p in items:
-        asked = p.asked()
+        tool = safe(p.tool, exact=True)
+        try:
+            asked = p.asked()
+        except ApprovalError as error:  # one that was tampered with must not hide the others
+            rows.append((p.id, p.kind, p.run_id, ago(p.requested_at), "?", tool, cut(safe(str(error)), 100)))
+            continue
         yes = f"{len(asked.approved_by)} of {asked.people}" if p.kind == "approval" else "-"
-        tool, arguments = safe(p.tool, exact=True), arguments_text(asked.arguments, 70)
+        arguments = arguments_text(asked.arguments, 70)
         rows.append((p.id, p.kind, p.run_id, ago(p.requested_at), yes, tool, arguments))
     output.text("\n".join(columns(rows, ("ID", "KIND", "RUN", "AGE", "YES", "TOOL", "ARGUMENTS"))))
 

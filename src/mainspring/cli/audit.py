@@ -306,5 +306,5 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("checking", total=None)
         yield lambda done, total: bar.update(
-            task, completed=done, total=total, description=f"checking {count(done)} of {count(total)} events"
+            task, completed=done, total=total, description=f"checking {count(done)} of {count(total)} seals and events"
         )
