@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -227,3 +228,32 @@ def test_the_check_would_see_live_markdown() -> None:
 @given(st.text(st.sampled_from("abc XYZ,.;'\n"), max_size=60).filter(lambda t: not re.search(r"\.\w", t)))
 def test_plain_words_are_unchanged(prose: str) -> None:
     assert shown(prose) == prose
+
+
+@pytest.mark.parametrize(
+    "bit",
+    [
+        *(
+            "[",
+            "![",
+            "[x](https://e.com)",
+            "<",
+            "&lt;",
+            "https://",
+            "a.",
+            "www.",
+            "а.",
+            "://é",
+            "-",
+            "`",
+            "|a",
+            "[r]: x\n",
+        ),
+        *("<div>\n", "<!--", "*a_", "\u200d", "a:", "a@", "> ", "- ", "\\", "x\n", "](", "$", "[^1]: ", "hxxp://a.b/"),
+    ],
+)
+def test_no_text_takes_for_ever(bit: str) -> None:
+    begun = time.process_time()
+    once = shown(bit * (20_000 // len(bit)))
+    assert time.process_time() - begun < 20  # the slowest takes three seconds on a quiet core
+    assert shown(once) == once

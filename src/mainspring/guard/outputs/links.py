@@ -32,7 +32,7 @@ _WEAK = (
 )
 _TAIL = r"[^\s<>\"`\u2400-\u2426]*"
 _AFTER = ").,;:!?'*_]"  # what ends a sentence is no part of the address in it
-_URL = re.compile(rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>//|\\\\|/\\|\\/){_TAIL}")
+_URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]{{0,31}}:(?://|\\\\|/\\|\\/){_TAIL}")
 _NAME = re.compile(
     rf"(?<![\w/.@:\]%-])(?:www\.(?:[\w-]+\.)*[\w-]+|(?:[\w-]+\.)+(?:{_COUNTRY}|{_COMMON}))(?![\w@-])(?!\.\w)"
     rf"(?::[0-9]{{1,5}}(?![0-9]))?(?:[/?#]{_TAIL})?",
