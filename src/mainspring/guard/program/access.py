@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.guard.program.arith import raw, step_over
+from mainspring.guard.program.arith import length_told, raw
 from mainspring.guard.program.cells import Bag, Cell, Seq, Table, kind, reach, reading
 from mainspring.guard.program.marks import Mark, bits_of
 from mainspring.guard.program.origins import Place, blend
@@ -20,7 +20,7 @@ def item(run: Machine, holder: Cell, key: Cell) -> Cell:
         place = position(run, holder, key)
         mark = reading(holder)
         if key.mark.steer is not run.bottom:
-            mark = mark.join(run.book.decide(key.mark, bits_of(len(data.items))))
+            mark = mark.join(run.book.decide(key.mark, bits_of(len(data.items) + 1)))
         if isinstance(key.data, int) and key.data < 0:
             mark = mark.join(from_end(run, data))
         if run.trying:
@@ -105,11 +105,15 @@ def part(run: Machine, holder: Cell, low: Cell, high: Cell, step: Cell) -> Cell:
         if run.trying:
             run.risk(mark)
         return run.text(data[wanted], mark, blend(holder.origin, holder.origin))
+    if run.trying:
+        run.risk(cut.join(holder.mark))
     if not isinstance(data, Seq):
         raise run.error("TypeError", f"{kind(data)} cannot be sliced", holder)
     items = data.items[wanted]
     run.size(len(items))
-    choice = data.choice.join(run.book.decide(cut, bits_of(len(data.items) + 1)))
+    choice = data.choice.join(
+        run.book.join(run.book.decide(b.mark, bits_of(len(data.items) + 1)) for b in bounds if b.data is not None)
+    )
     if (low.data or 0) < 0 or (high.data or 0) < 0 or (step.data or 1) < 0:
         choice = choice.join(from_end(run, data))
     return Cell(Seq(items, data.shape.join(cut), choice, is_tuple=data.tuple), holder.mark)
@@ -119,18 +123,26 @@ def from_end(run: Machine, data: Seq) -> Mark:
     """What counting from the end adds; nothing for a list whose elements all came with it from outside."""
     if data.shape.steer is run.bottom or all(isinstance(i.origin, Place) for i in data.items):
         return run.bottom
-    return step_over(run, data.shape, len(data.items))
+    return length_told(run, data.shape, len(data.items), Cell(data, run.bottom))
+
+
+def order(run: Machine, data: Table) -> Mark:
+    """What the order of a dict's keys adds: one that was there already keeps its place, so each tells a bit."""
+    why = data.keyed.join(data.shape) if data.mixed else data.keyed
+    return run.book.decide(why, len(data.entries))
 
 
 def elements(run: Machine, holder: Cell) -> tuple[list[Cell], Mark, Mark]:
     """What a walk over `holder` meets, who decided how much that is, and what is joined to each of it."""
+    if run.trying:
+        run.risk(reach(holder))
     data = holder.data
     if isinstance(data, Seq):
         return data.items, holder.mark.join(data.shape).join(data.choice), reading(holder)
     if isinstance(data, Table):
         mark = reach(holder)
         run.charge(len(data.entries) >> 3)
-        return [key for key, _ in data.entries.values()], mark, reading(holder).join(data.keyed.steer)
+        return [key for key, _ in data.entries.values()], mark, reading(holder).join(order(run, data))
     if isinstance(data, Bag):
         run.charge(len(data.entries) >> 3)
         return list(data.entries.values()), holder.mark.join(data.shape).join(data.choice), reading(holder)
@@ -145,6 +157,4 @@ def listed(run: Machine, holder: Cell, *, is_tuple: bool = False) -> Cell:
     """A new list (or tuple) of what a walk over `holder` meets."""
     items, shape, choice = elements(run, holder)
     run.size(len(items))
-    if run.trying:
-        run.risk(shape)
     return Cell(Seq(list(items), shape, choice, is_tuple=is_tuple), run.bottom)

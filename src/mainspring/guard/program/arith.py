@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.guard.program.cells import Bag, Cell, Seq, Table, kind, reach, truth
 from mainspring.guard.program.faults import LimitReachedError
-from mainspring.guard.program.marks import Mark, bits_of
+from mainspring.guard.program.marks import Mark, bits_of_count
 from mainspring.guard.program.origins import blend
 
 if TYPE_CHECKING:
@@ -105,23 +105,28 @@ def _repeat(run: Machine, what: Cell, times: Cell) -> Cell:
         return Cell(data * count, mark, blend(what.origin, times.origin))
     assert isinstance(data, Seq)
     run.size(len(data.items) * max(0, count))
-    choice = run.book.decide(times.mark, max(1, count).bit_length())
+    choice = run.book.decide(times.mark, bits_of_count(max(0, count)))
     if count > 1:
-        choice = choice.join(step_over(run, data.shape, len(data.items)))
+        choice = choice.join(length_told(run, data.shape, len(data.items), what))
     made = Seq(data.items * count, data.shape.join(times.mark), data.choice.join(choice), is_tuple=data.tuple)
     return Cell(made, what.mark)
 
 
-def step_over(run: Machine, shape: Mark, length: int) -> Mark:
-    """What is added to elements that stand behind so many others, whose number `shape` decided."""
-    return run.book.decide(shape, bits_of(length + 1))
+def length_told(run: Machine, shape: Mark, length: int, holder: Cell | None = None) -> Mark:
+    """The length of something decides, such as how often a loop goes round or where an element stands."""
+    bits = bits_of_count(length)
+    if holder is not None and isinstance(holder.data, Seq) and shape.steer is not run.bottom:
+        if holder.data.told == length:
+            bits = 0
+        holder.data.told = length
+    return run.book.decide(shape, bits)
 
 
 def concat(run: Machine, left: Cell, right: Cell) -> Cell:
     """Two lists, or two tuples, joined: both keep their elements' own marks."""
     a, b = left.data, right.data
     run.size(len(a.items) + len(b.items))
-    choice = a.choice.join(b.choice).join(step_over(run, a.shape, len(a.items)))
+    choice = a.choice.join(b.choice).join(length_told(run, a.shape, len(a.items), left))
     made = Seq(a.items + b.items, a.shape.join(b.shape), choice, is_tuple=a.tuple)
     return Cell(made, left.mark.join(right.mark))
 
@@ -168,6 +173,8 @@ def compare(run: Machine, sign: str, left: Cell, right: Cell) -> Cell:
     a, b = left.data, right.data
     if sign in ("in", "not in"):
         inside, mark = contains(run, left, right)
+        if run.trying:
+            run.risk(mark)
         return Cell(inside == (sign == "in"), mark, blend(left.origin, right.origin))
     if sign in ("is", "is not"):
         mark = reach(left).join(reach(right)) if b is not None else left.mark

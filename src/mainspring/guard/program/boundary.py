@@ -66,7 +66,7 @@ def to_value(run: Machine, cell: Cell, pc: Mark) -> tuple[Value, int]:
         Thrown: it holds a function, a number that is no JSON, or a key that is no text.
         LimitReachedError: it is too large, is nested too deep, or holds itself.
     """
-    count = [0]
+    count = [0, 0]
     value = _out(run, cell, pc.join(run.book.ambient), 0, count)
     return value, count[0]
 
@@ -75,8 +75,10 @@ def _out(run: Machine, cell: Cell, above: Mark, depth: int, count: list[int]) ->
     data = cell.data
     mark = cell.mark.join(above)
     count[0] += _BYTES + (len(data) if isinstance(data, str) else 0)
-    if count[0] > run.limits.memory:
-        raise LimitReachedError(f"a value that leaves the program has more than {run.limits.memory:,} bytes")
+    count[1] += 1
+    if count[0] > run.limits.memory or count[1] > run.limits.items:
+        limits = f"{run.limits.memory:,} bytes or {run.limits.items:,} items"
+        raise LimitReachedError(f"a value that leaves the program has more than {limits}")
     run.charge(1)
     if depth > MAX_DEPTH:
         raise LimitReachedError(f"a value is nested deeper than {MAX_DEPTH} levels, or holds itself")

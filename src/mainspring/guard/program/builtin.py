@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mainspring.guard.program.access import elements, listed
-from mainspring.guard.program.arith import binary, step_over
+from mainspring.guard.program.arith import binary, length_told
 from mainspring.guard.program.cells import Bag, Builtin, Cell, Function, Seq, Table, kind, reach, truth
 from mainspring.guard.program.dates import DATES
 from mainspring.guard.program.marks import Mark, bits_of
@@ -65,7 +65,7 @@ def _times(run: Machine, function: Cell, shape: Mark, count: int) -> Mark:
         return run.frame.pc
     if isinstance(data, Function) and data.code.pure:
         return run.frame.pc
-    return run.frame.pc.join(run.book.decide(shape, bits_of(count + 1)))
+    return run.frame.pc.join(length_told(run, shape, count))
 
 
 def _keys(run: Machine, items: list[Cell], key: Cell | None, shape: Mark) -> tuple[list[Any], Mark]:
@@ -97,7 +97,7 @@ def _best(pick: Callable[..., Any], name: str) -> Call:
             raise run.error("TypeError", f"{name}() of values that have no order", Cell(None, mark)) from None
         why = choice.join(run.book.decide(mark, bits_of(len(items))))
         if "default" in named or _counted(items):
-            why = why.join(run.book.decide(shape, bits_of(len(items))))
+            why = why.join(length_told(run, shape, len(items)))
         return items[at].marked(why)
 
     return best
@@ -128,7 +128,7 @@ def _sorted(run: Machine, given: list[Cell], named: Named) -> Cell:
     found, why = _order(run, list(items), named, shape)
     run.size(len(found))
     if _counted(found):
-        why = why.join(run.book.decide(shape, bits_of(len(found) + 1)))
+        why = why.join(length_told(run, shape, len(found), given[0]))
     return Cell(Seq(found, shape, choice.join(why)), run.bottom)
 
 
@@ -138,7 +138,7 @@ def sort(run: Machine, me: Cell, named: Named) -> Cell:
     data: Seq = me.data
     found, why = _order(run, list(data.items), named, data.shape)
     if _counted(found):
-        why = why.join(run.book.decide(data.shape, bits_of(len(found) + 1)))
+        why = why.join(length_told(run, data.shape, len(found), me))
     data.items, data.choice = found, data.choice.join(why)
     return Cell(None, run.own)
 
@@ -153,7 +153,7 @@ def _sum(run: Machine, given: list[Cell], named: Named) -> Cell:
         run.charge(1)
     if items and all(isinstance(i.origin, Place | Made) and not getattr(i.origin, "own", False) for i in items):
         # Of what came from outside, whoever decides how much there is only chose; of anything else, he wrote the sum.
-        shape = run.book.decide(shape, bits_of(len(items) + 1))
+        shape = length_told(run, shape, len(items), given[0])
     return total.marked(shape.join(choice))
 
 
@@ -203,7 +203,7 @@ def _range(run: Machine, given: list[Cell], named: Named) -> Cell:
     run.grow(100 * count)
     stop = given[0] if len(given) == 1 else given[1]
     mark = run.own.join(run.book.join(g.mark for g in given if g is not stop))
-    choice = run.book.decide(stop.mark, bits_of(count + 1))
+    choice = length_told(run, stop.mark, count)
     return Cell(Seq([Cell(n, mark) for n in found], mark.join(stop.mark), choice), run.bottom)
 
 
@@ -214,7 +214,7 @@ def _enumerate(run: Machine, given: list[Cell], named: Named) -> Cell:
         raise run.error("TypeError", "enumerate() starts at a whole number", start)
     run.size(len(items) * 4)
     # The number of the last one tells how many there are.
-    mark = run.own.join(start.mark).join(step_over(run, shape, len(items)))
+    mark = run.own.join(start.mark).join(length_told(run, shape, len(items), given[0]))
     pairs = [
         Cell(
             Seq([Cell(n, mark), c if choice is run.bottom else c.marked(choice)], run.own, run.bottom, is_tuple=True),
@@ -235,7 +235,7 @@ def _zip(run: Machine, given: list[Cell], named: Named) -> Cell:
     cut = [run.bottom] * len(walks)
     for n in range(len(walks)):
         others = run.book.join(w[1] for m, w in enumerate(walks) if m != n)
-        cut[n] = walks[n][2].join(run.book.decide(others, bits_of(count + 1)))
+        cut[n] = walks[n][2].join(length_told(run, others, count))
     for n in range(count):
         row = [w[0][n].marked(c) for w, c in zip(walks, cut, strict=True)]
         rows.append(Cell(Seq(row, run.own, run.bottom, is_tuple=True), run.bottom))
@@ -268,7 +268,7 @@ def _reversed(run: Machine, given: list[Cell], named: Named) -> Cell:
     items, shape, choice = elements(run, given[0])
     run.size(len(items))
     if _counted(items):
-        choice = choice.join(run.book.decide(shape, bits_of(len(items) + 1)))
+        choice = choice.join(length_told(run, shape, len(items), given[0]))
     return Cell(Seq(items[::-1], shape, choice), run.bottom)
 
 

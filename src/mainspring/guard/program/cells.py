@@ -36,7 +36,7 @@ class Cell:
 class Seq:
     """A list or a tuple."""
 
-    __slots__ = ("choice", "fixed", "items", "shape", "tuple")
+    __slots__ = ("choice", "fixed", "items", "shape", "told", "tuple")
 
     def __init__(self, items: list[Cell], shape: Mark, choice: Mark, *, is_tuple: bool = False) -> None:
         self.items = items
@@ -44,18 +44,20 @@ class Seq:
         self.choice = choice
         self.tuple = is_tuple
         self.fixed = is_tuple  # may not be changed
+        self.told = -1  # the length that a decision has told already: to learn it twice tells nothing new
 
 
 class Table:
     """A dict: raw key -> (key, value)."""
 
-    __slots__ = ("choice", "entries", "fixed", "keyed", "shape")
+    __slots__ = ("choice", "entries", "fixed", "keyed", "mixed", "shape")
 
     def __init__(self, entries: dict[Any, tuple[Cell, Cell]], shape: Mark, choice: Mark, keyed: Mark) -> None:
         self.entries = entries
         self.shape = shape
         self.choice = choice
         self.keyed = keyed  # who wrote the keys that this program put in
+        self.mixed = False  # this program put keys among others that came from outside
         self.fixed = False
 
 

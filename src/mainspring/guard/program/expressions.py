@@ -495,6 +495,8 @@ class Expressions:
         if callee.attr not in METHODS:
             raise refuse(node, f"there is no method {callee.attr}() here")
         self.expression(callee.value)
+        if not all(isinstance(a, ast.Constant) for a in node.args):
+            self.emit(ops.op_has_method, callee.attr)
         self._pass_on(node)
         self.emit(ops.op_call_method, (callee.attr, len(node.args), names))
 

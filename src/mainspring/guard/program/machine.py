@@ -230,8 +230,10 @@ class Machine:
             elif isinstance(thing, str):
                 total += len(thing) * (1 if thing.isascii() else 4)
             elif isinstance(thing, Seq):
+                total += 8 * len(thing.items)
                 waiting += thing.items
             elif isinstance(thing, Table):
+                total += CELL_BYTES * len(thing.entries)
                 for key, value in thing.entries.values():
                     waiting += (key, value)
             elif isinstance(thing, Bag):

@@ -100,3 +100,8 @@ class Book:
 def bits_of(choices: int) -> int:
     """Bits that choosing one of so many things can tell; at least 1, for a choice that may also fail."""
     return max(1, (choices - 1).bit_length()) if choices > 0 else 1
+
+
+def bits_of_count(count: int) -> int:
+    """Bits that a count tells when nothing bounds it: the length of Elias' gamma code, which no code undercuts much."""
+    return 2 * (count + 1).bit_length() - 1

@@ -13,7 +13,7 @@ from mainspring.guard.program import access, arith, builtin, tables
 from mainspring.guard.program.cells import Bag, Builtin, Cell, Function, Seq, Table, kind, reach, truth
 from mainspring.guard.program.faults import KINDS, Thrown
 from mainspring.guard.program.machine import CELL_BYTES, Code, Frame, Machine, Request, Returned
-from mainspring.guard.program.marks import Mark, bits_of
+from mainspring.guard.program.marks import Mark
 from mainspring.guard.program.origins import blend
 from mainspring.guard.program.texts import TEXT, formatted
 
@@ -99,8 +99,6 @@ def op_unpack(run: Machine, f: Frame, shape: tuple[int, int | None]) -> None:
     wanted, starred = shape
     cell = f.stack.pop()
     items, length, choice = access.elements(run, cell)
-    if run.trying:
-        run.risk(length)
     short = len(items) < wanted - 1 if starred is not None else len(items) != wanted
     if short:
         raise run.error("ValueError", f"there are not {wanted} values to unpack here", cell)
@@ -108,7 +106,7 @@ def op_unpack(run: Machine, f: Frame, shape: tuple[int, int | None]) -> None:
         behind = wanted - 1 - starred
         end = len(items) - behind
         run.size(len(items))
-        why = choice.join(arith.step_over(run, length, len(items)))
+        why = choice.join(arith.length_told(run, length, len(items), cell))
         rest = Cell(Seq(items[starred:end], length, why), run.bottom)
         items = [*items[:starred], rest, *(i.marked(why) for i in items[end:])]
     f.stack += [i if choice is run.bottom else i.marked(choice) for i in reversed(items)]
@@ -145,6 +143,8 @@ def op_list_add(run: Machine, f: Frame, slot: int | None) -> None:
     items = holder.data.items  # type: ignore[union-attr]
     if len(items) >= run.limits.items:
         run.size(len(items) + 1)
+    if slot is None:
+        tables.behind(run, holder)  # type: ignore[arg-type]
     items.append(cell)
 
 
@@ -203,7 +203,10 @@ def op_text(run: Machine, f: Frame, count: int) -> None:
 
 
 def op_format(run: Machine, f: Frame, how: tuple[str, str]) -> None:
-    f.stack.append(formatted(run, f.stack.pop(), *how))
+    cell = f.stack.pop()
+    if run.trying:
+        run.risk(reach(cell))
+    f.stack.append(formatted(run, cell, *how))
 
 
 # -- operators ---------------------------------------------------------------------------------------------------------
@@ -375,11 +378,9 @@ def op_walk(run: Machine, f: Frame, how: tuple[int | None, bool]) -> None:
     made, counts = how
     cell = f.stack.pop()
     items, shape, choice = access.elements(run, cell)
-    if run.trying:
-        run.risk(shape)
     why = shape.steer
     if why is not run.bottom:
-        f.pc = f.pc.join(run.book.decide(shape, bits_of(len(items) + 1)) if counts else why)
+        f.pc = f.pc.join(arith.length_told(run, shape, len(items), cell) if counts else why)
     if made is not None:
         holder = f.slots[made]
         assert holder is not None
@@ -475,15 +476,9 @@ def op_call_builtin(run: Machine, f: Frame, how: tuple[str, int, tuple[str, ...]
     f.stack.append(builtin.call(run, how[0], given, named))
 
 
-def op_call_method(run: Machine, f: Frame, how: tuple[str, int, tuple[str, ...]]) -> None:
-    name, count, names = how
-    given, named = _arguments(f, count, names)
-    me = f.stack.pop()
+def _methods(run: Machine, me: Cell, name: str) -> Any:
     data = me.data
-    if name == "sort" and isinstance(data, Seq) and not data.tuple and not given and set(named) <= {"key", "reverse"}:
-        f.stack.append(builtin.sort(run, me, named))
-        return
-    methods: Any = None
+    methods: Any = {}
     if isinstance(data, str):
         methods = TEXT
     elif isinstance(data, Seq):
@@ -492,8 +487,26 @@ def op_call_method(run: Machine, f: Frame, how: tuple[str, int, tuple[str, ...]]
         methods = tables.DICT
     elif isinstance(data, Bag):
         methods = tables.SET
-    if methods is None or name not in methods:
+    if name not in methods and not (name == "sort" and methods is tables.LIST):
         raise run.error("AttributeError", f"a {kind(data)} has no method {name}() here", me)
+    return methods
+
+
+def op_has_method(run: Machine, f: Frame, name: str) -> None:
+    """As in Python, a method that is not there is an error before the arguments are worked out."""
+    _methods(run, f.stack[-1], name)
+
+
+def op_call_method(run: Machine, f: Frame, how: tuple[str, int, tuple[str, ...]]) -> None:
+    name, count, names = how
+    given, named = _arguments(f, count, names)
+    me = f.stack.pop()
+    methods = _methods(run, me, name)
+    if name == "sort":
+        if given or set(named) - {"key", "reverse"}:
+            raise run.error("TypeError", "sort() takes key= and reverse= only")
+        f.stack.append(builtin.sort(run, me, named))
+        return
     if named:
         if name not in ("split", "rsplit") or set(named) - {"sep", "maxsplit"} or given:
             raise run.error("TypeError", f"{name}() takes its arguments by position here")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from mainspring.guard.program.boundary import from_value, origin_of, to_value
-from mainspring.guard.program.cells import Cell
+from mainspring.guard.program.cells import Cell, reach
 from mainspring.guard.program.compiler import Compiler
 from mainspring.guard.program.expressions import python_names
 from mainspring.guard.program.faults import LimitReachedError, ProgramError, ProgramLimits, Thrown
@@ -247,6 +247,8 @@ class ProgramRun:
             origins[name], whole[name] = origin_of(run, cell)
         self._waiting = asked
         self._asked += 1
+        if run.trying:  # that nothing was refused tells something too
+            run.risk(self._book.join(reach(c) for c in asked.arguments.values()))
         label = pc.join(self._book.ambient).label
         return ToolRequest(asked.tool, arguments, origins, whole, run.line_of(run.frame), label)
 

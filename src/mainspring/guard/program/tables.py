@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
-from mainspring.guard.program.access import elements, entry, from_end, item, listed, position
-from mainspring.guard.program.arith import combine, contains, mixed, raw, step_over
+from mainspring.guard.program.access import elements, entry, from_end, item, listed, order, position
+from mainspring.guard.program.arith import combine, contains, length_told, mixed, raw
 from mainspring.guard.program.cells import Bag, Cell, Seq, Table, kind, reading
 from mainspring.guard.program.marks import Mark, bits_of
 
@@ -46,9 +46,12 @@ def put(run: Machine, holder: Cell, key: Cell, value: Cell, *, new: bool = False
             key = key.marked(pc)
         if key.mark.steer is not run.bottom:
             data.keyed = data.keyed.join(key.mark)
+        data.mixed = data.mixed or bool(data.entries)
         data.entries[place] = (key if old is None else old[0], value.marked(pc))
     elif isinstance(data, Seq):
         place = position(run, holder, key)
+        if run.trying:
+            run.risk(key.mark.join(data.shape))
         pc = change(run, holder, key.mark)
         if key.data < 0:
             data.choice = data.choice.join(from_end(run, data))
@@ -76,15 +79,16 @@ def add_all(run: Machine, holder: Cell, cells: Iterable[Cell], shape: Mark, choi
     pc = change(run, holder)
     new = [c.marked(pc.join(choice)) for c in cells]
     run.size(len(data.items) + len(new) if len(data.items) + len(new) > run.limits.items else len(new))
-    _behind(run, data)
+    behind(run, holder)
     data.items += new
     data.shape = data.shape.join(shape)
 
 
-def _behind(run: Machine, data: Seq) -> None:
+def behind(run: Machine, holder: Cell) -> None:
     """Something is added to, or taken from, a list whose length a stranger decided: where it stands tells that."""
+    data: Seq = holder.data
     if data.shape.steer is not run.bottom and data.choice.join(data.shape.steer) is not data.choice:
-        data.choice = data.choice.join(step_over(run, data.shape, len(data.items)))
+        data.choice = data.choice.join(length_told(run, data.shape, len(data.items), holder))
 
 
 def append(run: Machine, holder: Cell, cell: Cell) -> None:
@@ -93,7 +97,7 @@ def append(run: Machine, holder: Cell, cell: Cell) -> None:
     pc = change(run, holder)
     if len(data.items) >= run.limits.items:
         run.size(len(data.items) + 1)
-    _behind(run, data)
+    behind(run, holder)
     data.items.append(cell if pc is run.bottom else cell.marked(pc))
 
 
@@ -103,10 +107,8 @@ def bag_add(run: Machine, holder: Cell, cell: Cell, *, new: bool = False) -> Non
     place = raw(run, cell)
     mark = run.view(cell)[1]
     pc = run.bottom if new else change(run, holder)
-    if (
-        why := mixed(run, mark, [cell if one is None else one for one in (data.entries.get(place),)])
-    ) is not run.bottom:
-        data.choice = data.choice.join(why)
+    if not cell.mark.strange:  # whether it is added depends on what strangers put in before
+        data.choice = data.choice.join(run.book.decide(data.shape, 1))
     if len(data.entries) >= run.limits.items:
         run.size(len(data.entries) + 1)
     data.shape = data.shape.join(mark)
@@ -133,6 +135,7 @@ def merged(run: Machine, parts: list[Cell]) -> Cell:
             made.shape = made.shape.join(data.shape).join(one.mark)
             made.choice = made.choice.join(reading(one))
             made.keyed = made.keyed.join(data.keyed)
+            made.mixed = made.mixed or data.mixed or bool(made.entries and data.entries)
             # Whether a later dict has a key decides whether the earlier one's value stands.
             if made.entries and data.entries and data.shape.steer is not run.bottom:
                 made.choice = made.choice.join(run.book.decide(data.shape, len(made.entries)))
@@ -177,7 +180,7 @@ def _insert(run: Machine, me: Cell, given: list[Cell]) -> Cell:
     pc = change(run, me, where.mark)
     run.size(len(me.data.items) + 1 if len(me.data.items) >= run.limits.items else 1)
     run.charge(len(me.data.items) >> 6)
-    _behind(run, me.data)
+    behind(run, me)
     me.data.items.insert(where.data, given[1].marked(pc))
     return _none(run)
 
@@ -239,8 +242,7 @@ def _view(pick: Callable[[Machine, Cell, Cell], Cell]) -> Method:
     def method(run: Machine, me: Cell, given: list[Cell]) -> Cell:
         data: Table = me.data
         run.size(len(data.entries) * 2)
-        # Keys that turned out to be the same stand only once, so that every place tells a bit about them.
-        choice = run.book.decide(data.keyed, len(data.entries))
+        choice = order(run, data)
         cells = [pick(run, k, v) for k, v in data.entries.values()]
         shape = me.mark.join(data.shape).join(data.keyed)
         return Cell(Seq(cells, shape, reading(me).join(choice)), run.bottom)
@@ -280,6 +282,7 @@ def _update(run: Machine, me: Cell, given: list[Cell]) -> Cell:
         pc = change(run, me)
         new = merged(run, [Cell(me.data, run.bottom), merged(run, [given[0]]).marked(pc)]).data
         me.data.entries, me.data.shape, me.data.keyed = new.entries, new.shape, new.keyed
+        me.data.mixed = new.mixed
     me.data.choice = me.data.choice.join(new.choice)
     return _none(run)
 
