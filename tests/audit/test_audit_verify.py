@@ -329,6 +329,29 @@ def test_a_forged_seal_in_an_import_vouches_for_nothing(home: Path, tmp_path: Pa
         assert check(other).runs[0].state == "foreign", field
 
 
+def test_a_foreign_run_cannot_be_passed_off_as_ours(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    moved(home, other, signed=False)
+    sign(open_store(other), "a")
+    assert check(other).ok
+    for sql in ("UPDATE imports SET head_seq=2", "DELETE FROM imports"):
+        edit(other, sql)
+        assert "run a" in {p.where for p in check(other, "a").problems}
+        assert "came from elsewhere" in check(other).problems[-1].what
+
+
+@pytest.mark.parametrize("name", [":revocations", ":imported:b", "a:b", "", "x" * 201])
+def test_no_import_takes_a_name_of_ours(home: Path, tmp_path: Path, name: str) -> None:
+    """A run called like the list of revocations would be sealed as if it were the list."""
+    finished(home, "a").export(home / "run.jsonl")
+    header, *rest = (home / "run.jsonl").read_text().splitlines(keepends=True)
+    said = json.loads(header)
+    said["run"]["id"] = name
+    (tmp_path / "x.jsonl").write_text(json.dumps(said) + "\n" + "".join(rest))
+    with pytest.raises(StoreError, match="is no run's id"):
+        Run.import_(tmp_path / "x.jsonl", tmp_path / "other")
+
+
 # --- while runs write ---
 
 WRITE = """

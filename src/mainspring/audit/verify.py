@@ -19,7 +19,7 @@ from mainspring.errors import RunNotFoundError, StoreError
 from mainspring.store import Imported, Seal, Store
 from mainspring.store.chain import GENESIS
 from mainspring.store.keys import PublicKey, known_keys, own_public, signer
-from mainspring.store.seals import REVOCATIONS, read_seals, seal_path
+from mainspring.store.seals import IMPORTED, REVOCATIONS, read_seals, seal_path
 
 #: Called with seals and events checked so far, and in all.
 Progress = Callable[[int, int], None]
@@ -163,6 +163,10 @@ def verify(
         if found.problem is not None:
             report.problems.append(found.problem)
     meter.done()
+    for each, said in by_run.items():
+        name = each.removeprefix(IMPORTED)
+        if each != name and name in wanted:
+            _check_import(store, name, said[-1], report)
     if run_id is None:
         _check_revocations(store, by_run.get(REVOCATIONS, []), report)
     return report
@@ -298,6 +302,16 @@ def _check_run(store: Store, run_id: str, seals: list[Seal], keys: Mapping[str, 
     except StoreError as error:
         found.problem = Problem(_place(run_id, found.events), str(error))
     return found
+
+
+def _check_import(store: Store, run_id: str, seal: Seal, report: Report) -> None:
+    try:
+        came = store.imported(run_id)
+    except StoreError:
+        return  # told of the run itself
+    if came is None or (came.head_seq, came.head_hash) != (seal.seq, seal.head):
+        what = f"seal {seal.n} says that events 1 to {seal.seq} came from elsewhere, and the journal does not"
+        report.problems.append(Problem(f"run {run_id}", what))
 
 
 def _place(run_id: str, events: int) -> str:

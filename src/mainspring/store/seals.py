@@ -28,6 +28,8 @@ from mainspring.store.keys import PublicKey, signer
 
 #: What the list of revocations is called among the runs; no run's id holds a colon.
 REVOCATIONS = ":revocations"
+#: Before the id of a run: this much of it came from elsewhere.
+IMPORTED = ":imported:"
 
 _PURPOSE = b"mainspring seal 1\n"  # a signature for one purpose is none for another
 _FIELDS = {"n": int, "run": str, "seq": int, "head": str, "at": float, "previous": str, "key": str, "signature": str}

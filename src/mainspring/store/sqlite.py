@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
 import threading
@@ -28,7 +29,7 @@ from mainspring.store.protocol import (
     Placed,
     RunRow,
 )
-from mainspring.store.seals import Seal
+from mainspring.store.seals import IMPORTED, Seal, write_seal
 from mainspring.store.sqlite_people import SQLitePeople, restore_people
 from mainspring.store.statements import (
     CACHED_RUNS,
@@ -429,6 +430,8 @@ class SQLiteStore(SQLitePeople):
             connection.executemany("INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,?,?)", items)
 
         self._writer.submit(job).result()
+        with contextlib.suppress(StoreError):  # without a key nothing says later that the run came from elsewhere
+            write_seal(self.home, IMPORTED + run_id, len(rows), previous)
 
     def close(self) -> None:
         """See the protocol."""

@@ -129,6 +129,8 @@ def import_run(store: Store, lines: Iterable[str]) -> str:
                     "update Mainspring (nothing was imported)"
                 )
             header = _checked(value["run"], _RUN, number)
+            if not 0 < len(header["id"]) <= 200 or ":" in header["id"]:
+                raise StoreError(f"{header['id'][:80]!r} is no run's id; nothing was imported")
         elif "event" in value:
             events.append(_checked(value["event"], _EVENT, number))
         elif "approval" in value:
