@@ -208,7 +208,7 @@ class Agent:
                     "effect": t.effect,
                     "settlement": t.settlement,
                     "description": t.description,
-                    "authority": [n for n in t.schema.get("properties", {}) if t.role(n) == "authority"],
+                    "authority": [n for n in t.argument_names if t.role(n) == "authority"],
                     "selector": list(t.selector),
                     "outside": t.outside,
                     "undoable": t.undoable,

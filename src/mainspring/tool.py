@@ -95,6 +95,7 @@ class Tool:
             None declared means: yes for writes that cannot be undone, and for a read that takes an address.
         fields: path of a result's field -> who wrote it; what is not named was written by anyone.
         server: the MCP server that it belongs to, or "".
+        keeps_labels: what it writes is kept with its labels (memory), so it needs neither a workspace nor a sandbox.
         key_argument: the parameter that receives the idempotency key, or None.
         undoable: True for a write that stays inside the workspace and that Mainspring can undo or that stays
             in a sandbox; the plain guard lets these pass.
@@ -125,6 +126,7 @@ class Tool:
         label: Label | None = None,
         schema: Mapping[str, Any] | None = None,
         server: str = "",
+        keeps_labels: bool = False,
     ) -> None:
         if not callable(function):
             raise DeclarationError(f"{function!r} is no tool: it cannot be called")
@@ -154,6 +156,7 @@ class Tool:
         self.key_argument = idempotency
         self._given_schema = schema
         self.server = server
+        self.keeps_labels = keeps_labels
         self._doc = doc
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004  an object whose __call__ is async
@@ -291,12 +294,19 @@ class Tool:
         return "authority" if argument in (self._declared_authority or ()) else "payload"
 
     @property
+    def argument_names(self) -> tuple[str, ...]:
+        """Names of the arguments that a model passes; cheaper than the schema."""
+        if self._given_schema is not None:
+            return tuple(self._given_schema.get("properties", {}))
+        return tuple(n for n in self._parameters if n != self.key_argument and n not in self._context_arguments)
+
+    @property
     def outside(self) -> bool:
         """True when a call tells somebody outside what it is passed."""
         if self._outside is not None:
             return self._outside
         if self.effect == "read":
-            return any(_ADDRESS.search(name) for name in self.schema.get("properties", {}))
+            return any(_ADDRESS.search(name) for name in self.argument_names)
         return not self.undoable
 
     @property
@@ -446,6 +456,7 @@ def tool(
     selector: typing.Sequence[str] = ...,
     fields: Mapping[str, Origin | Label] | None = ...,
     outside: bool | None = ...,
+    keeps_labels: bool = ...,
     idempotency: str | None = ...,
     reconcile: Callable[..., Any] | None = ...,
     prepare: Callable[..., Any] | None = ...,

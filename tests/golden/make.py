@@ -37,7 +37,7 @@ from mainspring import (
 from mainspring.guard import Grant
 from mainspring.messages import encode, encode_usage
 from mainspring.model import ModelSettings, ToolSpec
-from mainspring.runtime import loop
+from mainspring.runtime import gate
 from mainspring.runtime.context import Context
 from mainspring.runtime.state import RunState
 
@@ -183,11 +183,11 @@ def make_approvals(home: Path) -> None:
     second.deny(by="bob", reason="not yet")
     run.resume_sync(agent)
 
-    kept, loop.APPROVAL_TTL_S = loop.APPROVAL_TTL_S, 1.2
+    kept, gate.APPROVAL_TTL_S = gate.APPROVAL_TTL_S, 1.2
     model.lines = [call("c1", "pay", to="cyd", cents=3), "paid late"]
     run = agent.run_sync("pay her", home=home, run_id="golden-expired")
     time.sleep(1.3)
-    loop.APPROVAL_TTL_S = kept
+    gate.APPROVAL_TTL_S = kept
     run.resume_sync(agent)
     run.pending()[0].approve(by="ann")
     run.resume_sync(agent)

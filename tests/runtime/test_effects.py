@@ -102,7 +102,7 @@ def test_resuming_without_news_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_an_expired_approval_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mainspring.runtime import loop
+    from mainspring.runtime import gate
 
     sent: list[str] = []
 
@@ -111,7 +111,7 @@ def test_an_expired_approval_is_asked_again(tmp_path: Path, monkeypatch: pytest.
         sent.append(to)
         return "sent"
 
-    monkeypatch.setattr(loop, "APPROVAL_TTL_S", 1.2)
+    monkeypatch.setattr(gate, "APPROVAL_TTL_S", 1.2)
     run = Agent("x", model=ScriptedModel([call("send", to="b"), "ok"]), tools=[send]).run_sync("go", home=tmp_path)
     (old,) = run.pending()
     old.approve(by="ann")
@@ -120,7 +120,7 @@ def test_an_expired_approval_is_asked_again(tmp_path: Path, monkeypatch: pytest.
     assert sent == []
     (new,) = run.pending()
     assert new.id != old.id
-    monkeypatch.setattr(loop, "APPROVAL_TTL_S", 60.0)
+    monkeypatch.setattr(gate, "APPROVAL_TTL_S", 60.0)
     with pytest.raises(ApprovalError):
         old.approve(by="ann")
     time.sleep(1.3)

@@ -17,7 +17,7 @@ def choose(tools: Iterable[Tool], capable: bool = True) -> tuple[Mode, str]:
     """
     held = list(tools)
     consequential = [t.name for t in held if t.consequential]
-    workspace = [t.name for t in held if t.undoable]
+    workspace = [t.name for t in held if t.undoable and not t.keeps_labels]
     if not consequential:
         if workspace:
             return "contained", "everything it can change stays in the workspace and the sandbox, and can be undone"

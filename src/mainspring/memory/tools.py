@@ -29,6 +29,7 @@ _STEERED = Label(frozenset({"steered:memory"}))
     authority=(),
     idempotency="key",
     label=Label(frozenset({"made:remember"})),
+    keeps_labels=True,
 )
 def remember(
     text: str, context: ToolContext, key: str, about: str = "", made_from: list[str] | None = None, days: int = 0

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mainspring.agent import Agent, Limits
-from mainspring.errors import ApprovalError, MainspringError, ToolError
-from mainspring.guard import Decision
+from mainspring.errors import MainspringError, ToolError
 from mainspring.guard.handles import fill_answer
 from mainspring.label import SYSTEM, USER, Label
 from mainspring.messages import Message, TextPart, encode_usage
@@ -28,12 +26,6 @@ from mainspring.runtime.builtin import NOTE, NOTE_FROM_CHARS, READ_RESULT, built
 from mainspring.runtime.calls import (
     Checked,
     Refusal,
-    approval_payload,
-    call_digest,
-    check_call,
-    decide_call,
-    denial,
-    effect_key,
 )
 from mainspring.runtime.clean import RUN_PROGRAM, clean_tools
 from mainspring.runtime.compaction import (
@@ -48,6 +40,7 @@ from mainspring.runtime.compaction import (
 )
 from mainspring.runtime.context import for_model, message_chars, note
 from mainspring.runtime.effects import Effects
+from mainspring.runtime.gate import Gate
 from mainspring.runtime.granting import compile_grants
 from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
 from mainspring.runtime.journal import Journal
@@ -55,7 +48,6 @@ from mainspring.runtime.output import MAX_REJECTIONS, OutputType, judge
 from mainspring.runtime.settings import settings_of
 from mainspring.runtime.state import CallState
 from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Interrupted, Thinker, TooLong, checked
-from mainspring.store import ApprovalRequest
 from mainspring.tool import Tool
 
 if TYPE_CHECKING:
@@ -65,8 +57,6 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 #: Calls of one step that run beside each other.
 MAX_PARALLEL = 16
-#: Seconds for which an unanswered approval stays open.
-APPROVAL_TTL_S = 7 * 24 * 3600.0
 
 
 class Engine:
@@ -92,13 +82,8 @@ class Engine:
                 own |= clean_tools(self.state, journal.store, self._reader, self.effects.spent)
             self.tools = self.tools | own
         self._programs: Programs | None = None  # made when there is a program to run
-        self._checked: dict[str, Checked] = {}
-        self._allowed: dict[str, Decision] = {}  # calls that may be begun in this turn, and why
+        self._gate = Gate(agent, journal, self.tools, self.settings)
         self._pause: str | None = None
-        imported = journal.store.imported(self.state.run_id)
-        self._foreign_to = 0 if imported is None else imported.head_seq  # up to here it was executed elsewhere
-        given = self.state.guard.given.items()
-        self._foreign = frozenset(grant for grant, seq in given if seq <= self._foreign_to)
         self._said = SYSTEM  # label of what was filled into the final answer
         self._timer: asyncio.TimerHandle | None = None
         self._limits = Limits.of(self.state.limits)
@@ -206,7 +191,7 @@ class Engine:
         if not any(key.endswith(":last") for key in self.state.warned):
             return
         for call in self.state.open_calls:
-            self._refuse(call, "Not called: the limit is reached, this was the last step.", "limit")
+            self._gate.refuse(call, "Not called: the limit is reached, this was the last step.", "limit")
 
     async def _compact_if_needed(self) -> None:
         window = await self._thinker.window()
@@ -267,14 +252,7 @@ class Engine:
     async def _work(self) -> None:
         """Refuse, ask, or make the calls of this step, as far as that goes now."""
         self._advance_program()
-        self._allowed.clear()
-        revoked = self._revoked()
-        for call in self.state.open_calls:
-            if call.stage == "new" and not self._is_program(call):
-                self._decide(call, revoked)
-            elif call.stage == "approved":
-                self._decide_again(call, revoked)
-        await self._expire_old(revoked)
+        await self._gate.decide([c for c in self.state.open_calls if not self._is_program(c)])
         ready = self._ready()
         if ready:
             await self._make(ready)
@@ -303,96 +281,6 @@ class Engine:
                 self._programs.advance(call)
             elif call.parent is None:
                 return
-
-    def _revoked(self) -> frozenset[str]:
-        """Principals and grants that were taken back, as of now."""
-        return self.journal.store.revoked() | self._foreign
-
-    def _decide(self, call: CallState, revoked: frozenset[str]) -> None:
-        about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
-        checked = self._check(call)
-        if isinstance(checked, Refusal):
-            self._refuse(call, checked.reason, checked.cause)
-            return
-        promised = Counter(d.grant for d in self._allowed.values() if d.grant)
-        decision = decide_call(call, checked, self.state, self.agent.policy, self.settings, promised, revoked)
-        if decision.outcome == "deny":
-            self._refuse(call, denial(call.part.name, f"Not allowed: {decision.reason}."), "denied")
-        elif decision.outcome == "ask":
-            digest = call_digest(self.state, call, checked)
-            approval = "ap_" + effect_key(self.state.run_id, self.journal.next_seq())[:20]
-            expires_at = round(time.time() + (self.settings.approval_ttl_s or APPROVAL_TTL_S), 3)
-            reach("approval.before_request")
-            self.journal.request(ApprovalRequest(approval, digest, expires_at, decision.people, decision.approvers))
-            self.journal.record(
-                "approval.requested",
-                about
-                | approval_payload(call, checked, self.state)
-                | {
-                    "id": approval,
-                    "digest": digest,
-                    "reason": decision.reason,
-                    "expires_at": expires_at,
-                    "people": decision.people,
-                    "approvers": list(decision.approvers),
-                },
-                call.label.join(checked.label),
-            )
-        else:
-            self._allowed[call.part.id] = decision
-
-    def _check(self, call: CallState) -> Checked | Refusal:
-        known = self._checked.get(call.part.id)
-        if known is not None and not known.handles:  # what a handle is worth changes when a person vouches for it
-            return known
-        checked = check_call(call, self.tools, self.state)
-        if isinstance(checked, Checked):
-            self._checked[call.part.id] = checked
-        return checked
-
-    def _decide_again(self, call: CallState, revoked: frozenset[str]) -> None:
-        """A yes does not outlive the right that it was given under: limits and revocations hold at each step."""
-        checked = self._check(call)
-        if isinstance(checked, Refusal) or call.approval is None:
-            return
-        decision = decide_call(call, checked, self.state, self.agent.policy, self.settings, {}, revoked)
-        if decision.outcome == "deny":
-            self.journal.expire(call.approval)
-            self._refuse(call, denial(call.part.name, f"Not allowed any more: {decision.reason}."), "denied")
-
-    async def _expire_old(self, revoked: frozenset[str]) -> None:
-        """An approval that ran out, or that the store does not honour, is asked for again."""
-        for call in self.state.open_calls:
-            if call.stage not in ("asked", "approved") or call.approval is None:
-                continue
-            if call.stage == "asked":
-                await self.journal.flush()
-            try:
-                row = self.journal.store.approval(call.approval)
-            except ApprovalError:
-                row = None
-            now = time.time()
-            alive = row is not None and (row.expires_at is None or row.expires_at > now + 1.0)
-            usable = (
-                alive
-                and row is not None
-                and row.state in (("pending", "approved", "denied") if call.stage == "asked" else ("approved",))
-                and self._still_asked(call, row.digest)
-            )
-            if usable:
-                continue
-            reason = "nobody answered in time" if not alive else "the question is not the same any more"
-            self.journal.expire(call.approval)
-            self.journal.record(
-                "approval.answered",
-                {"id": call.approval, "answer": "expired", "by": "mainspring", "reason": reason},
-            )
-            self._decide(call, revoked)
-
-    def _still_asked(self, call: CallState, digest: str) -> bool:
-        """False when the call is not what the question was about: a label was lowered since, say."""
-        checked = self._check(call)
-        return isinstance(checked, Refusal) or call_digest(self.state, call, checked) == digest
 
     def _ready(self) -> list[CallState]:
         """Calls that may be begun now: parallel ones together, any other only when all before it are finished."""
@@ -430,14 +318,14 @@ class Engine:
         begun: list[tuple[CallState, Checked]] = []
         prepared: list[tuple[CallState, Checked, Mapping[str, Any] | None]] = []
         for call in calls:
-            checked = self._check(call)
+            checked = self._gate.check(call)
             if isinstance(checked, Refusal):  # the declaration changed while the run slept
                 if call.stage == "retry":
                     self.effects.park(call, "the agent does not declare this call any more: " + checked.reason)
                 else:
                     if call.approval is not None:
                         self.journal.expire(call.approval)
-                    self._refuse(call, checked.reason, checked.cause)
+                    self._gate.refuse(call, checked.reason, checked.cause)
                 continue
             tool, arguments = checked.tool, checked.arguments
             if call.stage == "retry":
@@ -447,11 +335,12 @@ class Engine:
             try:
                 prepared.append((call, checked, await self.effects.prepare(call, tool, arguments)))
             except Exception as error:
-                self._refuse(call, *self._unprepared(call, tool, error))
+                self._gate.refuse(call, *self._unprepared(call, tool, error))
         for call, checked, answer in prepared:  # without a pause, so that none is left begun by an interrupt
-            allowed = self._allowed.pop(call.part.id, None) or Decision("allow", f"approved: {call.reason}")
-            self.effects.intend(call, checked, answer, allowed)
-            begun.append((call, checked))
+            allowed = self._gate.allowed(call)
+            if allowed is not None:  # else it is decided in the next turn
+                self.effects.intend(call, checked, answer, allowed)
+                begun.append((call, checked))
         if not begun:
             return
         await self._begin(begun)
@@ -461,10 +350,6 @@ class Engine:
             return f"{tool.name} could not prepare this call ({type(error).__name__}).", "invalid", SYSTEM
         reason = str(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {error}"
         return reason, "invalid", tool.label.join(call.label)
-
-    def _refuse(self, call: CallState, reason: str, cause: str, label: Label = SYSTEM) -> None:
-        about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
-        self.journal.record("call.refused", about | {"reason": reason, "cause": cause}, label)
 
     async def _begin(self, begun: Sequence[tuple[CallState, Checked]]) -> None:
         reach("intent.before_commit")
@@ -490,15 +375,14 @@ class Engine:
         reach("recovery.begun")
         state = self.state
         self._pause = take_inbox(self.journal, surely=True)
-        if self._foreign_to:
-            self._distrust()
+        self._gate.distrust()
         if state.cancel_requested is not None:
             return  # nothing more is done for a run that is to end; what is unknown is said to be
         begun: list[tuple[CallState, Checked]] = []
         for call in state.open_calls:
             if call.stage != "intended":
                 continue
-            checked = self._check(call)
+            checked = self._gate.check(call)
             if isinstance(checked, Refusal):
                 await self.effects.settle(call, None, None)
             elif await self.effects.settle(call, checked.tool, checked.arguments):
@@ -506,23 +390,6 @@ class Engine:
         await self.journal.flush()
         for one in begun:
             await self._begin([one])
-
-    def _distrust(self) -> None:
-        """A run that came from elsewhere brings its history along, and nobody's authority: its chain has no key.
-
-        Its grants cover nothing here (`_revoked`), what people vouched for there is a stranger's again, and what they
-        approved there is asked here.
-        """
-        reason = "this run was imported: nobody here said so"
-        guard = self.state.guard
-        for target in [t for t in guard.lowered if guard.vouched[t] <= self._foreign_to]:
-            self.journal.record("label.restored", {"target": target, "by": "mainspring", "reason": reason})
-        for call in self.state.open_calls:
-            old = call.asked_seq <= self._foreign_to
-            if old and call.stage in ("asked", "approved") and call.approval is not None:
-                self.journal.expire(call.approval)
-                expired = {"id": call.approval, "answer": "expired", "by": "mainspring", "reason": reason}
-                self.journal.record("approval.answered", expired)
 
     # --- ending, waiting, stopping ---
 
