@@ -446,3 +446,28 @@ def test_the_limit_on_traffic_is_the_sandboxes(origin: Origin, workspace: Path) 
     result = box.run([str(box.python), "-c", fetch])
     assert int(result.output) < 1_100_000
     assert any("limit on network traffic" in note for note in result.notes)
+
+
+def test_https_from_the_sandbox_is_end_to_end(certificate: Path, workspace: Path) -> None:
+    """The proxy opens no TLS: the command checks the host's own certificate."""
+    public = certificate.read_text()
+    (workspace / "ca.pem").write_text(public[public.index("-----BEGIN CERTIFICATE") :])
+    with Origin(tls=certificate) as origin:
+        box = Sandbox(
+            workspace,
+            hosts=["good.test", "other.test"],
+            resolver=dict.fromkeys(["good.test", "other.test"], origin.where),
+        )
+        fetch = (
+            "import ssl, urllib.request as u\ncontext = ssl.create_default_context(cafile='ca.pem')\n"
+            "for name in ('good.test', 'other.test', 'evil.test'):\n"
+            "    try: print(u.urlopen(f'https://{name}/', context=context).read())\n"
+            "    except OSError as error: print(error)\n"
+        )
+        result = box.run([str(box.python), "-c", fetch])
+    good, other, evil = result.output.splitlines()
+    assert good == "b'hello'"
+    assert "certificate is not valid for 'other.test'" in other
+    assert "403" in evil
+    decided = {(use.host, use.allowed) for use in result.network}
+    assert decided == {("good.test", True), ("other.test", True), ("evil.test", False)}
