@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from mainspring import Agent, ScriptedModel, ToolCallPart, tool
 from mainspring.errors import DeclarationError, ToolError
 from mainspring.label import USER, Label
-from mainspring.secrets import Rule, Secrets, references
+from mainspring.secrets import Rule, Secrets, Stream, references
 from mainspring.secrets.matcher import Matcher
 from mainspring.value import Labelled
 
@@ -232,8 +232,6 @@ TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=0x24F, exclude_cat
 @settings(max_examples=150, deadline=None)
 @given(TEXTS, st.sampled_from(sorted(FORMS)), st.text(max_size=30), st.text(max_size=30), st.randoms())
 def test_any_secret_in_any_form_in_any_pieces(value: str, form: str, before: str, after: str, random: Any) -> None:
-    from mainspring.secrets import Stream
-
     matcher = Matcher({"x": {value}})
     text = before + FORMS[form](value) + after
     whole = matcher.replace(text)
@@ -368,7 +366,11 @@ def test_no_text_makes_the_search_slow() -> None:
     matcher = Matcher({"x": {"a" * 40}, "y": {"ab" * 20}})
     begun = time.process_time()
     assert "aaaaaaaa" not in matcher.replace("a" * 200_000)
-    matcher.replace("aaaaaaab" * 25_000)
+    for bit in ("aaaaaaab", " ", "\\", "\\r", "\r", "\n", " \\"):
+        matcher.replace("\n" + bit * (200_000 // len(bit)))
+        stream = Stream(matcher)
+        for _ in range(50):
+            stream.feed(bit * 1_000)
     assert time.process_time() - begun < 20
 
 

@@ -387,6 +387,14 @@ class TestHtml:
             ("a<script>if (a < b) '</p>'</script>b", "ab"),
             ("&lt;b&gt; &#x41; &nbsp;x", "<b> A x"),
             ("</p></div>a</ul>", "a"),
+            ("a<!-->b<!--->c<!-- d --!>e<!f>g<?h>i</>j", "abcegij"),
+            ("a < b <3 c<", "a < b <3 c<"),
+            ("<p title='a>b' hidden=no x = y>gone</p>a", "a"),
+            ("<textarea><b>x</textarea>", "<b>x"),
+            ("a<img alt='never closed", "a"),
+            ("a<script>never closed", "a"),
+            ("a<svg viewBox='0'/>b<svg><path/></svg>c", "abc"),
+            ("<SCRIPT>x</script >b", "b"),
             ("", ""),
         ],
     )
@@ -410,6 +418,12 @@ class TestHtml:
         begun = time.process_time()
         assert self.text("<div>" * 50_000 + "x") == "x"
         self.text("<" * 100_000)
+        self.text("<pre>" + " " * 200_000 + "x")
+        self.text(" \n" * 100_000 + "<p> " * 50_000)
+        for bit in ("<a href=", "<!--", "<![", "</", "&#", "<a b='", "<script>", "<?", "<a b", "<p>", "<a "):
+            self.text(bit * (500_000 // len(bit)))
+            self.text("<div hidden>" + bit * (500_000 // len(bit)))
+        assert self.text("&#" + "9" * 10_000 + ";x").endswith("x")
         self.text("<div hidden>" + "<p>" * 50_000 + "</b>" * 1_000)
         assert time.process_time() - begun < 20
 

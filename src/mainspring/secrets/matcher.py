@@ -16,10 +16,10 @@ from mainspring.secrets.variants import MIN_FORM, variants
 
 _GROUP = 4
 _STRIDE = MIN_FORM - _GROUP + 1
-# A line end with the blanks around it, as it is or as JSON and program texts write it, on however many levels.
-_BREAK = re.compile(rb"[ \t]*\\?(?:\r?\n|(?:\\+r)?\\+n)[ \t]*")
-
-_BREAK_BEGUN = re.compile(rb"(?<![ \t])[ \t]*(?:\\*\r|\\+(?:r\\*)?)?\Z")
+# A line end with the blanks around it, as it is or as JSON and program texts write it, on however many levels. What
+# stands in front says that each run of blanks is tried once, from its beginning.
+_BREAK = re.compile(rb"(?<![ \t\\])[ \t\\]*(?:\r?\n|(?<=\\)(?:r\\+)?n)[ \t]*")
+_BREAK_BEGUN = re.compile(rb"(?<![ \t\\])[ \t\\]*(?:\r|(?<=\\)r\\*)?\Z")
 
 
 class Matcher:

@@ -6,6 +6,7 @@ Agent("reader", tools=[web_fetch])
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,7 +53,8 @@ def fetch_tool(
         Args:
             url: a complete http or https address.
         """
-        return read_page(await fetcher.get(url))
+        page = await fetcher.get(url)
+        return await asyncio.to_thread(read_page, page)  # a long page takes a while to read
 
     return Tool(web_fetch, effect="read", authority=["url"], outside=True)
 
