@@ -183,10 +183,13 @@ def test_an_http_server_that_was_restarted_is_found_again(home: Path) -> None:
     with http("real", port=port) as url:
         tools = mcp_tools(url, name="real", home=home, tools={"add": {"effect": "read"}})
         assert call(named(tools, "add"), a=1, b=2) == {"result": 3}
-    with pytest.raises(ToolError, match=r"cannot be reached|ConnectError|connection"):
-        call(named(tools, "add"), a=1, b=2)
     with http("real", port=port):
         assert call(named(tools, "add"), a=1, b=2) == {"result": 3}
+    with pytest.raises(ToolError, match=r"cannot be reached|ConnectError|connection"):
+        call(named(tools, "add"), a=1, b=2)
+    with http("real", "--log", home / "log", port=port):  # not even an irreversible call is in doubt
+        assert call(named(tools, "pay"), to="ann", amount=1) == "paid"
+    assert (home / "log").read_text() == "pay ann 1 \n"
 
 
 def test_an_irreversible_call_of_a_server_that_is_away_is_no_doubt(home: Path) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "mcp_servers"))
 from mcp_start import command, find, write
@@ -20,7 +23,9 @@ from mcp_start import command, find, write
 from mainspring.config import ServerSettings
 from mainspring.errors import DeclarationError, ToolError
 from mainspring.tool import ToolContext
-from mainspring.tools.mcp import McpTools, close_servers, mcp_tools
+from mainspring.tools.mcp import McpTool, McpTools, close_servers, mcp_tools
+from mainspring.tools.mcp.pins import Listed
+from mainspring.tools.mcp.result import unfit
 from mainspring.tools.mcp.schema import SchemaError, complaints, usable
 from mainspring.tools.mcp.words import clean, tool_name
 
@@ -137,9 +142,10 @@ LAUGHS["d5"] = {"type": "string"}
         ({"properties": {f"a{n}": {} for n in range(200)}}, "200 arguments"),
         ({"properties": {"to\u200b": {}}}, "invisible characters"),
         ({"properties": {"a": {"enum": ["\U000e0041"]}}}, "invisible characters"),
-        ({"properties": []}, "properties are no JSON object"),
+        ({"properties": []}, "'properties' cannot be list"),
+        ({"properties": {"a": {"default": {}, "$ref": "#/properties/a/default"}}}, "which is not there"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_schemas_that_are_not_used(schema: Any, complaint: str) -> None:
     with pytest.raises(SchemaError, match=complaint):
@@ -386,3 +392,33 @@ def test_names_of_tools() -> None:
     assert tool_name("s", "a.b/c") == "s_a_b_c"
     assert tool_name("s", "") is None
     assert tool_name("s", "naïve") is None
+
+
+_WORDS = st.sampled_from(["type", "properties", "required", "enum", "items", "$ref", "$defs", "object", "#/$defs/a"])
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | _WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS | st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(_WORDS, _JSON, max_size=5), st.dictionaries(st.text(max_size=3) | _WORDS, _JSON, max_size=3))
+@example({"required": 3}, {})
+@example({"required": "ab"}, {})
+@example({"required": [["a"]]}, {})
+@example({"properties": {"a": {"type": [["string"]]}}}, {"a": 1})
+@example({"properties": {"a": {"$ref": {}}}}, {"a": 1})
+@example({"properties": {"a": True}}, {"a": 1})
+@settings_of(max_examples=500, deadline=None)
+def test_no_schema_does_more_than_be_refused(schema: dict[str, Any], arguments: dict[str, Any]) -> None:
+    try:
+        found, _ = usable(schema)
+    except SchemaError:
+        return
+    assert all(isinstance(line, str) for line in complaints(found, arguments))
+    assert isinstance(unfit(found, arguments, found), str)
+    McpTool(_never, "s_t", ServerSettings("s", url="https://x"), Listed("t", {"inputSchema": schema}))
+
+
+async def _never(tool: McpTool, arguments: Any) -> Any:
+    raise AssertionError("nothing is called here")

@@ -125,6 +125,7 @@ class Connection:
 
         Raises:
             LostError: it may have taken effect, and nobody knows.
+            NotSentError: it certainly has not, and may be sent again in a new session.
             ToolError: the server refused the call, or asks for something that it does not get.
         """
         from mcp import MCPError
@@ -157,12 +158,12 @@ class Connection:
             if self._task is not None:  # why it ended is known a moment after our request has learnt that it did
                 await asyncio.wait({self._task}, timeout=0.5)
             if self._ended is not None and _never_sent(self._ended):
-                return ToolError(f"MCP server {self.settings.name!r} cannot be reached")
+                return NotSentError()
             why = f" ({self._errors.ended})" if self._errors.ended else ""
             return LostError(f"the connection ended before its answer came{why}")
         if error.code == INVALID_REQUEST and error.message == "Session terminated":
             self._client = None
-            return SessionGoneError()
+            return NotSentError()
         return ToolError(self._scrubbed(str(error.message))[:4000])
 
     @property
@@ -278,8 +279,8 @@ class Connection:
         return ToolError(f"MCP server {self.settings.name!r} ({self.settings.address}): {why}{printed}")
 
 
-class SessionGoneError(Exception):
-    """The server does not know the session any more; the request was refused before anything was done."""
+class NotSentError(Exception):
+    """Nothing was done: no connection came about, or the server does not know the session any more."""
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

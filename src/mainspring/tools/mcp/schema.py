@@ -55,10 +55,9 @@ def usable(schema: Any) -> tuple[dict[str, Any], int]:
     _count(schema, schema, 0, [0], ())
     removed = [0]
     made = _copy(schema, removed)
+    _count(made, made, 0, [0], ())  # nothing refers to what was left out
     made["type"] = "object"
     properties = made.setdefault("properties", {})
-    if not isinstance(properties, dict):
-        raise SchemaError("its properties are no JSON object")
     if len(properties) > MAX_ARGUMENTS:
         raise SchemaError(f"it has {len(properties)} arguments; at most {MAX_ARGUMENTS} are read")
     return made, removed[0]
@@ -106,15 +105,14 @@ def resolve(reference: Any, root: Mapping[str, Any]) -> dict[str, Any]:
 def _copy(node: Any, removed: list[int]) -> Any:
     if isinstance(node, list):
         return [_copy(item, removed) for item in node]
-    if isinstance(node, str):
-        if not plain(node):
-            raise SchemaError(f"its schema holds a value with invisible characters: {node[:60]!a}")
-        return node
     if not isinstance(node, dict):
-        return node
+        return _value(node)
     made: dict[str, Any] = {}
     for key, item in node.items():
-        if key in _NOTES and isinstance(item, str):
+        _check_shape(key, item)
+        if key in ("enum", "const"):
+            made[key] = _value(item)
+        elif key in _NOTES and isinstance(item, str):
             made[key], hidden = clean(item, MAX_NOTE)
             removed[0] += hidden
         elif key in ("properties", "$defs", "definitions", "dependentSchemas") and isinstance(item, dict):
@@ -122,6 +120,36 @@ def _copy(node: Any, removed: list[int]) -> Any:
         elif key not in _DROPPED:
             made[_name(key)] = _copy(item, removed)
     return made
+
+
+def _check_shape(key: str, item: Any) -> None:
+    """Refuse a keyword whose value is of a kind that it cannot have: whoever reads the schema next would stumble."""
+    texts = isinstance(item, list) and all(isinstance(one, str) for one in item)
+    fine = {
+        "type": isinstance(item, str) or texts,
+        "required": texts,
+        "$ref": isinstance(item, str),
+        "enum": isinstance(item, list),
+        "properties": isinstance(item, dict),
+        "$defs": isinstance(item, dict),
+        "anyOf": isinstance(item, list),
+        "oneOf": isinstance(item, list),
+        "allOf": isinstance(item, list),
+        "prefixItems": isinstance(item, list),
+    }.get(key, True)
+    if not fine:
+        raise SchemaError(f"its schema is malformed: {key!r} cannot be {type(item).__name__}")
+
+
+def _value(item: Any) -> Any:
+    """A value that an argument may have, as it is, when nothing in it is hidden."""
+    if isinstance(item, list):
+        return [_value(one) for one in item]
+    if isinstance(item, dict):
+        return {_name(key): _value(one) for key, one in item.items()}
+    if isinstance(item, str) and not plain(item):
+        raise SchemaError(f"its schema holds a value with invisible characters: {item[:60]!a}")
+    return item
 
 
 def _name(name: str) -> str:

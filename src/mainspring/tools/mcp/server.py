@@ -14,7 +14,7 @@ from typing import Any
 from mainspring.config import ServerSettings, configured
 from mainspring.errors import DeclarationError, ToolError
 from mainspring.tools.mcp import background
-from mainspring.tools.mcp.connection import Connection, LostError, SessionGoneError
+from mainspring.tools.mcp.connection import Connection, LostError, NotSentError
 from mainspring.tools.mcp.pins import Change, Listed, Pins, compare
 from mainspring.tools.mcp.result import to_value
 from mainspring.tools.mcp.schema import SchemaError
@@ -254,9 +254,9 @@ class McpServer:
             self._check_offered(tool)
             try:
                 result = await connection.call(tool.remote, arguments, limit)
-            except SessionGoneError:
+            except NotSentError:
                 if attempt == attempts:
-                    raise ToolError(f"MCP server {self.settings.name!r} ends every session at once") from None
+                    raise ToolError(f"MCP server {self.settings.name!r} cannot be reached") from None
             except LostError as error:
                 if tool.repeatable and attempt < attempts and not connection.alive:
                     continue
