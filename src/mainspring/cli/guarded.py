@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.question import who, writers
-from mainspring.cli.render import clock, cut, indent, safe
+from mainspring.cli.render import arguments_text, clock, cut, indent, safe
 from mainspring.errors import DeclarationError
 from mainspring.label import Label
 
@@ -83,6 +83,27 @@ def refusal_text(reason: str) -> str:
     except (ValueError, RecursionError):
         return reason
     return str(said["reason"]) if isinstance(said, dict) and "denied" in said and "reason" in said else reason
+
+
+def gist(kind: str, p: Mapping[str, Any]) -> str:
+    """What an event of the guard says, in a line; "" for other kinds, whose fields speak for themselves."""
+    try:
+        if kind == "grants.compiled":
+            return f"by {_flat(str(p.get('how', '')), 20)}; " + "; ".join(compiled_lines(p))
+        if kind == "grant.given":
+            return f"by {_flat(str(p['by']), 60)}; {may_text(p['grant'])}"
+        if kind in ("label.lowered", "label.restored"):
+            verb = "vouches" if kind == "label.lowered" else "no longer vouches"
+            return _flat(f"{p['by']} {verb} for {p['target']}: {p['reason']}", 200)
+        if kind == "call.nested":
+            return f"{_flat(str(p['tool']), 64)} {arguments_text(p['arguments'])} (line {int(p['line'])} of a program)"
+        if kind == "program.ended":
+            return ("failed: " if p.get("is_error") else "") + _flat(str(p["shown"]), 200)
+        if kind == "effect.intended" and p.get("why"):
+            return f"{_flat(str(p['tool']), 64)}: allowed, {_flat(str(p['why']), 200)}"
+    except (KeyError, TypeError, ValueError, AttributeError):  # a journal from elsewhere may hold anything
+        return ""
+    return ""
 
 
 def grants_json(run: Run, journal: Iterable[Event]) -> list[dict[str, Any]]:

@@ -3,84 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from mainspring.cli import guarded
-from mainspring.cli.render import arguments_text, clock, count, cut, indent, one_line, safe, seconds, usd
-from mainspring.errors import StoreError
-from mainspring.messages import (
-    FilePart,
-    ImagePart,
-    Message,
-    TextPart,
-    ThinkingPart,
-    Usage,
-    decode,
-    decode_part,
-    decode_usage,
-)
+from mainspring.cli.answer import inert_value, known_hosts
+from mainspring.cli.lines import STYLES, Happening, Line, Tally
+from mainspring.cli.narrate_guard import GuardTeller, beginning, call_text
+from mainspring.cli.render import clock, cut, indent, one_line, safe, seconds
+from mainspring.errors import MainspringError
+from mainspring.messages import FilePart, ImagePart, Message, TextPart, ThinkingPart, decode, decode_part, decode_usage
 
 if TYPE_CHECKING:
     from mainspring.runtime.run import Run
 
 
-class Happening(Protocol):
-    """What is narrated: a journal event, or a live one that was not journaled."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def at(self) -> float: ...
-    @property
-    def payload(self) -> Mapping[str, Any]: ...
+__all__ = ["STYLES", "Happening", "Line", "Narrator", "Tally", "task_text"]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A paragraph to print. `style` is one of the keys of :data:`STYLES`; the text is safe for terminals."""
-
-    style: str
-    text: str
-
-
-#: What each style looks like where colours exist.
-STYLES: Mapping[str, str] = {
-    "head": "bold",
-    "think": "dim italic",
-    "say": "",
-    "call": "cyan",
-    "result": "dim",
-    "error": "red",
-    "warn": "yellow",
-    "spent": "dim blue",
-    "person": "green",
-    "guard": "magenta",
-}
-
-
-@dataclass
-class Tally:
-    """What a run has spent so far, and of how much."""
-
-    steps: int = 0
-    usage: Usage = field(default_factory=Usage)
-    limits: Mapping[str, Any] = field(default_factory=dict)
-    began: float = 0.0
-
-    def text(self, now: float | None = None) -> str:
-        """Such as ``step 3/50 · 4.1k tokens · $0.01/$2.00 · 12s``."""
-        steps, tokens, dollars, time_limit = (self.limits.get(k) for k in ("steps", "tokens", "usd", "seconds"))
-        parts = [f"step {self.steps}" + (f"/{steps:g}" if steps else "")]
-        parts.append(count(self.usage.tokens) + (f"/{count(tokens)}" if tokens else "") + " tokens")
-        if self.usage.usd is None or self.usage.usd > 0 or dollars:
-            parts.append(usd(self.usage.usd) + (f"/{usd(dollars)}" if dollars else ""))
-        if now is not None and self.began:
-            parts.append(seconds(now - self.began) + (f"/{seconds(time_limit)}" if time_limit else ""))
-        return " · ".join(parts)
-
-
-class Narrator:
+class Narrator(GuardTeller):
     """Turns events into lines, and keeps what the next lines need.
 
     Args:
@@ -90,17 +31,12 @@ class Narrator:
     """
 
     def __init__(self, *, full: bool = False, hide_answer: bool = False, will_ask: bool = False) -> None:
-        self.full = full
+        super().__init__(full=full, will_ask=will_ask)
         self.hide_answer = hide_answer
-        self.will_ask = will_ask
-        self.tally = Tally()
-        self.doing = "starting"
         self.run_id = ""
         self._last_word = False  # the newest answer has no calls, so it is final unless more follows
         self._held: Line | None = None  # its words
-        self._programs: dict[str, str] = {}  # call id -> text of a program of the newest answer
-        self._nested: set[str] = set()  # ids of calls that a program makes
-        self._asked: dict[str, str] = {}  # approval id -> call id
+        self._task = ""
 
     def adopt(self, run: Run) -> None:
         """Count on from what a resumed run spent before."""
@@ -118,21 +54,25 @@ class Narrator:
             return []
         try:
             lines = [self._inside(line, event.payload) for line in tell(event.payload)]
-        except (KeyError, TypeError, ValueError, StoreError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, MainspringError) as error:
             # A journal from elsewhere may hold anything; one odd event must not hide the rest.
             lines = [Line("error", f"event {safe(event.kind)} cannot be shown: {safe(str(error))}")]
         if event.kind not in ("delta", "progress") and self._held is not None:
             held, self._held = self._held, None
-            if not (event.kind == "run.ended" and event.payload.get("status") == "done" and self.hide_answer):
-                lines.insert(0, held)
+            final = event.kind == "run.ended" and event.payload.get("status") == "done"
+            if not (final and self.hide_answer):
+                lines.insert(0, self._filled(event, held) if final else held)
         if event.kind == "model.answered":
             self._hold(lines)
         return lines
 
-    def _inside(self, line: Line, p: Mapping[str, Any]) -> Line:
-        """A program's own calls stand below it."""
-        call_id = p.get("call_id") or self._asked.get(str(p.get("id")))
-        return replace(line, text=indent(line.text, "    ")) if call_id in self._nested else line
+    def _filled(self, event: Happening, held: Line) -> Line:
+        """The final answer with every handle filled in, and inert where strangers may have written in it."""
+        output, label = event.payload.get("output"), getattr(event, "label", None)
+        if not isinstance(output, str) or not output.strip():
+            return held
+        shown = inert_value(output, label, known_hosts(self._task)) if label is not None and label.strangers else output
+        return replace(held, text=safe(shown.strip()))
 
     def _hold(self, lines: list[Line]) -> None:
         if self._last_word:
@@ -150,51 +90,12 @@ class Narrator:
             agent = agent.get("name", "")
         parts = [str(agent), models, str(p.get("workspace") or "")]
         yield Line("head", safe(" · ".join(x for x in parts if x)))
-        guard = p.get("guard")
-        if isinstance(guard, Mapping):
-            yield Line("guard", guarded.mode_text(guard))
-            if self.full:
-                yield Line("guard", guarded.behalf_text(guard.get("principals") or ()))
-            for grant in guard.get("grants") or ():
-                yield Line("guard", guarded.may_text(grant))
+        if isinstance(p.get("guard"), Mapping):
+            yield from self._guarded(p["guard"])
         if self.full:
             for message in p.get("messages") or ():
+                self._task += task_text(message) + "\n"
                 yield Line("person", "task: " + indent(safe(task_text(message))).lstrip())
-
-    def _grants_compiled(self, p: Mapping[str, Any]) -> Iterable[Line]:
-        if p.get("usage"):
-            self.tally.usage = self.tally.usage + decode_usage(p["usage"])
-        if p.get("failed"):
-            yield Line("warn", f"the model made no grants ({safe(str(p['failed']))}), so rules did")
-        for text in guarded.compiled_lines(p):
-            yield Line("guard", text)
-
-    def _grant_given(self, p: Mapping[str, Any]) -> Iterable[Line]:
-        yield Line("person", f"granted by {safe(str(p.get('by') or 'a person'))}; {guarded.may_text(p['grant'])}")
-
-    def _label_lowered(self, p: Mapping[str, Any]) -> Iterable[Line]:
-        by, target, reason = (safe(str(p.get(k) or "")) for k in ("by", "target", "reason"))
-        yield Line("person", f"{by} vouches for {target}: {reason}")
-
-    def _label_restored(self, p: Mapping[str, Any]) -> Iterable[Line]:
-        by, target, reason = (safe(str(p.get(k) or "")) for k in ("by", "target", "reason"))
-        yield Line("person", f"{by} no longer vouches for {target}: {reason}")
-
-    def _program_begun(self, p: Mapping[str, Any]) -> Iterable[Line]:
-        self.doing = "running a program"
-        source = self._programs.get(str(p.get("call_id")), "").strip()
-        shown = safe(source if self.full else _beginning(source, 8))
-        yield Line("call", "→ program" + ("\n" + indent(shown, "    │ ") if shown else ""))
-
-    def _call_nested(self, p: Mapping[str, Any]) -> Iterable[Line]:
-        self._nested.add(str(p["call_id"]))
-        return ()
-
-    def _program_ended(self, p: Mapping[str, Any]) -> Iterable[Line]:
-        self.doing = "deciding"
-        failed = bool(p.get("is_error"))
-        shown = self._shown(str(p.get("shown", "")))
-        yield Line("error" if failed else "result", f"{'✗' if failed else '✓'} program  {shown}")
 
     def _run_forked(self, p: Mapping[str, Any]) -> Iterable[Line]:
         yield Line("head", "forked: what follows is this run's own")
@@ -230,7 +131,7 @@ class Narrator:
     def _spoken(self, message: Message) -> Iterable[Line]:
         thought = "".join(part.text for part in message.parts if isinstance(part, ThinkingPart)).strip()
         if thought:
-            yield Line("think", safe(thought if self.full else _beginning(thought, 6)))
+            yield Line("think", safe(thought if self.full else beginning(thought, 6)))
         if message.text.strip():
             yield Line("say", safe(message.text.strip()))
         for call in message.tool_calls:
@@ -247,14 +148,6 @@ class Narrator:
         reason = str(p.get("reason", ""))
         yield Line("error", f"✗ {safe(str(p.get('tool', '')))} refused: {self._shown(guarded.refusal_text(reason))}")
 
-    def _approval_requested(self, p: Mapping[str, Any]) -> Iterable[Line]:
-        self.doing = "waiting for a person"
-        self._asked[str(p.get("id"))] = str(p.get("call_id"))
-        lines = [f"? {_call(p)}", f"  needs a person's yes: {safe(str(p.get('reason', '')))}"]
-        if not self.will_ask:
-            lines += [f"  {line}" for line in guarded.asked_lines(p)]
-        yield Line("warn", "\n".join(lines))
-
     def _approval_answered(self, p: Mapping[str, Any]) -> Iterable[Line]:
         answer, by, reason = (safe(str(p.get(k) or "")) for k in ("answer", "by", "reason"))
         yield Line(
@@ -264,11 +157,8 @@ class Narrator:
 
     def _effect_intended(self, p: Mapping[str, Any]) -> Iterable[Line]:
         self.doing = f"running {safe(str(p.get('tool', '')))}"
-        yield Line("call", f"→ {_call(p)}")
-        if p.get("why") and (self.full or p.get("grant")):
-            grant = str(p.get("grant") or "")
-            by = f" [{safe(grant)}]" if grant and grant not in str(p["why"]) else ""
-            yield Line("guard", f"  allowed: {safe(str(p['why']))}{by}")
+        yield Line("call", f"→ {call_text(p)}")
+        yield from self._allowed(p)
 
     def _effect_retried(self, p: Mapping[str, Any]) -> Iterable[Line]:
         yield Line("call", f"→ the same call again, attempt {p['attempt']}")
@@ -341,18 +231,6 @@ class Narrator:
     def _progress(self, p: Mapping[str, Any]) -> Iterable[Line]:
         text = one_line(str(p.get("line", "")), 160)
         return [Line("result", f"  {text}")] if text else ()
-
-    def _shown(self, text: str) -> str:
-        return indent(safe(text.strip())).lstrip() if self.full else one_line(text)
-
-
-def _call(p: Mapping[str, Any]) -> str:
-    return f"{safe(str(p.get('tool', '')))} {arguments_text(p.get('arguments') or {})}".rstrip()
-
-
-def _beginning(text: str, lines: int) -> str:
-    kept = text.split("\n")
-    return "\n".join(kept[:lines]) + (f"\n… {len(kept) - lines} more lines" if len(kept) > lines else "")
 
 
 def task_text(message: Mapping[str, Any]) -> str:

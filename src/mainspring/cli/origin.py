@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mainspring.agent import Agent
 
 _BUILTIN = "builtin:"
-_OPTIONS = ("model", "tools", "effort", "allow")
+_OPTIONS = ("model", "tools", "effort", "allow", "guard", "grant", "mcp", "reader")
 
 CODING = """\
 You are a careful software engineer working in one folder, the workspace. Read before you change anything, make \
@@ -41,7 +41,8 @@ class Origin:
     Args:
         place: a path to a Python file, or the name of a built-in agent.
         attribute: the agent's name in the file; None for the only one. Empty for a built-in agent.
-        options: `model`, `effort`, `tools` and `allow` (comma separated), where given.
+        options: `model`, `effort`, `tools`, `guard`, `reader`, `allow` and `mcp` (comma separated), and `grant` (one a
+            line, as :func:`mainspring.cli.granting.parse_grant` reads them), where given.
     """
 
     place: str
@@ -100,8 +101,7 @@ def load(origin: Origin) -> Agent:
         name, agent = _pick(_execute(path), path, origin.attribute)
         origin = Origin(str(path), name, options=origin.options)
         _change(agent, origin.options)
-    if allow := origin.options.get("allow"):
-        _allow(agent, allow.split(","))
+    _guard(agent, origin.options)
     agent.origin = origin.encode()
     return agent
 
@@ -141,6 +141,38 @@ def _change(agent: Agent, options: Mapping[str, str]) -> None:
         raise DeclarationError("--tools chooses the default agent's tools; an agent from a file declares its own")
 
 
+def _guard(agent: Agent, options: Mapping[str, str]) -> None:
+    """What the command line says of servers, mode, reader, and rights."""
+    if servers := options.get("mcp"):
+        _add_servers(agent, servers.split(","))
+    if guard := options.get("guard"):
+        from mainspring.agent import GUARDS
+
+        if guard not in GUARDS:
+            raise DeclarationError(f"guard {guard!r} is unknown; use one of {GUARDS}")
+        agent.guard = guard
+    if reader := options.get("reader"):
+        agent.reader = reader
+    if allow := options.get("allow"):
+        _allow(agent, allow.split(","))
+    if grants := options.get("grant"):
+        from mainspring.cli.granting import parse_grant
+
+        given = [parse_grant(text, agent.tools) for text in grants.split("\n")]
+        agent.grants = (*(agent.grants or ()), *given)
+
+
+def _add_servers(agent: Agent, names: list[str]) -> None:
+    """The tools of MCP servers that are configured in mainspring.toml."""
+    from mainspring.tools.mcp import mcp_tools
+
+    for name in names:
+        for tool in mcp_tools(name=name):
+            if tool.name in agent.tools:
+                raise DeclarationError(f"--mcp {name}: agent {agent.name!r} has a tool {tool.name!r} already")
+            agent.tools[tool.name] = tool
+
+
 def _allow(agent: Agent, names: list[str]) -> None:
     """Let tools pass without asking. What the declaration denies stays denied."""
     from mainspring.guard import DEFAULT_POLICY, Policy
@@ -151,9 +183,7 @@ def _allow(agent: Agent, names: list[str]) -> None:
     policy = agent.policy or DEFAULT_POLICY
     if not isinstance(policy, Policy):
         raise DeclarationError(f"--allow works with a Policy; agent {agent.name!r} has a {type(policy).__name__}")
-    agent.policy = Policy(
-        allow=(*policy.allow, *names), ask=[p for p in policy.ask if p not in names], deny=policy.deny
-    )
+    agent.policy = policy.allowing(names)
 
 
 def _execute(path: Path) -> ModuleType:

@@ -58,6 +58,21 @@ _MAX_ATTACHMENT = 20 * 1024 * 1024  # bytes; providers take less, and it all tra
 @click.option(
     "--allow", "allowed", multiple=True, metavar="TOOL", help="Let this tool pass without asking. Repeatable."
 )
+@click.option(
+    "--guard",
+    type=click.Choice(["auto", "plain", "contained", "clean", "tainted"]),
+    help="How the run is guarded (default: as declared; auto chooses from the tools).",
+)
+@click.option("--by", metavar="NAME", help="On whose behalf it acts (default: the user's name).")
+@click.option(
+    "--grant",
+    "grants",
+    multiple=True,
+    metavar="'TOOL arg=value ... [xN]'",
+    help="Let such calls pass, and make no rights of the task's words. Repeatable.",
+)
+@click.option("--mcp", "servers", multiple=True, metavar="SERVER", help="Add the tools of an MCP server. Repeatable.")
+@click.option("--reader", metavar="MODEL", help="What reads outsiders' text for a clean planner (default: its own).")
 @click.option("--json", "json_", is_flag=True, help="Print every event as one JSON object per line.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only the answer.")
 @click.option("--no-input", is_flag=True, help="Never ask at the terminal; exit 3 when a person is needed.")
@@ -71,6 +86,11 @@ def run(
     tools: str | None,
     attached: tuple[Path, ...],
     allowed: tuple[str, ...],
+    guard: str | None,
+    by: str | None,
+    grants: tuple[str, ...],
+    servers: tuple[str, ...],
+    reader: str | None,
     json_: bool,
     quiet: bool,
     no_input: bool,
@@ -86,6 +106,8 @@ def run(
       mainspring run "Mend the failing test" -w ~/project --limit usd=2 --limit steps=50
       mainspring run "What is on this picture?" --tools none --attach photo.png -m openai:gpt-5
       git diff | mainspring run - --agent reviewer.py --json
+      mainspring run "Thank Bob" -a clerk.py --grant 'send_mail to=bob@corp.example'
+      mainspring run "Sort my mail" -a clerk.py --mcp mail --guard clean --by ann
 
     Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting, paused or in doubt, 130 interrupted.
     """
@@ -96,7 +118,11 @@ def run(
     wanted = parse_limits(limits)
     if json_ and quiet:
         raise click.UsageError("--json prints events, --quiet leaves them out; choose one")
-    changes = {"model": model, "effort": effort, "allow": ",".join(allowed)}
+    changes = {"model": model, "effort": effort, "guard": guard, "reader": reader}
+    changes |= {"allow": ",".join(allowed), "mcp": ",".join(servers), "grant": "\n".join(grants)}
+    person = acting_for(by)
+    if any(not text.strip() or "\n" in text for text in grants):
+        raise click.UsageError("--grant takes 'TOOL arg=value ... [xN]' on one line")
     if agent is None:
         base = origin.builtin(model or os.environ.get("MAINSPRING_MODEL") or "local", tools or "coding")
     else:
@@ -116,7 +142,12 @@ def run(
     return execute(
         declared,
         lambda **watching: declared.run(
-            content, workspace=folder, limits=merge_limits(declared.limits, wanted), run_id=run_id, **watching
+            content,
+            workspace=folder,
+            limits=merge_limits(declared.limits, wanted),
+            run_id=run_id,
+            by=person,
+            **watching,
         ),
         run_id=run_id,
         output=output,
@@ -124,6 +155,27 @@ def run(
         quiet=quiet,
         ask=not no_input,
     )
+
+
+def acting_for(by: str | None) -> str:
+    """On whose behalf a run acts: the named person, else the account's name where a person has it, else ``user``.
+
+    Raises:
+        ApprovalError: the named one is no person, or not somebody who can speak from this account.
+        DeclarationError: the configuration cannot be read.
+    """
+    from mainspring.cli.find import whoami
+    from mainspring.errors import ApprovalError
+    from mainspring.guard.people import Needs
+    from mainspring.runtime.pending import people_of, this_channel
+    from mainspring.store import default_home
+
+    try:
+        return people_of(default_home()).check(by or whoami(), Needs(), this_channel("cli"))
+    except ApprovalError:
+        if by is not None:
+            raise
+        return "user"
 
 
 def read_task(task: str) -> str:

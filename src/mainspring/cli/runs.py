@@ -6,7 +6,7 @@ import click
 
 from mainspring.cli.group import LazyGroup
 
-_SHOW, _ACT, _MOVE = (f"mainspring.cli.runs_{room}" for room in ("show", "act", "move"))
+_SHOW, _ACT, _MOVE, _VOUCH = (f"mainspring.cli.runs_{room}" for room in ("show", "act", "move", "vouch"))
 
 
 @click.group(
@@ -20,6 +20,8 @@ _SHOW, _ACT, _MOVE = (f"mainspring.cli.runs_{room}" for room in ("show", "act", 
         "cancel": (f"{_ACT}:cancel", "Stop a run for good."),
         "fork": (f"{_MOVE}:fork", "A new run that goes on from an earlier step."),
         "replay": (f"{_MOVE}:replay", "Check that the journal still gives the same context bytes."),
+        "vouch": (f"{_VOUCH}:vouch", "Say that a value it read may be trusted."),
+        "doubt": (f"{_VOUCH}:doubt", "Take that back."),
         "undo": (f"{_ACT}:undo", "Take a run's edits in its workspace back."),
         "export": (f"{_MOVE}:export", "Write a run as JSON lines."),
         "import": (f"{_MOVE}:import_", "Read a run that was exported."),
@@ -35,6 +37,8 @@ def runs() -> None:
       mainspring runs
       mainspring runs show last --events
       mainspring runs resume 3f2
+      mainspring runs show last --values
+      mainspring runs vouch last 'v3[0].body' --reason "our own page"
       mainspring runs send 3f2 "Leave the tests alone"
       mainspring runs export 3f2 -o run.jsonl
     """

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mainspring.cli import guarded
+from mainspring.cli.answer import answer_json, answer_text
 from mainspring.cli.approvals import as_json as pending_json
 from mainspring.cli.approvals import json_option
 from mainspring.cli.find import load
 from mainspring.cli.narrate import STYLES, Line, Narrator
-from mainspring.cli.output import Output, to_text
+from mainspring.cli.output import Output
 from mainspring.cli.prompt import describe
 from mainspring.cli.render import ago, clock, columns, count, cut, one_line, safe, usd
 from mainspring.cli.status import answer_hint, status_text
@@ -73,45 +75,58 @@ def _row_json(row: RunRow) -> dict[str, Any]:
 @click.command()
 @click.argument("id_", metavar="ID")
 @click.option("--events", is_flag=True, help="Every event of the journal, one a line.")
+@click.option("--values", is_flag=True, help="What it holds: every value with who may have written it.")
 @json_option
-def show(id_: str, events: bool, json_: bool) -> None:
-    """What a run did, said and spent, and what it waits for.
+def show(id_: str, events: bool, values: bool, json_: bool) -> None:
+    """What a run did, said and spent, why each call was allowed, what rights it holds, and what it waits for.
 
-    With --json: one object for the run and, with --events, one for each event.
+    With --json: one object for the run and, with --values and --events, one for each value and event. A value's name
+    is what `runs vouch` takes.
 
     \b
     Examples:
       mainspring runs show last
+      mainspring runs show last --values
       mainspring runs show 3f2 --events --json
     """
     run = load(id_)
     output = Output.plain()
     journal = run.events()
     if json_:
-        output.json(run_json(run))
+        output.json(run_json(run, journal))
+        for value in guarded.values_json(run) if values else ():
+            output.json(value)
         for event in journal if events else ():
             output.json(event_json(event))
         return
+    if values:
+        output.text("\n".join(guarded.value_lines(run)))
     if events:
         output.text("\n".join(_event_rows(journal)))
-        return
-    _print(output, [*_head(run), *_told(journal), *_foot(run)])
+    if not values and not events:
+        _print(output, [*_head(run), *_told(journal), *_rights(run, journal), *_foot(run)])
 
 
-def run_json(run: Run) -> dict[str, Any]:
+def run_json(run: Run, journal: list[Event] | None = None) -> dict[str, Any]:
     """A run as a JSON object."""
+    events = journal if journal is not None else run.events()
     return {
         "kind": "run",
         "run_id": run.id,
         "status": run.status,
         "reason": run.reason,
-        "output": run.state.output,
+        **answer_json(run),
         "agent": run.agent_name,
         "task": run.task,
         "workspace": str(run.workspace) if run.workspace is not None else None,
         "created_at": run.created_at,
         "steps": run.steps,
         "usage": run.usage,
+        "mode": run.mode,
+        "why": run.state.guard.why,
+        "principals": list(run.state.guard.principals),
+        "grants": guarded.grants_json(run, events),
+        "vouched": guarded.vouched_json(run, events),
         "pending": [pending_json(item) for item in run.pending()],
     }
 
@@ -134,8 +149,9 @@ def _event_rows(journal: list[Event]) -> list[str]:
     rows = []
     for event in journal:
         text = json.dumps(event.payload, ensure_ascii=False, default=str)
+        gist = guarded.gist(event.kind, event.payload)
         when = f"{clock(event.at)}.{int(event.at % 1 * 1000):03d}"
-        rows.append((str(event.seq), when, event.kind, f"{len(text):,}", cut(safe(text), 100)))
+        rows.append((str(event.seq), when, event.kind, f"{len(text):,}", cut(gist or safe(text), 100)))
     return columns(rows, ("SEQ", "AT", "KIND", "CHARS", "PAYLOAD"))
 
 
@@ -149,6 +165,11 @@ def _told(journal: list[Event]) -> list[Line]:
     return [line for event in journal for line in narrator.feed(event)]
 
 
+def _rights(run: Run, journal: list[Event]) -> list[Line]:
+    lines = [Line("guard", line) for line in guarded.grant_lines(run, journal)]
+    return [*lines, *(Line("person", line) for line in guarded.vouched_lines(run, journal))]
+
+
 def _foot(run: Run) -> list[Line]:
     usage = run.usage
     cached = f", {count(usage.cache_read_tokens)} of them cached" if usage.cache_read_tokens else ""
@@ -160,7 +181,7 @@ def _foot(run: Run) -> list[Line]:
         )
     ]
     if run.status == "done" and not isinstance(run.state.output, str | None):
-        lines.append(Line("say", safe(to_text(run.state.output))))
+        lines.append(Line("say", safe(answer_text(run))))
     for item in run.pending():
         lines.append(Line("warn", "\n".join(["", f"{item.kind} {item.id}", *describe(item)])))
         lines.append(Line("warn", f"answer with: {answer_hint(item.kind, item.id)}"))
