@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import socket
 import socketserver
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -388,6 +390,8 @@ except OSError: print('refused')
     result = box.run([str(box.python), "-c", script])
     assert result.output == "b'hello'\nrefused\nrefused\nrefused\nno names\nrefused\n", result.output
     assert [use.allowed for use in result.network] == [True]
+    (use,) = result.network
+    assert result.notes == (f"network: good.test:80 reached once, {use.sent} bytes sent, {use.received} received",)
 
 
 def test_git_and_pip_find_the_proxy(origin: Origin, workspace: Path) -> None:
@@ -471,3 +475,18 @@ def test_https_from_the_sandbox_is_end_to_end(certificate: Path, workspace: Path
     assert "403" in evil
     decided = {(use.host, use.allowed) for use in result.network}
     assert decided == {("good.test", True), ("other.test", True), ("evil.test", False)}
+
+
+def test_what_a_killed_proxy_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "mainspring-net-left"
+    left.mkdir()
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(left / "proxy"))
+    with Client(["good.test"]) as running:
+        for folder in (left, running.proxy.folder):
+            os.utime(folder, (0, 0))
+        with Client(["good.test"]):
+            assert not left.exists()
+            assert running.proxy.socket.exists()
+            assert running.send(get("evil.test")).startswith(b"HTTP/1.1 403")

@@ -14,6 +14,7 @@ SOCKET = "/run/network/proxy"
 PORT = 3128
 _KEPT = 500
 _NAMED = 8
+_REACHED = 20
 
 
 class Network:
@@ -77,11 +78,27 @@ class Network:
             return tuple(self._uses)
 
     def notes(self) -> list[str]:
-        """What was refused or ended early, each host once, for a person or a model."""
+        """What was refused or ended early, each once, and how much went to each host that was reached.
+
+        They stand in the command's answer, so that the journal keeps what left.
+        """
         with self._lock:
             lines = list(dict.fromkeys(use.text() for use in self._uses if not use.allowed or use.reason))
-            if len(lines) > _NAMED or self._dropped:
-                lines[_NAMED:] = [f"network: {len(self._uses) + self._dropped} connections in all"]
+            more = len(lines) - _NAMED
+            if more > 0:
+                lines[_NAMED:] = [f"network: {more} more of this kind"]
+            reached: dict[tuple[str, int], list[int]] = {}
+            for use in self._uses:
+                if use.allowed:
+                    counts = reached.setdefault((use.host, use.port), [0, 0, 0])
+                    for place, number in enumerate((1, use.sent, use.received)):
+                        counts[place] += number
+            for (host, port), (times, sent, received) in list(reached.items())[:_REACHED]:
+                count = "once" if times == 1 else f"{times} times"
+                lines.append(f"network: {host}:{port} reached {count}, {sent:,} bytes sent, {received:,} received")
+            missing = max(len(reached) - _REACHED, 0)
+            if missing or self._dropped:
+                lines.append(f"network: {missing} more hosts reached, {self._dropped} more connections not listed")
             return lines
 
     def _told(self, use: NetworkUse) -> None:

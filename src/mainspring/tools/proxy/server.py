@@ -15,6 +15,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ _CONNECT_S = 15.0
 _LINGER_S = 2.0
 _PIECE = 1 << 16
 _BACKLOG = 64
+_PREFIX = "mainspring-net-"
 _WORDS = {400: "Bad Request", 403: "Forbidden", 431: "Request Header Fields Too Large", 502: "Bad Gateway"}
 _WORDS[503] = "Service Unavailable"
 
@@ -128,10 +130,11 @@ class Proxy:
         return self.folder / "proxy"
 
     def __enter__(self) -> Proxy:
-        self.folder = Path(tempfile.mkdtemp(prefix="mainspring-net-"))  # readable by nobody else
+        _sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))  # readable by nobody else
         if len(os.fsencode(self.socket)) > 100:  # a Unix socket's path has at most 107 bytes
             self.folder.rmdir()
-            self.folder = Path(tempfile.mkdtemp(prefix="mainspring-net-", dir="/tmp"))
+            self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
         self._thread.start()
         listening = asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
         try:
@@ -245,3 +248,16 @@ async def _answer(reader: Reader, writer: Writer, error: RequestError) -> None:
         async with asyncio.timeout(_LINGER_S):
             while await reader.read(_PIECE):
                 pass
+
+
+def _sweep() -> None:
+    """Remove the folders of proxies that were killed: nobody listens on their sockets any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            status = folder.lstat()
+            if status.st_uid != os.getuid() or time.time() - status.st_mtime < 60:
+                continue  # of another user, or only just being made
+            try:
+                probe.connect(str(folder / "proxy"))
+            except (ConnectionRefusedError, FileNotFoundError):
+                shutil.rmtree(folder, ignore_errors=True)
