@@ -8,37 +8,20 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from mainspring.cli import doctor_guard
 from mainspring.cli.approvals import json_option
+from mainspring.cli.doctor_guard import Check
 from mainspring.cli.output import Output
 from mainspring.cli.render import bytes_text, safe
 from mainspring.errors import MainspringError
 
 _CHECKED_RUNS = 50
 _ROOM = 1 << 30  # bytes; a journal grows slowly, but a full disk stops every run
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding.
-
-    Args:
-        name: what was looked at.
-        ok: it is there and works.
-        needed: without it `doctor` fails; the rest is good to have.
-        found: what was found.
-        fix: what to do when it is not ok.
-    """
-
-    name: str
-    ok: bool
-    needed: bool
-    found: str
-    fix: str = ""
 
 
 @click.command()
@@ -70,7 +53,10 @@ def checks() -> Iterator[Check]:
     yield from _guarded("home", _home)
     yield from _guarded("journal", _journal)
     yield _disk()
-    yield from _guarded("sandbox", _sandbox)
+    yield from _guarded("configuration", doctor_guard.configuration)
+    yield from _guarded("audit key", doctor_guard.audit_key)
+    yield from _guarded("pins", doctor_guard.pins)
+    yield from _guarded("sandbox", doctor_guard.sandbox)
     keys = _keys()
     yield from _guarded("local model", lambda: _local(needed=not keys.ok))
     yield keys
@@ -134,13 +120,6 @@ def _disk() -> Check:
 
     free = shutil.disk_usage(_existing(default_home())).free
     return Check("disk", free >= _ROOM, True, f"{bytes_text(free)} free", f"make room: less than {bytes_text(_ROOM)}")
-
-
-def _sandbox() -> Iterator[Check]:
-    from mainspring.tools.sandbox import check
-
-    works, found, fix = check()
-    yield Check("sandbox", works, True, found, fix)
 
 
 def _local(needed: bool) -> Iterator[Check]:
