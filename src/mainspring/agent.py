@@ -79,7 +79,8 @@ class Agent:
         name: what people and the journal call it; 1 to 100 characters.
         model: ``"openai:gpt-..."``, ``"anthropic:..."``, ``"local"``, ``"local:1.5b"``, a URL, any object with
             `respond`, or a list of these, tried in order when one fails.
-        instructions: its standing orders (the system message).
+        instructions: its standing orders (the system message); a Path is a file that is read at the start of each run,
+            and only as a person has approved it (`mainspring pins approve`).
         tools: functions, `@tool` functions or LangChain tools.
         policy: what is allowed, asked or denied; the default asks before irreversible calls.
         limits: what a run may spend, see :class:`Limits`.
@@ -108,7 +109,7 @@ class Agent:
         name: str,
         *,
         model: str | Model | Sequence[str | Model],
-        instructions: str = "",
+        instructions: str | Path = "",
         tools: Iterable[object] = (),
         policy: Policy | None = None,
         limits: Limits | Mapping[str, float | None] | None = None,
@@ -128,8 +129,10 @@ class Agent:
     ) -> None:
         if not isinstance(name, str) or not 0 < len(name) <= 100:
             raise DeclarationError(f"an agent's name is a text of 1 to 100 characters, not {name!r}")
-        if not isinstance(instructions, str):
-            raise DeclarationError(f"agent {name!r}: instructions must be text, not {type(instructions).__name__}")
+        if not isinstance(instructions, str | Path):
+            raise DeclarationError(
+                f"agent {name!r}: instructions must be text or the Path of a file, not {type(instructions).__name__}"
+            )
         if effort not in EFFORTS:
             raise DeclarationError(f"agent {name!r}: effort {effort!r} is unknown; use one of {EFFORTS}")
         self.name = name
@@ -202,7 +205,7 @@ class Agent:
         return {
             "name": self.name,
             "models": self.model_names(),
-            "instructions": self.instructions,
+            "instructions": str(self.instructions),
             "tools": {
                 t.name: {
                     "effect": t.effect,

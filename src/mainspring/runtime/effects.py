@@ -188,8 +188,9 @@ class Effects:
         return None
 
     async def _reconcile(self, call: CallState, tool: Tool, arguments: Mapping[str, Any]) -> str | None:
+        context = self.context(call, call.intended["key"])
         try:
-            settled = await tool.run_reconcile(arguments, self.context(call, call.intended["key"]))
+            settled = await tool.run_reconcile(await self._filled(call, tool, arguments, context), context)
         except Exception as error:
             said = f"asking whether it took effect failed: {type(error).__name__}: {error}"
             self.park(call, said if self.secrets is None else str(self.secrets.scrub(said)))

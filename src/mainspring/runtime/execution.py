@@ -114,11 +114,12 @@ def _started_payload(
     workspace: Path | None,
     limits: Limits,
     by: str,
+    home: Path,
 ) -> tuple[dict[str, Any], Label]:
     """The first event of a run: everything that its context begins with."""
     mode, why = choose(tools.values(), agent.capable()) if agent.guard == "auto" else (agent.guard, "as declared")
     turn = take_turn(messages, mode, 0)  # type: ignore[arg-type]
-    orders = [agent.instructions, ORDERS if mode == "clean" and agent.tools else ""]
+    orders = [_instructions(agent, home), ORDERS if mode == "clean" and agent.tools else ""]
     if agent.output_type is not None:
         orders.append(OutputType(agent.output_type).order())
     guard: dict[str, Any] = {"mode": mode, "why": why, "principals": list(principals(by, agent.name))}
@@ -142,6 +143,20 @@ def _started_payload(
     return payload, turn.label
 
 
+def _instructions(agent: Agent, home: Path) -> str:
+    """The agent's standing orders. A file's are used only as a person approved them: whatever can write files could
+    write them otherwise.
+
+    Raises:
+        DeclarationError: the file is missing, or not as it was approved; with the difference.
+    """
+    if isinstance(agent.instructions, str):
+        return agent.instructions
+    from mainspring.guard.pins import Pins, read_instructions
+
+    return read_instructions(agent.instructions, Pins(home)).text
+
+
 async def begin(
     store: SQLiteStore,
     agent: Agent,
@@ -156,7 +171,7 @@ async def begin(
     """Create a run and drive it until it stops."""
     new_id = run_id or new_run_id()
     tools = settings_of(store.home).configured(dict(agent.tools))
-    payload, label = _started_payload(agent, tools, messages, workspace, limits, by)
+    payload, label = _started_payload(agent, tools, messages, workspace, limits, by, store.home)
     event = NewEvent("run.started", payload, label)
     text = "\n".join(m.text for m in messages if m.role == "user")
     reach("run.before_create")

@@ -47,7 +47,7 @@ class CallState:
     result: ToolResultPart | None = None
     reason: str = ""
     asked: dict[str, Any] = field(default_factory=dict)  # what a person was shown
-    asked_seq: int = 0  # by which event
+    answered_seq: int = 0  # by which event a person said yes
     parent: str | None = None  # the program that makes this call, by its call id
     values: dict[str, Value] | None = None  # labelled arguments of a program's call
     origins: dict[str, str] = field(default_factory=dict)  # where they came from, for a person
@@ -268,7 +268,6 @@ class RunState:
     def _on_approval_requested(self, event: Event, p: dict[str, Any]) -> None:
         call = self.calls[p["call_id"]]
         call.stage, call.approval, call.reason, call.asked = "asked", p["id"], p["reason"], p
-        call.asked_seq = event.seq
 
     def _on_approval_answered(self, event: Event, p: dict[str, Any]) -> None:
         call = next((c for c in self.calls.values() if c.approval == p["id"]), None)
@@ -276,7 +275,7 @@ class RunState:
             return  # the answer came too late to matter; the journal keeps it
         said = f": {p['reason']}" if p.get("reason") else ""
         if p["answer"] == "approved":
-            call.stage = "approved"
+            call.stage, call.answered_seq = "approved", event.seq
             self.persons.append(f"{p['by']} approved {_shown(call)}{said}")
         elif p["answer"] == "denied":
             self.persons.append(f"{p['by']} denied {_shown(call)}{said}")
