@@ -184,7 +184,7 @@ def describe(tool: Tool) -> dict[str, Any]:
         "settlement": tool.settlement,
         "timeout_s": tool.timeout_s,
         "said": said(tool),
-        "server": getattr(tool, "server", ""),
+        "server": tool.server,
         "claims": getattr(tool, "claims", {}),
         "warnings": warnings(tool),
     }
@@ -201,7 +201,7 @@ def warnings(tool: Tool) -> list[str]:
         found.append("nobody says what it does: it is taken for irreversible, so every call needs authority")
     elif tool.effect == "read" and tool.outside and about["outside"] == "assumed":
         found.append("it only reads, but takes an address: what it is passed leaves, so its calls need authority")
-    elif tool.effect == "read" and hasattr(tool, "server") and about["outside"] == "assumed":
+    elif tool.effect == "read" and tool.server and about["outside"] == "assumed":
         found.append("its server learns what it is passed; say outside = true if that needs authority, else false")
     if tool.consequential and about["authority"] == "assumed" and not tool.selector and len(arguments(tool)) > 1:
         found.append("every argument carries authority, because nobody says which ones do")

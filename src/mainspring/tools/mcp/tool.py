@@ -53,10 +53,10 @@ class McpTool(Tool):
             schema=schema,
             timeout_s=server.timeout_s,
             label=Label(frozenset({f"mcp:{server.name}"})),
+            server=server.name,
         )
         self.declares_label = False  # it is ours, and not a person's
         self._call = call
-        self.server = server.name
         self.remote = listed.name
         self.digest = listed.digest
         self.hidden = hidden + more
