@@ -1,4 +1,4 @@
-"""Plants a string in every place that a stranger can write, and looks in which fields of which answers it comes back."""
+"""Plants a string in every place that a stranger can write, and looks where in which answers it comes back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.agentdojo.world import SUITES, World, load, world
 from mainspring.errors import ToolError
 from mainspring.label import Label
-from mainspring.value import Value, labels_of, wrap
+from mainspring.value import Value, wrap
 
 #: Calls made of one tool that only reads, and of one that changes something (each gets a world of its own).
 MAX_CALLS = 2_000

@@ -40,6 +40,12 @@ def load(name: str) -> Any:
         return get_suite(VERSION, name)
 
 
+@functools.cache
+def _schema(tool: str, suite: str) -> dict[str, Any]:
+    schema: dict[str, Any] = next(f for f in load(suite).tools if f.name == tool).parameters.model_json_schema()
+    return schema
+
+
 class World:
     """One environment with its tools.
 
@@ -49,6 +55,8 @@ class World:
 
     Attributes:
         trace: the calls that were executed, as AgentDojo's checks want them.
+        answers: tool and structured answer of each.
+        failed: what AgentDojo complained of.
         tools: name -> Mainspring tool.
     """
 
@@ -58,19 +66,24 @@ class World:
         self.suite = suite
         self.environment = environment
         self.trace: list[Any] = []
+        self.answers: list[tuple[str, Any]] = []
         self.failed: list[str] = []
         self._runtime = FunctionsRuntime(suite.tools)
         self.tools: dict[str, Tool] = {function.name: self._wrapped(function) for function in suite.tools}
 
     def _wrapped(self, function: Any) -> Tool:
         declared = {k: v for k, v in configuration()[function.name].items() if k != "why"}
-        schema = function.parameters.model_json_schema()
 
         async def call(**arguments: Any) -> Any:
             return self.call(function.name, arguments)
 
         return Tool.from_schema(
-            call, name=function.name, description=function.description, schema=schema, parallel=False, **declared
+            call,
+            name=function.name,
+            description=function.description,
+            schema=_schema(function.name, self.suite.name),
+            parallel=False,
+            **declared,
         )
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -83,7 +96,9 @@ class World:
             self.failed.append(f"{name}: {error}")
             raise ToolError(error)
         self.trace.append(FunctionCall(function=name, args=given))
-        return shape(name, result)
+        answer = shape(name, result)
+        self.answers.append((name, answer))
+        return answer
 
     def resolved(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments with channels' ids replaced by the names that AgentDojo knows them by."""
