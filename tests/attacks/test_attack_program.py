@@ -260,11 +260,15 @@ def test_huge_lists(source: str) -> None:
 
 
 def test_memory_doubling_and_hoarding() -> None:
-    ended("x = []\nwhile True:\n    x = [x, 'a' * 100000 + str(len(x))]", "bytes of data", steps=10**7)
-    ended("x = []\ni = 0\nwhile True:\n    i += 1\n    x.append(('a' * 500000) + str(i))", "bytes of data", steps=10**7)
-    ended("def f(n, big):\n    return f(n + 1, str(n) + 'a' * 900000)\nf(0, '')", "deep")
-    ended("i = 0\nwhile True:\n    i += 1\n    print('a' * 100000)", "printed", steps=10**7)
-    ended("x = list(range(90000))\ny = []\nwhile True:\n    y.append(list(x))", "bytes of data", steps=10**7)
+    ended("x = []\nwhile True:\n    x = [x, 'a' * 100000 + str(len(x))]", "bytes of data", memory=5_000_000)
+    ended(
+        "x = []\ni = 0\nwhile True:\n    i += 1\n    x.append(('a' * 500000) + str(i))",
+        "bytes of data",
+        memory=5_000_000,
+    )
+    ended("def f(n, big):\n    return f(n + 1, str(n) + 'a' * 900000)\nf(0, '')", "deep", steps=10**7)
+    ended("i = 0\nwhile True:\n    i += 1\n    print('a' * 100000)", "printed", memory=5_000_000)
+    ended("x = list(range(90000))\ny = []\nwhile True:\n    y.append(list(x))", "bytes of data", memory=12_000_000)
 
 
 def test_what_is_thrown_away_is_not_counted() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.guard.program.arith import length_told, raw
-from mainspring.guard.program.cells import Bag, Cell, Seq, Table, kind, reach, reading
+from mainspring.guard.program.cells import SHARED_BYTES, Bag, Cell, Seq, Table, kind, reach, reading
 from mainspring.guard.program.marks import Mark, bits_of
 from mainspring.guard.program.origins import Place, blend
 
@@ -110,7 +110,7 @@ def part(run: Machine, holder: Cell, low: Cell, high: Cell, step: Cell) -> Cell:
     if not isinstance(data, Seq):
         raise run.error("TypeError", f"{kind(data)} cannot be sliced", holder)
     items = data.items[wanted]
-    run.size(len(items))
+    run.size(len(items), SHARED_BYTES)
     choice = data.choice.join(
         run.book.join(run.book.decide(b.mark, bits_of(len(data.items) + 1)) for b in bounds if b.data is not None)
     )
@@ -156,5 +156,5 @@ def elements(run: Machine, holder: Cell) -> tuple[list[Cell], Mark, Mark]:
 def listed(run: Machine, holder: Cell, *, is_tuple: bool = False) -> Cell:
     """A new list (or tuple) of what a walk over `holder` meets."""
     items, shape, choice = elements(run, holder)
-    run.size(len(items))
+    run.size(len(items), SHARED_BYTES)
     return Cell(Seq(list(items), shape, choice, is_tuple=is_tuple), run.bottom)

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mainspring.guard.program.cells import Bag, Cell, Seq, Table, kind, reach, truth
+from mainspring.guard.program.cells import SHARED_BYTES, Bag, Cell, Seq, Table, kind, reach, truth
 from mainspring.guard.program.faults import LimitReachedError
 from mainspring.guard.program.marks import Mark, bits_of_count
 from mainspring.guard.program.origins import blend
@@ -104,7 +104,7 @@ def _repeat(run: Machine, what: Cell, times: Cell) -> Cell:
         run.text_size(len(data) * max(0, count))
         return Cell(data * count, mark, blend(what.origin, times.origin))
     assert isinstance(data, Seq)
-    run.size(len(data.items) * max(0, count))
+    run.size(len(data.items) * max(0, count), SHARED_BYTES)
     choice = run.book.decide(times.mark, bits_of_count(max(0, count)))
     if count > 1:
         choice = choice.join(length_told(run, data.shape, len(data.items), what))
@@ -125,7 +125,7 @@ def length_told(run: Machine, shape: Mark, length: int, holder: Cell | None = No
 def concat(run: Machine, left: Cell, right: Cell) -> Cell:
     """Two lists, or two tuples, joined: both keep their elements' own marks."""
     a, b = left.data, right.data
-    run.size(len(a.items) + len(b.items))
+    run.size(len(a.items) + len(b.items), SHARED_BYTES)
     choice = a.choice.join(b.choice).join(length_told(run, a.shape, len(a.items), left))
     made = Seq(a.items + b.items, a.shape.join(b.shape), choice, is_tuple=a.tuple)
     return Cell(made, left.mark.join(right.mark))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from mainspring.guard.program.cells import Bag, Cell, Seq, Table, kind
+from mainspring.guard.program.cells import CELL_BYTES, Bag, Cell, Seq, Table, kind
 from mainspring.guard.program.faults import LimitReachedError, ProgramError
 from mainspring.guard.program.marks import Mark
 from mainspring.guard.program.origins import Made, Place, blend, words
@@ -13,8 +13,6 @@ from mainspring.value import MAX_DEPTH, Value
 
 if TYPE_CHECKING:
     from mainspring.guard.program.machine import Machine
-
-_BYTES = 100
 
 
 def from_value(run: Machine, value: Value, place: Place, *, fixed: bool, depth: int = 0) -> Cell:
@@ -31,7 +29,7 @@ def from_value(run: Machine, value: Value, place: Place, *, fixed: bool, depth: 
         cells = [from_value(run, v, Place(n, place), fixed=fixed, depth=depth + 1) for n, v in enumerate(data)]
         seq = Seq(cells, mark, run.bottom)
         seq.fixed = fixed
-        run.count(_BYTES * 3 * (len(data) + 1))
+        run.count(CELL_BYTES * 3 * (len(data) + 1))
         return Cell(seq, run.bottom, place)
     if isinstance(data, dict):
         entries: dict[Any, tuple[Cell, Cell]] = {}
@@ -42,7 +40,7 @@ def from_value(run: Machine, value: Value, place: Place, *, fixed: bool, depth: 
             entries[key] = (Cell(key, mark, Made((place,), False, False)), cell)
         table = Table(entries, mark, run.bottom, run.bottom)
         table.fixed = fixed
-        run.count(_BYTES * 4 * (len(data) + 1))
+        run.count(CELL_BYTES * 4 * (len(data) + 1))
         return Cell(table, run.bottom, place)
     if data is None or isinstance(data, bool | int | float | str):
         run.count(2 * len(data) if isinstance(data, str) else 0)
@@ -74,7 +72,7 @@ def to_value(run: Machine, cell: Cell, pc: Mark) -> tuple[Value, int]:
 def _out(run: Machine, cell: Cell, above: Mark, depth: int, count: list[int]) -> Value:
     data = cell.data
     mark = cell.mark.join(above)
-    count[0] += _BYTES + (len(data) if isinstance(data, str) else 0)
+    count[0] += CELL_BYTES + (len(data) if isinstance(data, str) else 0)
     count[1] += 1
     if count[0] > run.limits.memory or count[1] > run.limits.items:
         limits = f"{run.limits.memory:,} bytes or {run.limits.items:,} items"

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from mainspring.guard.program.access import elements, listed
+from mainspring.guard.program.access import elements
 from mainspring.guard.program.arith import binary, length_told
-from mainspring.guard.program.cells import Bag, Builtin, Cell, Function, Seq, Table, kind, reach, truth
+from mainspring.guard.program.cells import SHARED_BYTES, Bag, Builtin, Cell, Function, Seq, Table, kind, reach, truth
+from mainspring.guard.program.convert import (
+    Call,
+    Named,
+    abs_of,
+    is_instance,
+    listing,
+    round_of,
+    to_bool,
+    to_dict,
+    to_float,
+    to_int,
+    to_set,
+    to_str,
+)
 from mainspring.guard.program.dates import DATES
 from mainspring.guard.program.marks import Mark, bits_of
 from mainspring.guard.program.origins import Made, Place, blend
-from mainspring.guard.program.tables import bag_of, change, merged
-from mainspring.guard.program.texts import written
+from mainspring.guard.program.tables import change
 
 if TYPE_CHECKING:
     from mainspring.guard.program.machine import Machine
-
-Named: TypeAlias = dict[str, Cell]
-Call: TypeAlias = "Callable[[Machine, list[Cell], Named], Cell]"
 
 
 def invoke(run: Machine, function: Cell, arguments: list[Cell], pc: Mark | None = None) -> Cell:
@@ -126,7 +136,7 @@ def _order(run: Machine, items: list[Cell], named: Named, shape: Mark) -> tuple[
 def _sorted(run: Machine, given: list[Cell], named: Named) -> Cell:
     items, shape, choice = elements(run, given[0])
     found, why = _order(run, list(items), named, shape)
-    run.size(len(found))
+    run.size(len(found), SHARED_BYTES)
     if _counted(found):
         why = why.join(length_told(run, shape, len(found), given[0]))
     return Cell(Seq(found, shape, choice.join(why)), run.bottom)
@@ -166,26 +176,6 @@ def _truths(every: bool) -> Call:
         return Cell(all(found) if every else any(found), mark)
 
     return truths
-
-
-def _abs(run: Machine, given: list[Cell], named: Named) -> Cell:
-    one = given[0]
-    if not isinstance(one.data, int | float):
-        raise run.error("TypeError", f"abs() wants a number, not {kind(one.data)}", one)
-    return Cell(abs(one.data), one.mark, blend(one.origin, one.origin))
-
-
-def _round(run: Machine, given: list[Cell], named: Named) -> Cell:
-    digits = given[1] if len(given) > 1 else named.get("ndigits", Cell(None, run.bottom))
-    if not isinstance(given[0].data, int | float) or not isinstance(digits.data, int | None):
-        raise run.error("TypeError", "round() wants a number, and a whole number of digits", *given)
-    if digits.data is not None and abs(digits.data) > 400:
-        raise run.error("ValueError", "round() to more than 400 digits", digits)
-    try:
-        found = round(given[0].data, digits.data)
-    except (ValueError, OverflowError):
-        raise run.error("ValueError", "this number cannot be rounded", given[0]) from None
-    return Cell(found, given[0].mark.join(digits.mark), blend(given[0].origin, digits.origin))
 
 
 def _range(run: Machine, given: list[Cell], named: Named) -> Cell:
@@ -272,79 +262,6 @@ def _reversed(run: Machine, given: list[Cell], named: Named) -> Cell:
     return Cell(Seq(items[::-1], shape, choice), run.bottom)
 
 
-def _int(run: Machine, given: list[Cell], named: Named) -> Cell:
-    one = given[0] if given else Cell(0, run.own)
-    data = one.data
-    if isinstance(data, str):
-        if len(data) > 400:
-            raise run.error("ValueError", "int(): the text is too long for a number", one)
-    elif not isinstance(data, int | float):
-        raise run.error("TypeError", f"int() cannot take {kind(data)}", one)
-    try:
-        return Cell(int(data), one.mark, blend(one.origin, one.origin))
-    except (ValueError, OverflowError) as error:
-        raise run.error("ValueError", "int(): this is no whole number", one, detail=str(error)) from None
-
-
-def _float(run: Machine, given: list[Cell], named: Named) -> Cell:
-    one = given[0] if given else Cell(0.0, run.own)
-    if not isinstance(one.data, int | float | str):
-        raise run.error("TypeError", f"float() cannot take {kind(one.data)}", one)
-    try:
-        return Cell(float(one.data), one.mark, blend(one.origin, one.origin))
-    except (ValueError, OverflowError) as error:
-        raise run.error("ValueError", "float(): this is no number", one, detail=str(error)[:300]) from None
-
-
-def _str(run: Machine, given: list[Cell], named: Named) -> Cell:
-    return written(run, given[0]) if given else Cell("", run.own)
-
-
-def _bool(run: Machine, given: list[Cell], named: Named) -> Cell:
-    if not given:
-        return Cell(False, run.own)
-    return Cell(truth(given[0].data), reach(given[0]), blend(given[0].origin, given[0].origin))
-
-
-def _listing(is_tuple: bool) -> Call:
-    def listing(run: Machine, given: list[Cell], named: Named) -> Cell:
-        if given:
-            return listed(run, given[0], is_tuple=is_tuple)
-        return Cell(Seq([], run.own, run.bottom, is_tuple=is_tuple), run.bottom)
-
-    return listing
-
-
-def _dict(run: Machine, given: list[Cell], named: Named) -> Cell:
-    more = Table({n: (Cell(n, run.own), c) for n, c in named.items()}, run.own, run.bottom, run.bottom)
-    return merged(run, [*given, Cell(more, run.bottom)])
-
-
-def _set(run: Machine, given: list[Cell], named: Named) -> Cell:
-    return bag_of(run, given[0]) if given else Cell(Bag({}, run.own, run.bottom), run.bottom)
-
-
-_TYPES: dict[str, Callable[[Any], bool]] = {
-    "int": lambda d: isinstance(d, int),
-    "float": lambda d: isinstance(d, float),
-    "str": lambda d: isinstance(d, str),
-    "bool": lambda d: isinstance(d, bool),
-    "list": lambda d: isinstance(d, Seq) and not d.tuple,
-    "tuple": lambda d: isinstance(d, Seq) and d.tuple,
-    "dict": lambda d: isinstance(d, Table),
-    "set": lambda d: isinstance(d, Bag),
-}
-
-
-def _isinstance(run: Machine, given: list[Cell], named: Named) -> Cell:
-    wanted = given[1].data.items if isinstance(given[1].data, Seq) else [given[1]]
-    names = [w.data.name for w in wanted if isinstance(w.data, Builtin) and w.data.name in _TYPES]
-    if len(names) != len(wanted):
-        raise run.error("TypeError", f"isinstance() knows {', '.join(_TYPES)}", given[1])
-    mark = given[0].mark.join(given[1].mark)
-    return Cell(any(_TYPES[n](given[0].data) for n in names), mark)
-
-
 def _next(run: Machine, given: list[Cell], named: Named) -> Cell:
     items, shape, choice = elements(run, given[0])
     if items:
@@ -371,23 +288,23 @@ BUILTINS: dict[str, tuple[Call, int, int, tuple[str, ...]]] = {
     "sum": (_sum, 1, 2, ("start",)),
     "any": (_truths(False), 1, 1, ()),
     "all": (_truths(True), 1, 1, ()),
-    "abs": (_abs, 1, 1, ()),
-    "round": (_round, 1, 2, ("ndigits",)),
+    "abs": (abs_of, 1, 1, ()),
+    "round": (round_of, 1, 2, ("ndigits",)),
     "range": (_range, 1, 3, ()),
     "enumerate": (_enumerate, 1, 2, ("start",)),
     "zip": (_zip, 0, _ANY, ()),
     "map": (_map, 2, _ANY, ()),
     "filter": (_filter, 2, 2, ()),
     "reversed": (_reversed, 1, 1, ()),
-    "int": (_int, 0, 1, ()),
-    "float": (_float, 0, 1, ()),
-    "str": (_str, 0, 1, ()),
-    "bool": (_bool, 0, 1, ()),
-    "list": (_listing(False), 0, 1, ()),
-    "tuple": (_listing(True), 0, 1, ()),
-    "dict": (_dict, 0, 1, ()),
-    "set": (_set, 0, 1, ()),
-    "isinstance": (_isinstance, 2, 2, ()),
+    "int": (to_int, 0, 1, ()),
+    "float": (to_float, 0, 1, ()),
+    "str": (to_str, 0, 1, ()),
+    "bool": (to_bool, 0, 1, ()),
+    "list": (listing(False), 0, 1, ()),
+    "tuple": (listing(True), 0, 1, ()),
+    "dict": (to_dict, 0, 1, ()),
+    "set": (to_set, 0, 1, ()),
+    "isinstance": (is_instance, 2, 2, ()),
     "next": (_next, 1, 2, ()),
     "print": (_print, 0, _ANY, ()),
     **{

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from mainspring.guard.program.machine import Code, Frame
 
 
+#: Rough bytes of one value with its mark.
+CELL_BYTES = 100
+#: Rough bytes of a reference to a value that was there before.
+SHARED_BYTES = 8
+
+
 class Cell:
     """A value with its mark and where it came from. Never changed once made; what it refers to may be."""
 

@@ -1,4 +1,4 @@
-"""From the program's tree to instructions: statements. Expressions are in `expressions`."""
+"""From the program's tree to instructions: statements. Expressions are in `expressions` and `calls`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mainspring.guard.program import ops
-from mainspring.guard.program.expressions import SIGNS, Expressions, Scope
+from mainspring.guard.program import flow, ops
+from mainspring.guard.program.calls import Calls
+from mainspring.guard.program.expressions import SIGNS
 from mainspring.guard.program.faults import KINDS, ProgramLimits
 from mainspring.guard.program.machine import Code
+from mainspring.guard.program.scopes import Scope
 from mainspring.guard.program.syntax import HINTS, assigned, changed, jumps, leaves, parse, refuse
 
 
@@ -24,7 +26,7 @@ class _Loop:
     breaks: list[int] = field(default_factory=list)
 
 
-class Compiler(Expressions):
+class Compiler(Calls):
     """Compiles one program.
 
     Args:
@@ -55,7 +57,7 @@ class Compiler(Expressions):
         else:
             self.statements([last])
             self.constant(None)
-        self.emit(ops.op_return)
+        self.emit(flow.op_return)
 
     def _declare(self, body: Sequence[ast.AST]) -> None:
         for name, node in sorted(assigned(body), key=lambda found: (getattr(found[1], "lineno", 0), found[0])):
@@ -72,7 +74,7 @@ class Compiler(Expressions):
             method(statement)
 
     def _save(self) -> int:
-        self.emit(ops.op_save)
+        self.emit(flow.op_save)
         self.height += 1
         return self.height
 
@@ -82,7 +84,7 @@ class Compiler(Expressions):
             where = self.scope.find(name)
             if where is not None:
                 touched.append(where)
-        self.emit(ops.op_restore, (tuple(touched), keep))
+        self.emit(flow.op_restore, (tuple(touched), keep))
         self.height -= 1
 
     # -- simple statements -----------------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ class Compiler(Expressions):
             self.constant(None)
         else:
             self.expression(node.value)
-        self.emit(ops.op_return)
+        self.emit(flow.op_return)
 
     def _raise(self, node: ast.Raise) -> None:
         error = node.exc
@@ -156,7 +158,7 @@ class Compiler(Expressions):
             self.expression(call.args[0])
         else:
             self.constant("")
-        self.emit(ops.op_raise, name.id)
+        self.emit(flow.op_raise, name.id)
 
     def _assert(self, node: ast.Assert) -> None:
         name = ast.Name("AssertionError", ast.Load())
@@ -175,7 +177,7 @@ class Compiler(Expressions):
             self._declare(node.body)
             self.statements(node.body)
             self.constant(None)
-            self.emit(ops.op_return)
+            self.emit(flow.op_return)
 
         self.function(node, node.name, node.args, body)
         self.loops, self.height, self.tries = outside
@@ -190,10 +192,10 @@ class Compiler(Expressions):
         while at is not None:
             self.line = at.lineno
             self.test(at.test)
-            otherwise = self.emit(ops.op_branch)
+            otherwise = self.emit(flow.op_branch)
             self.statements(at.body)
             body += at.body
-            ends.append(self.emit(ops.op_jump))
+            ends.append(self.emit(flow.op_jump))
             self.land(otherwise)
             following = at.orelse
             at = following[0] if len(following) == 1 and isinstance(following[0], ast.If) else None
@@ -208,10 +210,10 @@ class Compiler(Expressions):
         height = self._save()
         head = self.here()
         self.test(node.test)
-        out = self.emit(ops.op_branch)
+        out = self.emit(flow.op_branch)
         loop = _Loop(head, height, self.tries, walks=False)
         self._body(loop, node.body)
-        self.emit(ops.op_jump, head)
+        self.emit(flow.op_jump, head)
         self.land(out)
         self.statements(node.orelse)
         for jump in loop.breaks:
@@ -221,13 +223,13 @@ class Compiler(Expressions):
     def _for(self, node: ast.For) -> None:
         height = self._save()
         self.expression(node.iter)
-        self.emit(ops.op_walk, (None, True))
+        self.emit(flow.op_walk, (None, True))
         head = self.here()
-        out = self.emit(ops.op_next)
+        out = self.emit(flow.op_next)
         self.store(node.target)
         loop = _Loop(head, height, self.tries, walks=True)
         self._body(loop, node.body)
-        self.emit(ops.op_jump, head)
+        self.emit(flow.op_jump, head)
         self.land(out)
         self.statements(node.orelse)
         for jump in loop.breaks:
@@ -241,8 +243,8 @@ class Compiler(Expressions):
 
     def _out_to(self, loop: _Loop) -> None:
         for _ in range(self.tries - loop.tries):
-            self.emit(ops.op_end_try)
-        self.emit(ops.op_lower, loop.height)
+            self.emit(flow.op_end_try)
+        self.emit(flow.op_lower, loop.height)
 
     def _break(self, node: ast.Break) -> None:
         if not self.loops:
@@ -251,36 +253,36 @@ class Compiler(Expressions):
         self._out_to(loop)
         if loop.walks:
             self.emit(ops.op_pop)
-        loop.breaks.append(self.emit(ops.op_jump))
+        loop.breaks.append(self.emit(flow.op_jump))
 
     def _continue(self, node: ast.Continue) -> None:
         if not self.loops:
             raise refuse(node, "continue stands outside a loop")
         self._out_to(self.loops[-1])
-        self.emit(ops.op_jump, self.loops[-1].head)
+        self.emit(flow.op_jump, self.loops[-1].head)
 
     def _try(self, node: ast.Try) -> None:
         if node.finalbody:
             raise refuse(node.finalbody[0], "there is no finally; put it after the try statement")
         self._save()
-        caught = self.emit(ops.op_try)
+        caught = self.emit(flow.op_try)
         self.tries += 1
         self.statements(node.body)
         self.tries -= 1
-        self.emit(ops.op_end_try)
+        self.emit(flow.op_end_try)
         self.statements(node.orelse)
-        ends = [self.emit(ops.op_jump)]
+        ends = [self.emit(flow.op_jump)]
         self.land(caught)
         body: list[ast.AST] = [*node.body, *node.orelse, *node.handlers]
         for handler in node.handlers:
             self.line = handler.lineno
             kinds = self._kinds(handler)
             slot = None if handler.name is None else self.scope.slot(handler.name)
-            other = self.emit(ops.op_catch, (kinds, 0, slot))
+            other = self.emit(flow.op_catch, (kinds, 0, slot))
             self.statements(handler.body)
-            ends.append(self.emit(ops.op_jump))
+            ends.append(self.emit(flow.op_jump))
             self.patch(other, (kinds, self.here(), slot))
-        self.emit(ops.op_rethrow)
+        self.emit(flow.op_rethrow)
         for end in ends:
             self.land(end)
         self._restore(body, jumps(body))

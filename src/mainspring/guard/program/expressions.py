@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from mainspring.guard.program import ops, tables, texts
+from mainspring.guard.program import flow, methods, ops, texts
 from mainspring.guard.program.builtin import BUILTINS
-from mainspring.guard.program.faults import KINDS, ProgramError, ProgramLimits
-from mainspring.guard.program.machine import Code, Op
-from mainspring.guard.program.syntax import HINTS, harmless, pure, refuse
+from mainspring.guard.program.machine import Op
+from mainspring.guard.program.scopes import Emitter
+from mainspring.guard.program.syntax import HINTS, pure, refuse
 
 SIGNS: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -40,132 +39,11 @@ _COMPARE: dict[type[ast.cmpop], str] = {
     ast.Is: "is",
     ast.IsNot: "is not",
 }
-METHODS = frozenset({"sort", *texts.TEXT, *tables.LIST, *tables.DICT, *tables.SET})
+METHODS = frozenset({"sort", *texts.TEXT, *methods.LIST, *methods.DICT, *methods.SET})
 
 
-class Scope:
-    """The variables of one function, or of the program."""
-
-    def __init__(self, code: Code, parent: Scope | None) -> None:
-        self.code = code
-        self.parent = parent
-        self.names: dict[str, int] = {}
-        self.inner: list[dict[str, int]] = []  # of the comprehensions that are open
-
-    def fresh(self, name: str) -> int:
-        """A new slot."""
-        self.code.slots += 1
-        self.code.names.append(name)
-        return self.code.slots - 1
-
-    def declare(self, name: str) -> None:
-        """Give a name a slot, once."""
-        if name not in self.names:
-            self.names[name] = self.fresh(name)
-
-    def slot(self, name: str) -> int:
-        """The slot of a name that was declared here."""
-        return self.names[name]
-
-    def find(self, name: str) -> tuple[int, int] | None:
-        """`(levels up, slot)` of a name, or None."""
-        scope: Scope | None = self
-        up = 0
-        while scope is not None:
-            for inner in reversed(scope.inner):
-                if name in inner:
-                    return up, inner[name]
-            if name in scope.names:
-                return up, scope.names[name]
-            scope, up = scope.parent, up + 1
-        return None
-
-    def known(self) -> set[str]:
-        """Every name in sight."""
-        found = set(self.names).union(*self.inner)
-        return found if self.parent is None else found | self.parent.known()
-
-
-class Expressions:
-    """The half of the compiler that knows expressions."""
-
-    scope: Scope
-
-    def __init__(
-        self, tools: Mapping[str, tuple[str, Sequence[str]]], handles: frozenset[str], limits: ProgramLimits
-    ) -> None:
-        self.tools = tools
-        self.handles = handles
-        self.limits = limits
-        self.consts: list[Any] = []
-        self.used: set[str] = set()  # handles that the program names
-        self.line = 1
-
-    # -- emitting --------------------------------------------------------------------------------------------------
-    def emit(self, op: Op, argument: Any = None) -> int:
-        """Add an instruction; answers its place."""
-        code = self.scope.code
-        code.body.append((op, argument))
-        code.lines.append(self.line)
-        return len(code.body) - 1
-
-    def here(self) -> int:
-        """The place of the next instruction."""
-        return len(self.scope.code.body)
-
-    def patch(self, place: int, argument: Any) -> None:
-        """Give an instruction its argument."""
-        self.scope.code.body[place] = (self.scope.code.body[place][0], argument)
-
-    def land(self, place: int) -> None:
-        """A jump comes down here."""
-        self.patch(place, self.here())
-
-    def constant(self, data: Any) -> None:
-        """Push a literal."""
-        self.consts.append(data)
-        self.emit(ops.op_const, len(self.consts) - 1)
-
-    # -- names -----------------------------------------------------------------------------------------------------
-    def check_name(self, name: str, node: ast.AST) -> None:
-        """Refuse to set a name that means something else."""
-        if name.startswith("__"):
-            raise refuse(node, f"names with two underscores in front are not allowed: {name!r}")
-        what = (
-            "a built-in"
-            if name in BUILTINS or name in KINDS
-            else "a tool"
-            if name in self.tools
-            else "a handle"
-            if name in self.handles
-            else ""
-        )
-        if what:
-            raise refuse(node, f"{name!r} is {what} and cannot be set; choose another name")
-
-    def load(self, node: ast.Name) -> None:
-        """Push a variable, a handle or a built-in."""
-        name = node.id
-        found = self.scope.find(name)
-        if found is not None:
-            up, slot = found
-            self.emit(ops.op_load if up == 0 else ops.op_load_up, slot if up == 0 else found)
-        elif name in BUILTINS:
-            if name in ("print", "next"):
-                raise refuse(node, f"{name} can only be called")
-            self.emit(ops.op_builtin_value, name)
-        elif name in self.tools:
-            raise refuse(node, f"the tool {name!r} can only be called, as {name}(...)")
-        elif name in self.handles:
-            self.used.add(name)
-            self.emit(ops.op_handle, name)
-        elif name in KINDS:
-            raise refuse(node, f"{name} can only be raised or caught")
-        else:
-            known = self.scope.known() | set(BUILTINS) | set(self.tools) | self.handles
-            near = difflib.get_close_matches(name, sorted(known), 1)
-            hint = f"; did you mean {near[0]!r}?" if near else "; there are no modules, only built-ins and your tools"
-            raise refuse(node, f"nothing is called {name!r}{hint}")
+class Expressions(Emitter):
+    """The part of the compiler that knows expressions."""
 
     def store(self, target: ast.expr, store: Op | None = None) -> None:
         """Take a value from the stack into a target."""
@@ -287,26 +165,26 @@ class Expressions:
             return
         if len(signs) > 2 or not pure(node.comparators[1], BUILTINS):
             raise refuse(node, "write this comparison with `and`")
-        self.emit(ops.op_save)
+        self.emit(flow.op_save)
         self.emit(ops.op_swap_under)
         self.emit(ops.op_compare, signs[0])
-        stop = self.emit(ops.op_short)
+        stop = self.emit(flow.op_short)
         self.emit(ops.op_swap)
         self.expression(node.comparators[1])
         self.emit(ops.op_compare, signs[1])
-        self.emit(ops.op_both)
-        end = self.emit(ops.op_jump)
+        self.emit(flow.op_both)
+        end = self.emit(flow.op_jump)
         self.patch(stop, (self.here(), False, True))
         self.emit(ops.op_drop_under)
         self.land(end)
-        self.emit(ops.op_restore_test)
+        self.emit(flow.op_restore_test)
 
     def _e_boolop(self, node: ast.BoolOp) -> None:
         self._bool(node, test=False)
 
     def _bool(self, node: ast.BoolOp, *, test: bool) -> None:
         stops_on = isinstance(node.op, ast.Or)
-        self.emit(ops.op_save)
+        self.emit(flow.op_save)
         stops = []
         for number, value in enumerate(node.values):
             if test:
@@ -314,23 +192,23 @@ class Expressions:
             else:
                 self.expression(value)
             if test and number:
-                self.emit(ops.op_both)
+                self.emit(flow.op_both)
             if number < len(node.values) - 1:
-                stops.append(self.emit(ops.op_short))
+                stops.append(self.emit(flow.op_short))
         for stop in stops:
             self.patch(stop, (self.here(), stops_on, test))
-        self.emit(ops.op_restore_test if test else ops.op_restore_value)
+        self.emit(flow.op_restore_test if test else flow.op_restore_value)
 
     def _e_ifexp(self, node: ast.IfExp) -> None:
-        self.emit(ops.op_save)
+        self.emit(flow.op_save)
         self.test(node.test)
-        otherwise = self.emit(ops.op_branch)
+        otherwise = self.emit(flow.op_branch)
         self.expression(node.body)
-        end = self.emit(ops.op_jump)
+        end = self.emit(flow.op_jump)
         self.land(otherwise)
         self.expression(node.orelse)
         self.land(end)
-        self.emit(ops.op_restore_value)
+        self.emit(flow.op_restore_value)
 
     def _e_subscript(self, node: ast.Subscript) -> None:
         self.expression(node.value)
@@ -392,7 +270,7 @@ class Expressions:
         self, generators: list[ast.comprehension], new: Op, how: Any, parts: list[ast.expr], add: Op
     ) -> None:
         made = self.scope.fresh("the result")
-        self.emit(ops.op_save)
+        self.emit(flow.op_save)
         self.emit(new, how)
         self.emit(ops.op_store_raw, made)
         counts = not all(pure(p, BUILTINS) for p in [*parts, *(i for g in generators for i in g.ifs)])
@@ -406,13 +284,13 @@ class Expressions:
             self.expression(generator.iter)  # the first one does not see the names of this comprehension
             if number == 0:
                 self.scope.inner.append(inner)
-            self.emit(ops.op_walk, (made, counts))
+            self.emit(flow.op_walk, (made, counts))
             for name in ast.walk(generator.target):
                 if isinstance(name, ast.Name) and name.id not in inner:
                     self.check_name(name.id, name)
                     inner[name.id] = self.scope.fresh(name.id)
             heads.append(self.here())
-            end = self.emit(ops.op_next)
+            end = self.emit(flow.op_next)
             if number:
                 self.patch(end, heads[-2])
             else:
@@ -420,125 +298,12 @@ class Expressions:
             self.store(generator.target, ops.op_store_raw)
             for condition in generator.ifs:
                 self.test(condition)
-                self.emit(ops.op_branch_kept, (heads[-1], made))
+                self.emit(flow.op_branch_kept, (heads[-1], made))
         for part in parts:
             self.expression(part)
         self.emit(add, made)
-        self.emit(ops.op_jump, heads[-1])
+        self.emit(flow.op_jump, heads[-1])
         self.land(out)
         self.scope.inner.pop()
         self.emit(ops.op_load, made)
-        self.emit(ops.op_restore, ((), False))
-
-    # -- functions and calls ---------------------------------------------------------------------------------------
-    def _e_lambda(self, node: ast.Lambda) -> None:
-        def body() -> None:
-            self.expression(node.body)
-            self.emit(ops.op_return)
-
-        self.function(node, "lambda", node.args, body)
-
-    def function(self, node: ast.AST, name: str, arguments: ast.arguments, body: Callable[[], None]) -> None:
-        """Compile a function; its value ends on the stack."""
-        if arguments.posonlyargs or arguments.kwonlyargs or arguments.vararg or arguments.kwarg:
-            raise refuse(node, "functions take plain parameters only: no *, ** or /")
-        for default in arguments.defaults:
-            self.expression(default)
-        code = Code(name, tuple(a.arg for a in arguments.args), pure=harmless(node))
-        outer, self.scope = self.scope, Scope(code, self.scope)
-        for parameter in arguments.args:
-            self.check_name(parameter.arg, parameter)
-            self.scope.declare(parameter.arg)
-        body()
-        self.scope = outer
-        self.emit(ops.op_function, (code, len(arguments.defaults)))
-
-    def _e_call(self, node: ast.Call) -> None:
-        for argument in node.args:
-            if isinstance(argument, ast.Starred):
-                raise refuse(argument, "* cannot stand in a call; pass the arguments one by one")
-        names = []
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                raise refuse(keyword.value, "** cannot stand in a call; pass the arguments one by one")
-            names.append(keyword.arg)
-        callee = node.func
-        if isinstance(callee, ast.Name) and self.scope.find(callee.id) is None:
-            if callee.id in BUILTINS:
-                self._call_builtin(node, callee.id, tuple(names))
-                return
-            if callee.id in self.tools:
-                self._call_tool(node, callee.id)
-                return
-        if isinstance(callee, ast.Attribute):
-            self._call_method(node, callee, tuple(names))
-            return
-        self.expression(callee)
-        self._pass_on(node)
-        self.emit(ops.op_call, (len(node.args), tuple(names)))
-
-    def _pass_on(self, node: ast.Call) -> None:
-        for argument in [*node.args, *(k.value for k in node.keywords)]:
-            self.expression(argument)
-
-    def _call_builtin(self, node: ast.Call, name: str, names: tuple[str, ...]) -> None:
-        if name == "next" and not (node.args and isinstance(node.args[0], ast.GeneratorExp)):
-            raise refuse(node, "next() only takes a search, such as next((x for x in xs if x.ok), None)")
-        if name != "dict" and set(names) - set(BUILTINS[name][3]):
-            raise refuse(node, f"{name}() takes no argument {sorted(set(names) - set(BUILTINS[name][3]))[0]!r} here")
-        self._pass_on(node)
-        self.emit(ops.op_call_builtin, (name, len(node.args), names))
-
-    def _call_method(self, node: ast.Call, callee: ast.Attribute, names: tuple[str, ...]) -> None:
-        if callee.attr in ("format", "format_map"):
-            raise refuse(node, f"there is no {callee.attr}(); write an f-string")
-        if callee.attr not in METHODS:
-            raise refuse(node, f"there is no method {callee.attr}() here")
-        self.expression(callee.value)
-        if not all(isinstance(a, ast.Constant) for a in node.args):
-            self.emit(ops.op_has_method, callee.attr)
-        self._pass_on(node)
-        self.emit(ops.op_call_method, (callee.attr, len(node.args), names))
-
-    def _call_tool(self, node: ast.Call, name: str) -> None:
-        tool, parameters = self.tools[name]
-        wanted = f"{name}({', '.join(parameters)})"
-        if len(node.args) > len(parameters):
-            raise refuse(node, f"too many arguments for {wanted}")
-        names = list(parameters[: len(node.args)])
-        for keyword in node.keywords:
-            given = keyword.arg or ""
-            # A parameter such as `from` is no word that Python lets one write: `from_` means it.
-            given = given[:-1] if given not in parameters and given.endswith("_") else given
-            if given not in parameters:
-                raise refuse(node, f"{wanted} has no argument {given!r}")
-            if given in names:
-                raise refuse(node, f"{wanted} is given {given!r} twice")
-            names.append(given)
-        self._pass_on(node)
-        self.emit(ops.op_call_tool, (tool, tuple(names)))
-
-
-def python_names(tools: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, Sequence[str]]]:
-    """What each tool is called in a program: its own name, with `_` for `-`; `tool_NAME` where that is taken.
-
-    A tool never takes the place of a built-in: whoever names the tools would change what programs mean.
-
-    Raises:
-        ProgramError: two tools would have the same name.
-    """
-    found: dict[str, tuple[str, Sequence[str]]] = {}
-    for tool, parameters in tools.items():
-        name = tool.replace("-", "_")
-        if name in BUILTINS or name in KINDS or not name.isidentifier() or _reserved(name):
-            name = f"tool_{name}"
-        if name in found:
-            raise ProgramError(f"the tools {found[name][0]!r} and {tool!r} would both be called {name!r}")
-        found[name] = (tool, tuple(parameters))
-    return found
-
-
-def _reserved(name: str) -> bool:
-    import keyword
-
-    return keyword.iskeyword(name) or name.startswith("__")
+        self.emit(flow.op_restore, ((), False))

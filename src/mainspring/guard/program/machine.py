@@ -10,16 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from mainspring.guard.program.cells import Bag, Cell, Function, Seq, Table
+from mainspring.guard.program.cells import CELL_BYTES, SHARED_BYTES, Bag, Cell, Function, Seq, Table
 from mainspring.guard.program.faults import LimitReachedError, ProgramLimits, Thrown
 from mainspring.guard.program.marks import Book, Mark
 from mainspring.guard.program.origins import Origin
 from mainspring.value import MAX_DEPTH, Value
 
 Op: TypeAlias = "Callable[[Machine, Frame, Any], Any]"
-
-#: Rough bytes of one value with its mark.
-CELL_BYTES = 100
 
 
 @dataclass(slots=True)
@@ -219,8 +216,10 @@ class Machine:
             ahead += [frame.back, frame.up]
         seen: set[int] = set()
         total = CELL_BYTES * len(frames) + self._shown
+        visited = 0
         while waiting and total <= self.limits.memory:
             thing = waiting.pop()
+            visited += 1
             if thing is None or id(thing) in seen:
                 continue
             seen.add(id(thing))
@@ -230,7 +229,7 @@ class Machine:
             elif isinstance(thing, str):
                 total += len(thing) * (1 if thing.isascii() else 4)
             elif isinstance(thing, Seq):
-                total += 8 * len(thing.items)
+                total += SHARED_BYTES * len(thing.items)
                 waiting += thing.items
             elif isinstance(thing, Table):
                 total += CELL_BYTES * len(thing.entries)
@@ -245,15 +244,15 @@ class Machine:
                     waiting += thing.frame.slots
             elif hasattr(thing, "items"):  # a walk over a container
                 waiting += thing.items
-        self.charge(len(seen) // 16)
+        self.charge(visited >> 3)
         return total
 
-    def size(self, items: int) -> int:
-        """Check the length of a container that is about to be made."""
+    def size(self, items: int, each: int = CELL_BYTES) -> int:
+        """Check the length of a container that is about to be made, of so many new bytes for each item."""
         if items > self.limits.items:
             raise LimitReachedError(f"a list, dict, set or range has more than {self.limits.items:,} items")
         self.charge(items >> 3)
-        self.grow((items + 1) * CELL_BYTES)
+        self.grow(items * each + CELL_BYTES)
         return items
 
     def text(self, data: str, mark: Mark, origin: Origin) -> Cell:

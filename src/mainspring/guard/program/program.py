@@ -10,11 +10,11 @@ from typing import TypeAlias
 from mainspring.guard.program.boundary import from_value, origin_of, to_value
 from mainspring.guard.program.cells import Cell, reach
 from mainspring.guard.program.compiler import Compiler
-from mainspring.guard.program.expressions import python_names
 from mainspring.guard.program.faults import LimitReachedError, ProgramError, ProgramLimits, Thrown
 from mainspring.guard.program.machine import Frame, Machine, Request, Returned
 from mainspring.guard.program.marks import Book, bits_of
 from mainspring.guard.program.origins import Place
+from mainspring.guard.program.scopes import python_names
 from mainspring.label import MODEL, SYSTEM, Label
 from mainspring.value import Value
 

@@ -6,8 +6,24 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from mainspring.guard.program.faults import ProgramError, ProgramLimits
-from mainspring.guard.program.tables import CHANGES
 
+#: What changes the thing that it is called on.
+CHANGES = frozenset(
+    {
+        "append",
+        "extend",
+        "insert",
+        "pop",
+        "remove",
+        "reverse",
+        "clear",
+        "sort",
+        "setdefault",
+        "update",
+        "add",
+        "discard",
+    }
+)
 #: What is no part of the language -> what to write instead.
 HINTS: dict[type[ast.AST], str] = {
     ast.Import: "nothing can be imported; the built-in functions and your tools are all there is",
