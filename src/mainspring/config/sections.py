@@ -32,11 +32,15 @@ class Person:
     Args:
         roles: such as ``"finance"``; rules name people or roles.
         limits: what this person may approve at most, by argument, such as ``{amount = 1000}``.
+        may_approve: patterns of tools whose calls this person may answer.
+        user: the account of the operating system that this person answers from; "" means any.
     """
 
     name: str
     roles: tuple[str, ...] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
+    may_approve: tuple[str, ...] = ("*",)
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,16 @@ class Skills:
     folders: tuple[str, ...] = ()
 
 
+_PERSON: dict[str, check.Check] = {
+    "roles": check.texts,
+    "limits": check.mapping(check.number),
+    "may_approve": check.texts,
+    "user": check.text,
+}
+
+
 def _person(value: Any, at: At) -> Person:
-    return Person(at.path[-1], **known(value, at, {"roles": check.texts, "limits": check.mapping(check.number)}))
+    return Person(at.path[-1], **known(value, at, _PERSON))
 
 
 def _rule(value: Any, at: At) -> ApprovalRule:

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mainspring.errors import DeclarationError
+from mainspring.errors import ApprovalError, DeclarationError
+from mainspring.names import person_key
 
 if TYPE_CHECKING:
     from mainspring.guard.decision import Call, CallContext
@@ -107,6 +108,8 @@ class Grant:
             return "it is for another tool"
         if self.id in context.revoked:
             return "it was revoked"
+        if context.revoked and _names(self.by) & context.revoked:
+            return "the rights of whoever gave it were taken back"
         if self.expires_at is not None and context.now >= self.expires_at:
             return "it has expired"
         if context.used.get(self.id, 0) >= self.count:
@@ -186,6 +189,14 @@ def shrink(grants: Sequence[Grant], held: Sequence[Grant]) -> list[Grant]:
         if not any(grant.narrower(h) for h in held):
             raise DeclarationError(f"{grant.shown()!r} is more than the creator holds; rights only shrink")
     return [replace(g) for g in grants]
+
+
+def _names(by: str) -> set[str]:
+    """A giver's name as it is written and as names are compared."""
+    try:
+        return {by, person_key(by)}
+    except ApprovalError:  # "a person", "agent:x": nobody whose name is compared
+        return {by}
 
 
 def _values(tool: object, name: object, value: object) -> tuple[Any, ...]:

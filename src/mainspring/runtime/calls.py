@@ -165,8 +165,17 @@ def approval_payload(call: CallState, checked: Checked, state: RunState) -> dict
         "origins": {n: r.origin for n, r in checked.resolved.items()},
         "labels": {n: r.value.whole_label.encode() for n, r in checked.resolved.items()},
         "roles": {n: checked.tool.role(n) for n in checked.resolved},
+        "diff": _diff(checked.plain),
         "grant": smallest_grant(question(call, checked, state)).encode(),
     }
+
+
+def _diff(arguments: Mapping[str, Any]) -> str | None:
+    """For a call that replaces one text by another: what would change, as a person reads it."""
+    old, new = arguments.get("old"), arguments.get("new")
+    if not isinstance(old, str) or not isinstance(new, str):
+        return None
+    return "\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), "before", "after", lineterm=""))
 
 
 def denial(tool: str, reason: str) -> str:
