@@ -25,6 +25,15 @@ SAYS = {
     "10_fork_replay_export.py": "identical: True",
     "11_pictures_and_files.py": "done - ",
     "12_steering.py": "1 inch",
+    "13_policy.py": "waiting: press@example.net",
+    "14_approvals_of_two.py": "done - Muller is paid.",
+    "15_audit.py": "found: event 5: the hash does not fit",
+    "16_mcp.py": "remove_note is withheld: it changed its description",
+    "17_secrets.py": "the journal holds the name: True - the key: False",
+    "18_memory.py": "after Ann has vouched for it: done",
+    "19_skill.py": "done - Your notes are tidy.",
+    "20_clean.py": "the planner saw the attack: False",
+    "21_code_mode.py": "deleted b2",
 }
 
 

@@ -76,6 +76,7 @@ def agent_of(name: str, *script: object) -> Agent:
 reader = agent_of("reader", says("I look.", call("look", what="the [bold]ledger[/]")), END)
 payer = agent_of("payer", says("I look.", call("look", what="the ledger")), says("I pay.", PAY), END)
 twice = agent_of("twice", says("I pay.", PAY), says("Again.", call("pay", to="eve", amount=6)), END)
+again = agent_of("again", says("I look.", call("look", what="it")), says("I pay.", PAY), says("Again.", PAY), END)
 slow = agent_of("slow", says("I dawdle.", call("dawdle")), says("I look.", call("look", what="it")), END)
 dawdler = agent_of("dawdler", says("I dawdle.", call("dawdle")), says("I pay.", PAY), END)
 killer = agent_of("killer", says("I die.", call("die")), END)

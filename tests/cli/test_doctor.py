@@ -42,6 +42,61 @@ def test_a_changed_journal_is_found(tmp_path: Path) -> None:
     assert "event 1" in journal["found"]
 
 
+def checked(home: Path, **more: str) -> dict[str, dict[str, object]]:
+    done = mainspring("doctor", "--json", home=home, expect=None, **more)
+    return {str(check["name"]): check for check in json_lines(done.stdout)}
+
+
+def test_what_guards_runs_is_looked_at(tmp_path: Path) -> None:
+    mainspring("run", "Look", "-q", "-a", f"{CLERK}:reader", home=tmp_path)
+    found = checked(tmp_path)
+    assert found["configuration"]["ok"]
+    assert "ed25519:" in str(found["audit key"]["found"])
+    assert found["pins"]["found"] == "nothing is pinned"
+    assert {f"sandbox: {what}" for what in ("system calls", "namespaces", "control groups")} <= set(found)
+    assert ("sandbox: granted hosts" in found) == found["sandbox"]["ok"]
+
+
+def test_a_configuration_that_no_run_could_use_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mainspring.toml").write_text('[policy]\nfile = "own.cedar"\n[tools.pay]\nauthority = ["to"]\n')
+    (tmp_path / "own.cedar").write_text("permit(principal, action, resource) when { nonsense };\n")
+    found = checked(tmp_path)
+    assert "mainspring.toml: 1 tools, 0 MCP servers, 0 people" in str(found["configuration"]["found"])
+    assert not found["policy"]["ok"]
+    assert "own.cedar" in str(found["policy"]["found"])
+    (tmp_path / "own.cedar").write_text("permit(principal, action, resource);\n")
+    assert checked(tmp_path)["policy"]["found"] == "own.cedar: every rule is understood"
+    (tmp_path / "mainspring.toml").write_text("[tols]\n")
+    broken = checked(tmp_path)["configuration"]
+    assert not broken["ok"]
+    assert broken["needed"]
+    assert "tols" in str(broken["found"])
+
+
+def test_a_signing_key_that_others_can_read_is_found(tmp_path: Path) -> None:
+    mainspring("run", "Look", "-q", "-a", f"{CLERK}:reader", home=tmp_path)
+    key = tmp_path / "keys" / "audit.key"
+    key.chmod(0o644)
+    found = checked(tmp_path)["audit key"]
+    assert not found["ok"]
+    assert "mode 644" in str(found["found"])
+    assert found["fix"] == f"chmod go= {key}"
+
+
+def test_pins_with_changes_are_found(tmp_path: Path) -> None:
+    orders = tmp_path / "AGENTS.md"
+    orders.write_text("Be kind.\n")
+    shown = mainspring("pins", "diff", orders, "--json", home=tmp_path, expect=1)
+    [state] = json_lines(shown.stdout)
+    mainspring("pins", "approve", orders, "--digest", str(state["digest"]), home=tmp_path)
+    assert checked(tmp_path)["pins"]["ok"]
+    orders.write_text("Be cruel.\n")
+    changed = checked(tmp_path)["pins"]
+    assert not changed["ok"]
+    assert not changed["needed"]
+    assert f"instructions {orders} has changed" in str(changed["found"])
+
+
 def test_the_models(tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
     listed = mainspring("models", home=tmp_path, MAINSPRING_CACHE=cache).stdout

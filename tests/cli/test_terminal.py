@@ -116,6 +116,49 @@ def test_the_display_obeys_nothing_that_models_and_tools_write(home: Path, desk:
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")
 
 
+def test_a_grant_covers_calls_after_this_one(home: Path, desk: Path) -> None:
+    terminal = Terminal(home, "run", "Pay", "-a", f"{CLERK}:again", "-w", str(desk))
+    assert "[g]rant" in terminal.read_until("approve? [y]es once,") + terminal.read_until("[l]ater")
+    terminal.type("g\n")
+    assert '▌ besides this call the run may: pay once with to "bob", amount 5' in terminal.read_until("further calls?")
+    terminal.type("no idea\n")
+    assert "'no idea' is no number from 1 to 1,000,000; nothing was decided" in terminal.read_until("approve?")
+    terminal.type("g\n")
+    terminal.read_until("further calls?")
+    terminal.type("\n")  # thinks better of it
+    terminal.read_until("approve?")
+    assert not (desk / "payments").exists()
+    terminal.type("g\n")
+    terminal.read_until("further calls?")
+    terminal.type("1\n")
+    status, rest = terminal.end()
+    assert status == 0
+    assert "approve?" not in rest
+    assert (desk / "payments").read_text() == "bob 5\nbob 5\n"
+    [given] = journal(home, "grant.given")
+    assert given["grant"]["count"] == 1  # type: ignore[index]
+    assert [p["approval"] is None for p in journal(home, "effect.intended")] == [True, False, True]
+
+
+def test_one_of_two_people_is_asked_once(home: Path, desk: Path) -> None:
+    home.mkdir()
+    rule = '[[approvals.rules]]\ntools = ["pay"]\npeople = 2\n'
+    (home / "mainspring.toml").write_text(rule)
+    terminal = pay(home, desk)
+    assert "▌   who: 2 different people (any person)\n" in terminal.read_until("approve?")
+    terminal.type("y\n")
+    terminal.read_until("you said yes; 1 more person has to, before the call is made")
+    status, rest = terminal.end()
+    assert status == 3
+    assert "approve?" not in rest
+    again = Terminal(home, "runs", "resume", "last")
+    again.read_until("you said yes; 1 more person has to")
+    assert again.end()[0] == 3
+    mainspring("approvals", "approve", "last", "--by", "ann", home=home)
+    assert Terminal(home, "runs", "resume", "last").end()[0] == 0
+    assert (desk / "payments").read_text() == "bob 5\n"
+
+
 def test_no_is_told_to_the_agent_with_its_reason(home: Path, desk: Path) -> None:
     terminal = pay(home, desk, term="dumb")
     assert "\x1b" not in terminal.read_until("approve?")

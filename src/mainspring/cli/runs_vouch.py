@@ -9,11 +9,13 @@ import click
 from mainspring.cli.approvals import by_option, json_option
 from mainspring.cli.find import load, whoami
 from mainspring.cli.output import Output
-from mainspring.cli.render import safe
+from mainspring.cli.render import cut, indent, safe
 from mainspring.errors import ApprovalError
 
 if TYPE_CHECKING:
     from mainspring.runtime.run import Run
+
+_SHOWN = 2000  # characters of a value
 
 reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; the journal keeps it.")
 
@@ -84,6 +86,17 @@ def _person(run: Run, by: str | None) -> str:
     return person
 
 
+def _value(run: Run, target: str) -> str:
+    """What stands there, so that nobody vouches for something else than they believe; "" for a call's answer."""
+    from mainspring.guard.handles import as_text
+    from mainspring.runtime.guarded import split_target
+    from mainspring.value import read_path
+
+    name, path = split_target(target)
+    value = run.state.guard.value(name)
+    return as_text(value.at(read_path(path))) if value is not None else ""
+
+
 def _said(run: Run, target: str, by: str, reason: str, json_: bool, *, vouched: bool) -> None:
     output = Output.plain()
     if json_:
@@ -91,5 +104,7 @@ def _said(run: Run, target: str, by: str, reason: str, json_: bool, *, vouched: 
         return
     verb = "vouches" if vouched else "no longer vouches"
     output.text(f"{safe(by, exact=True)} {verb} for {safe(target, exact=True)} of run {run.id}")
+    if vouched and (text := _value(run, target)):
+        output.text(indent(cut(safe(text, exact=True), _SHOWN), "  │ "))
     if run.status not in ("done", "failed", "cancelled"):
         output.text(f"it holds from the run's next step on: mainspring runs resume {run.id}")
