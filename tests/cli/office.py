@@ -54,6 +54,14 @@ looper = office("looper", PROGRAM, "end", grants=[Grant("send_mail", {"to": "tru
 ruled = office("ruled", call("send_mail", to="bob@corp.example", body="x"), "end", grants=None)
 reader = office("reader", call("page"), f"It says: {EVIL}. See https://named.example/a too.", guard="plain")
 typed = office("typed", call("page"), '["see https://evil.example/?q=1"]', guard="plain", output_type=list[str])
+PLAN = [{"tool": "send_mail", "arguments": {"to": "$v1[1].body"}, "count": 1}]
+consults = office(
+    "consults",
+    call("mails"),
+    call("ask_person", question="May I write to them?", reveal=["$v1[1].body"], plan=PLAN),
+    call("send_mail", to="$v1[1].body", body="x"),
+    "end",
+)
 alone = Agent("alone", model=ScriptedModel(["See [this](https://corp.example/x)."]))
 forbidden = office(
     "forbidden",

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mainspring.cli.narrate import STYLES, Line, Narrator
+from mainspring.label import Label
 from mainspring.messages import Message, TextPart, ThinkingPart, ToolCallPart, Usage, encode, user
 
 
@@ -83,6 +84,8 @@ def test_an_answer_that_was_sent_back_is_shown() -> None:
 
 def test_escape_sequences_and_odd_arguments_are_harmless() -> None:
     evil = "\x1b]0;owned\x07[bold red]x[/]\x9b2J"
+    grant = {"tool": evil, "arguments": {evil: [evil]}, "by": evil, "why": evil}
+    label = Label(frozenset({f"tool:{evil}"})).encode()
     events = [
         answered(1, TextPart(evil), ThinkingPart(evil), ToolCallPart("c", evil, {}, invalid=evil)),
         Happened("effect.intended", {"tool": evil, "arguments": {evil: evil}}),
@@ -96,12 +99,25 @@ def test_escape_sequences_and_odd_arguments_are_harmless() -> None:
         Happened("effect.parked", {"tool": evil, "reason": evil}),
         Happened("run.waiting", {"reason": evil}),
         Happened("run.paused", {"reason": evil}),
+        Happened("run.started", {"guard": {"mode": evil, "why": evil, "principals": [evil], "grants": [grant]}}),
+        Happened("grants.compiled", {"grants": [grant], "failed": evil}),
+        Happened("grant.given", {"by": evil, "grant": grant}),
+        Happened("label.lowered", {"by": evil, "target": evil, "reason": evil}),
+        Happened("label.restored", {"by": evil, "target": evil, "reason": evil}),
+        answered(2, ToolCallPart("p", "run_program", {"source": evil})),
+        Happened("program.begun", {"call_id": "p"}),
+        Happened("call.nested", {"call_id": "p/1", "tool": evil, "arguments": {evil: evil}}),
+        Happened("effect.intended", {"call_id": "p/1", "tool": evil, "why": evil, "grant": evil}),
+        Happened("effect.done", {"content": [{"type": "text", "text": evil}], "is_error": True, "handle": evil}),
+        Happened("approval.requested", {"labels": {evil: label}, "origins": {evil: evil}, "grant": grant}),
+        Happened("program.ended", {"call_id": "p", "shown": evil}),
         Happened("run.ended", {"status": evil, "reason": evil}),
     ]
     text = "\n".join(tell(Narrator(), *events))
     assert "owned" in text
     assert not {c for c in text if ord(c) < 0x20} - {"\n"}
     assert "\x9b" not in text
+    assert "cannot be shown" not in text
 
 
 def test_a_damaged_event_is_reported_and_the_next_one_is_told() -> None:
@@ -117,6 +133,28 @@ def test_a_damaged_event_is_reported_and_the_next_one_is_told() -> None:
     assert "hologram" in lines[0]
     assert lines[1].startswith("event model.answered cannot be shown")
     assert lines[-1] == "done"
+
+
+def test_a_question_of_several_people_and_a_broken_grant() -> None:
+    asked = {"tool": "pay", "arguments": {"to": "x"}, "id": "ap_1", "call_id": "c", "reason": "r", "people": 2}
+    grant = {"tool": "pay", "arguments": {"to": ["x"]}}
+    [line] = tell(Narrator(), Happened("approval.requested", asked | {"approvers": ["ann", "ben"], "grant": grant}))
+    assert line.splitlines()[2:] == [
+        '  smallest grant: pay once with to "x"',
+        "  who: 2 different people of: ann, ben",
+    ]
+    brief = tell(Narrator(will_ask=True), Happened("approval.requested", asked))
+    assert brief == ['? pay to="x"\n  needs a person\'s yes: r']
+    [broken] = tell(Narrator(), Happened("grant.given", {"by": "ann", "grant": {"tool": 3}}))
+    assert broken.startswith("granted by ann; a grant that cannot be read: ")
+
+
+def test_readers_are_counted_in_what_was_spent() -> None:
+    narrator = Narrator()
+    used = {"in": 30, "out": 12, "calls": 1, "usd": 0.5}
+    tell(narrator, Happened("effect.done", {"tool": "ask_reader", "content": [], "usage": used}))
+    tell(narrator, Happened("grants.compiled", {"grants": [], "usage": used}))
+    assert narrator.tally.text() == "step 0 · 84 tokens · $1.00"
 
 
 def test_a_transcript_shows_everything_and_live_progress_its_beginning() -> None:

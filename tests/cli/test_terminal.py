@@ -140,6 +140,19 @@ def test_a_grant_covers_calls_after_this_one(home: Path, desk: Path) -> None:
     assert [p["approval"] is None for p in journal(home, "effect.intended")] == [True, False, True]
 
 
+def test_a_plan_is_a_question_and_no_call_to_grant_more_of(home: Path, desk: Path) -> None:
+    terminal = Terminal(home, "run", "Do it", "-a", f"{CLERK.with_name('office.py')}:consults", "-w", str(desk))
+    asked = terminal.read_until("approve? [y]es once, [n]o")
+    assert '▌   question = "May I write to them?"\n' in asked
+    assert '"to": "the second"' in asked  # the handle filled in
+    assert "smallest grant" not in asked
+    terminal.type("y\n")
+    status, rest = terminal.end()
+    assert status == 0
+    assert 'may: send_mail once with to "the second"' in rest
+    assert (desk / "sent").read_text() == "the second\n"
+
+
 def test_one_of_two_people_is_asked_once(home: Path, desk: Path) -> None:
     home.mkdir()
     rule = '[[approvals.rules]]\ntools = ["pay"]\npeople = 2\n'

@@ -59,6 +59,7 @@ def compiled_lines(p: Mapping[str, Any]) -> Iterator[str]:
 def asked_lines(p: Mapping[str, Any]) -> Iterator[str]:
     """Below a question: where the values of strangers came from, the smallest grant, and how many people decide."""
     from mainspring.guard import Grant
+    from mainspring.runtime.calls import ASK_PERSON
     from mainspring.runtime.pending import Asked
 
     labels, origins, roles = (p.get(k) or {} for k in ("labels", "origins", "roles"))
@@ -69,7 +70,7 @@ def asked_lines(p: Mapping[str, Any]) -> Iterator[str]:
         if origin := _flat(str(origins.get(name) or ""), 100):
             about.append(origin if origin.startswith("written") else f"from {origin}")
         yield f"{_flat(str(name), 60)}: {'; '.join([*about, writers(text)])}"
-    if isinstance(p.get("grant"), Mapping):
+    if isinstance(p.get("grant"), Mapping) and p.get("tool") != ASK_PERSON:
         yield f"smallest grant: {_flat(Grant.decode(p['grant']).shown(), 300)}"
     people, approvers = int(p.get("people") or 1), tuple(map(str, p.get("approvers") or ()))
     if people > 1 or approvers:

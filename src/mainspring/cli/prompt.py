@@ -7,6 +7,7 @@ import select
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mainspring.cli.find import whoami
@@ -71,7 +72,10 @@ def answer_all(run: Run) -> bool:
 def describe(pending: Pending, limit: int | None = SHOWN) -> list[str]:
     """What is asked, for a person who has to decide: the tool, every value with its origin, the reason, who decides."""
     try:
-        return [line for line in question_lines(pending, pending.asked(), limit) if line.strip()]
+        asked = pending.asked()
+        if not _grantable(pending, asked):
+            asked = replace(asked, grant=None)
+        return [line for line in question_lines(pending, asked, limit) if line.strip()]
     except ApprovalError as error:
         return [f"{safe(pending.tool, exact=True)} asks, and its question cannot be shown", f"  {safe(str(error))}"]
 
