@@ -139,3 +139,34 @@ def test_the_plain_default_agent() -> None:
     assert load(parse(agent.origin)).digest() == agent.digest()
     with pytest.raises(DeclarationError, match="no built-in agent 'x'"):
         load(parse("builtin:x"))
+
+
+def test_guard_reader_and_grants_are_changed_and_remembered(tmp_path: Path) -> None:
+    path = write(tmp_path, ONE)
+    options = {"guard": "clean", "reader": "local:0.5b", "grant": "pay to=ann to='bob b' x3\npay to=trusted"}
+    agent = load(Origin(str(path), options=options))
+    for made in (agent, load(parse(str(agent.origin)))):
+        assert (made.guard, made.reader) == ("clean", "local:0.5b")
+        assert [(g.arguments, g.count) for g in made.grants or ()] == [
+            ({"to": ("ann", "bob b")}, 3),
+            ({"to": "trusted"}, 1),
+        ]
+    with pytest.raises(DeclarationError, match="guard 'off' is unknown"):
+        load(Origin(str(path), options={"guard": "off"}))
+
+
+def test_values_of_a_grant_have_the_type_that_the_tool_takes(tmp_path: Path) -> None:
+    text = ONE.replace("def pay(to: str)", "def pay(to: str, amount: float, tags: list[str] | None = None)")
+    agent = load(Origin(str(write(tmp_path, text)), options={"grant": "pay to=12 amount=5 amount=7.5 tags=3"}))
+    assert agent.grants is not None
+    assert agent.grants[0].arguments == {"to": ("12",), "amount": (5, 7.5), "tags": ("3",)}
+    with pytest.raises(DeclarationError, match="NaN is no value"):
+        load(Origin(str(tmp_path / "agents.py"), options={"grant": "pay amount=NaN"}))
+
+
+def test_allow_keeps_the_rules_of_a_policy(tmp_path: Path) -> None:
+    text = ONE.replace('Policy(ask=["pay"], deny=["wipe"])', 'Policy.cedar("forbid(principal, action, resource);")')
+    agent = load(Origin(str(write(tmp_path, text)), options={"allow": "pay"}))
+    assert agent.policy is not None
+    assert agent.policy.rules is not None
+    assert agent.policy.allow == ("pay",)

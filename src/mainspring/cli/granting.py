@@ -62,14 +62,21 @@ def parse_grant(text: str, tools: Mapping[str, Tool]) -> Grant:
 
 
 def _value(text: str, schema: Mapping[str, Any]) -> Any:
-    kinds = {schema.get("type"), *(one.get("type") for one in schema.get("anyOf", ()))}
-    items = schema.get("items")
-    if "string" in kinds or (isinstance(items, Mapping) and items.get("type") == "string"):
+    if _takes_text(schema):
         return text
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return text
+
+
+def _takes_text(schema: Any) -> bool:
+    """Whether a value, or an item of it, may be text; then it is not read as a number."""
+    if not isinstance(schema, Mapping):
+        return False
+    inside = [schema.get("items"), *schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    listed = any(isinstance(value, str) for value in (*schema.get("enum", ()), schema.get("const")))
+    return schema.get("type") == "string" or listed or any(map(_takes_text, inside))
 
 
 def _no_constant(name: str) -> None:
