@@ -31,7 +31,7 @@ READ: Line = ("mails", {})
 
 @case("a run passes on a handle of another run", "a handle is known to its own run only")
 def handle_of_another_run(world: World) -> Result:
-    @tool(effect="read", authority=(), label=Label(frozenset({"user"})))
+    @tool(effect="read", authority=(), label=Label(frozenset({"made:notes"})))
     def notes() -> str:
         """Read the notes."""
         return PRIVATE
