@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from mainspring.errors import ToolError
-from mainspring.tools import editing
+from mainspring.tools import editing, reading
 from mainspring.tools.paths import locate
-from mainspring.tools.reading import read
 
 SECRET = "the secret outside"
 
@@ -24,6 +23,10 @@ def outside(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "secret.txt").write_text(SECRET)
     return folder
+
+
+def read(workspace: Path, path: str) -> str:
+    return reading.read(workspace, path).text
 
 
 def edit(workspace: Path, path: str, old: str = "", new: str = "owned\n") -> str:

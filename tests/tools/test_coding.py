@@ -96,7 +96,7 @@ def test_without_a_workspace_the_answer_is_clear() -> None:
 def test_a_workspace_can_be_given_beforehand(workspace: Path) -> None:
     (workspace / "a.txt").write_text("here")
     read = coding_tools(workspace)[0]
-    assert asyncio.run(read.call({"path": "a.txt"}, ToolContext())).endswith("    1| here")
+    assert asyncio.run(read.call({"path": "a.txt"}, ToolContext())).value.endswith("    1| here")
 
 
 def test_command_answers(workspace: Path, home: Path) -> None:

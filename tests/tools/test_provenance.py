@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from mainspring.errors import StoreError
 from mainspring.label import MODEL, PASTE, USER, Label, tool_label
 from mainspring.tools.provenance import (
-    MAX_HASHED_BYTES,
+    WORKSPACE,
     Provenance,
     digest_of,
-    digest_of_file,
+    edit_label,
+    keeps_labels,
     label_read,
-    outsider,
     provenance,
-    record_edit,
 )
 
 A, B = digest_of(b"one\n"), digest_of(b"two\n")
@@ -46,7 +45,6 @@ def test_a_content_that_nobody_recorded_is_an_outsiders(known: Provenance, works
     known.record(workspace / "a.txt", A, MODEL)
     assert known.label_of(workspace / "a.txt", B) is None
     assert known.label_of(workspace / "b.txt", B) is None
-    assert not outsider("b.txt").trusted
 
 
 def test_labels_of_one_content_only_join(known: Provenance, workspace: Path) -> None:
@@ -156,35 +154,56 @@ def test_a_file_of_a_newer_version_is_left_alone(home: Path) -> None:
         Provenance(known.path)
 
 
-def test_an_edit_joins_what_was_there_with_what_was_written(home: Path, workspace: Path) -> None:
+def test_an_edit_joins_what_was_there_with_what_was_written(known: Provenance, home: Path, workspace: Path) -> None:
     path = workspace / "a.txt"
-    assert record_edit(home, path, "a.txt", None, b"one\n", {"path": USER, "new": MODEL}) == USER.join(MODEL)
-    assert record_edit(home, path, "a.txt", b"one\n", b"one\ntwo\n", {"new": MODEL}).trusted
-    dirty = record_edit(home, path, "a.txt", b"one\ntwo\n", b"x\n", {"new": MAIL})
-    assert dirty.strangers == {"tool:mail"}
-    assert record_edit(home, path, "a.txt", b"x\n", b"y\n", {"new": MODEL}).strangers == {"tool:mail"}
-    # Somebody else wrote to it in between, or nobody said who wrote the edit.
-    assert record_edit(home, path, "a.txt", b"z\n", b"zz\n", {"new": MODEL}).strangers == {"file:a.txt"}
-    assert record_edit(home, workspace / "b", "b", None, b"q", {}).strangers == {"file:b"}
+
+    def edit(before: bytes | None, **labels: Label) -> Label:
+        return edit_label(home, path, None if before is None else digest_of(before), labels)
+
+    assert edit(None, path=USER, new=MODEL) == edit(b"", path=USER, new=MODEL) == USER.join(MODEL)
+    assert edit(None) == WORKSPACE, "nobody said who wrote the edit"
+    assert edit(b"one\n", new=MODEL) == WORKSPACE.join(MODEL), "nobody knows who wrote what is edited"
+    known.record(path, A, USER)
+    assert edit(b"one\n", new=MODEL) == USER.join(MODEL)
+    assert edit(b"one\n", new=MAIL).strangers == {"tool:mail"}
+    known.record(path, B, MAIL)
+    assert edit(b"two\n", new=MODEL).strangers == {"tool:mail"}
 
 
-def test_reading_says_who_wrote_the_file(home: Path, workspace: Path) -> None:
+def test_what_is_read_is_an_outsiders_unless_it_is_known(home: Path, workspace: Path) -> None:
     path = workspace / "a.txt"
-    path.write_bytes(b"one\n")
-    record_edit(home, path, "a.txt", None, b"one\n", {"new": MODEL})
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.read(handle, 2)
-        assert label_read(home, path, "a.txt", digest_of_file(handle)) == MODEL
-        assert os.read(handle, 2) == b"e\n"
-        path.write_bytes(b"two\n")
-        assert label_read(home, path, "a.txt", digest_of_file(handle)) == outsider("a.txt")
-        os.truncate(path, MAX_HASHED_BYTES + 1)
-        assert digest_of_file(handle) is None
-    finally:
-        os.close(handle)
-    assert label_read(home, path, "a.txt", None) == outsider("a.txt")
-    assert label_read(None, path, "a.txt", A) == outsider("a.txt")
+    assert not keeps_labels(home)
+    assert label_read(home, path, A) == WORKSPACE
+    assert not keeps_labels(home), "reading keeps nothing"
+    provenance(home).record(path, A, MODEL)
+    assert keeps_labels(home)
+    assert label_read(home, path, A) == MODEL
+    assert label_read(home, path, B) == WORKSPACE
+    assert label_read(home, path, None) == WORKSPACE, "a file too large to be hashed"
+    assert label_read(None, path, A) == WORKSPACE
+    assert not WORKSPACE.trusted
+
+
+def test_damaged_records_make_every_file_an_outsiders(home: Path, workspace: Path) -> None:
+    (home / "provenance.sqlite").write_bytes(b"no database" * 1000)
+    assert label_read(home, workspace / "a.txt", A) == WORKSPACE
+
+
+def test_many_homes_do_not_keep_their_files_open(tmp_path: Path) -> None:
+    def opened() -> int:
+        links = [os.readlink(f"/proc/self/fd/{fd}") for fd in _descriptors()]
+        return sum(str(tmp_path) in link for link in links)
+
+    for number in range(40):
+        provenance(tmp_path / str(number)).record(tmp_path / "a", A, MODEL)
+    assert opened() < 30  # a file, its log and its index for each of the few that stay open
+    assert provenance(tmp_path / "0").label_of(tmp_path / "a", A) == MODEL
+
+
+def _descriptors() -> list[str]:
+    with os.scandir("/proc/self/fd") as found:
+        names = [entry.name for entry in found]
+    return [name for name in names if os.path.lexists(f"/proc/self/fd/{name}")]
 
 
 _LABELS = st.sampled_from([USER, MODEL, MAIL, PASTE, MAIL.steering(), Label(frozenset(), frozenset({"ann"}))])

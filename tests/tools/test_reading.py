@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 from pathlib import Path
@@ -9,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from mainspring.errors import ToolError
-from mainspring.tools.reading import read
+from mainspring.tools import reading
+from mainspring.tools.textfile import Encoding, encoding_of
+
+
+def read(workspace: Path, path: str, start_line: int = 1, lines: int = 250, home: Path | None = None) -> str:
+    return reading.read(workspace, path, start_line, lines, home).text
 
 
 def test_lines_are_numbered_and_pages_say_where_to_go_on(workspace: Path) -> None:
@@ -143,3 +149,31 @@ def test_the_home_inside_the_workspace_is_refused(workspace: Path) -> None:
     (workspace / ".mainspring" / "journal.db").write_text("secret")
     with pytest.raises(ToolError, match="belongs to Mainspring"):
         read(workspace, ".mainspring/journal.db", home=workspace / ".mainspring")
+
+
+def test_the_digest_is_of_the_bytes_that_were_shown(workspace: Path) -> None:
+    data = b"one\r\ntwo" * 200_000  # several pieces
+    (workspace / "a.txt").write_bytes(data)
+    page = reading.read(workspace, "a.txt", 5, 2, hash_bytes=len(data))
+    assert (page.path, page.digest) == ("a.txt", hashlib.sha256(data).hexdigest())
+    assert page.text == read(workspace, "a.txt", 5, 2), "hashed or not, the same lines"
+    for most in (0, len(data) - 1):
+        assert reading.read(workspace, "a.txt", hash_bytes=most).digest is None
+    assert reading.read(workspace, ".", hash_bytes=len(data)).digest is None, "a folder has none"
+
+
+def test_a_file_that_changes_while_it_is_read_shows_what_was_hashed(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commands may take turns with one file: no page may come from one content, and its digest from another."""
+    (workspace / "a.txt").write_text("good\n")
+
+    def later(data: bytes, *, whole: bool) -> Encoding | None:
+        with open(workspace / "a.txt", "r+") as file:  # in place: the open descriptor sees it
+            file.write("evil\n")
+        return encoding_of(data, whole=whole)
+
+    monkeypatch.setattr("mainspring.tools.reading.encoding_of", later)
+    page = reading.read(workspace, "a.txt", hash_bytes=100)
+    assert page.text.endswith("    1| good")
+    assert page.digest == hashlib.sha256(b"good\n").hexdigest()

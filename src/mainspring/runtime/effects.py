@@ -283,11 +283,14 @@ class Effects:
             # Only an async call is really stopped; a thread may still be acting, so asking would prove nothing.
             again = await self._reconcile(call, tool, arguments)
             if again is not None:
-                text = f"{tool.name} gave no answer within {limit}; {again}."
+                text = f"{tool.name} gave no answer within {limit}; {again}. {said}".strip()
                 self._done(call, tool, text, True, seconds, "ran")
         else:
             working = " and be still at work" if at_work(call.intended["key"]) else ""
-            self.park(call, f"{tool.name} gave no answer within {limit}; it may have taken effect{working}")
+            if said and self.secrets is not None:
+                said = str(self.secrets.scrub(said))
+            more = f". {said[:4000]}" if said else ""
+            self.park(call, f"{tool.name} gave no answer within {limit}; it may have taken effect{working}{more}")
 
 
 async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> Any:

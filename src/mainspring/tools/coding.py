@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mainspring.errors import SandboxError, ToolError
+from mainspring.errors import SandboxError, StoreError, ToolError
 from mainspring.label import Label
-from mainspring.tool import Settled, Tool, ToolContext
-from mainspring.tools import editing, reading, recovery, searching
+from mainspring.tool import Happened, Settled, Tool, ToolContext
+from mainspring.tools import editing, provenance, reading, recovery, searching
 from mainspring.tools.capture import shorten
 from mainspring.tools.limits import SandboxLimits, SandboxSettings
+from mainspring.tools.provenance import WORKSPACE
 from mainspring.tools.sandbox import CommandResult, Sandbox
 from mainspring.tools.testrun import run_tests
+from mainspring.value import Labelled
 
-#: What the workspace says was possibly written by anyone who ever wrote to it.
-WORKSPACE = Label(frozenset({"tool:workspace"}))
 MAX_TIMEOUT_S = 3600
 _OUTPUT_CHARACTERS = 24_000
 
@@ -56,13 +56,16 @@ class Coding:
             make(self.execute_tests, effect="write", authority=["target"], undoable=True, label=WORKSPACE, **tests),
         ]
 
-    def read_file(self, path: str, context: ToolContext, start_line: int = 1, lines: int = 250) -> str:
+    def read_file(self, path: str, context: ToolContext, start_line: int = 1, lines: int = 250) -> Labelled:
         """Read a text file as numbered lines, or list a folder.
 
         Args:
             path: relative to the workspace
         """
-        return reading.read(self._workspace(context), path, start_line, lines, context.home)
+        workspace, home = self._workspace(context), context.home
+        most = provenance.MAX_HASHED_BYTES if provenance.keeps_labels(home) else 0
+        page = reading.read(workspace, path, start_line, lines, home, most)
+        return Labelled(page.text, {"": provenance.label_read(home, workspace / page.path, page.digest)})
 
     def search_codebase(
         self, query: str, context: ToolContext, path: str = ".", glob: str = "", regex: bool = False
@@ -75,7 +78,7 @@ class Coding:
         """
         return searching.search(self._workspace(context), query, path, glob, regex, context.home)
 
-    def edit_file(self, path: str, old: str, new: str, context: ToolContext, every: bool = False) -> str:
+    def edit_file(self, path: str, old: str, new: str, context: ToolContext, every: bool = False) -> Labelled:
         """Replace text in a file, or create one. Returns the diff.
 
         Args:
@@ -90,7 +93,9 @@ class Coding:
             raise ToolError(f"{change.path} was changed by someone else meanwhile; read it again")
         if prepared is None and context.home is not None:
             editing.prepare(context.home, change)
-        return editing.apply(workspace, context.home, change, context.key)
+        label = self._edit_label(context, change.path, editing.digest(change.before))
+        text = editing.apply(workspace, context.home, change, context.key)
+        return self._kept(context, change.path, provenance.digest_of(change.after), Labelled(text, {"": label}))
 
     async def run_terminal_command(self, command: str, context: ToolContext, timeout_s: int = 60) -> str:
         """Run a bash command in the workspace, without network; only the workspace is writable, .git is not."""
@@ -163,7 +168,27 @@ class Coding:
         return editing.prepare(context.home, change)
 
     def _reconcile_edit(self, context: ToolContext) -> Settled:
-        return editing.reconcile(self._workspace(context), context.home, context.prepared, context.key)
+        settled = editing.reconcile(self._workspace(context), context.home, context.prepared, context.key)
+        if not isinstance(settled, Happened) or context.prepared is None:
+            return settled
+        # If the crash came after the label was kept, what was there before now counts as replaced, so the label says
+        # besides that somebody chose it: stricter, never cleaner.
+        path, before, after = (context.prepared[name] for name in ("path", "before", "after"))
+        answer = Labelled(settled.value, {"": self._edit_label(context, path, before)})
+        return Happened(self._kept(context, path, after, answer))
+
+    def _edit_label(self, context: ToolContext, path: str, before: str | None) -> Label:
+        return provenance.edit_label(context.home, self._workspace(context) / path, before, context.labels)
+
+    def _kept(self, context: ToolContext, path: str, after: str, answer: Labelled) -> Labelled:
+        """The edit's answer, once the file's label is kept; where it cannot be, the file is an outsider's."""
+        if context.home is not None:
+            try:
+                known = provenance.provenance(context.home)
+                known.record(self._workspace(context) / path, after, answer.labels[""], context.run_id)
+            except StoreError as error:
+                context.report(f"{path} will count as written by anyone: {error}")
+        return answer
 
     def _prepare_command(self, context: ToolContext) -> Mapping[str, Any]:
         return recovery.prepare(self._workspace(context), context.home)

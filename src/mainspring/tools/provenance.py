@@ -19,8 +19,17 @@ from mainspring.label import Label, join_all
 
 #: Version of the tables.
 FORMAT = 1
-#: Largest file whose content is hashed when it is read, in bytes; a larger one is an outsider's.
+#: Largest file whose content is hashed when it is read, in bytes (as large as one that `edit_file` writes); a larger
+#: one is an outsider's.
 MAX_HASHED_BYTES = 16 << 20
+#: What is in the workspace was possibly written by anyone who ever wrote to it. One source for all files, so that the
+#: label of a run that reads thousands of them stays small.
+WORKSPACE = Label(frozenset({"tool:workspace"}))
+
+_NAME = "provenance.sqlite"
+_EMPTY = hashlib.sha256(b"").hexdigest()
+#: Homes whose records stay open; a process rarely has more than one.
+_MOST_OPEN = 8
 
 _TABLES = """
 CREATE TABLE files (
@@ -34,65 +43,40 @@ _open: dict[tuple[int, str], Provenance] = {}
 _opening = threading.Lock()
 
 
-def outsider(path: str) -> Label:
-    """The label of a file of which nobody knows who wrote it; `path` as it is shown, from the workspace."""
-    return Label(frozenset({f"file:{path}"}))
-
-
 def digest_of(content: bytes) -> str:
     """SHA-256 (hex) of a file's content."""
     return hashlib.sha256(content).hexdigest()
 
 
-def digest_of_file(handle: int) -> str | None:
-    """SHA-256 (hex) of an open file's whole content, or None for one that is too large to be hashed at each read.
-
-    The file's position stays where it is.
-    """
-    whole, at = hashlib.sha256(), 0
-    while piece := os.pread(handle, 1 << 20, at):
-        at += len(piece)
-        if at > MAX_HASHED_BYTES:
-            return None
-        whole.update(piece)
-    return whole.hexdigest()
+def keeps_labels(home: Path | None) -> bool:
+    """Whether any file's label is kept in this home; where none is, nothing needs to be hashed."""
+    return home is not None and (home / _NAME).exists()
 
 
-def label_read(home: Path | None, path: Path, shown: str, digest: str | None) -> Label:
-    """The label of what is read from a file; an outsider's when nobody knows better.
+def label_read(home: Path | None, path: Path, digest: str | None) -> Label:
+    """The label of what is read from a file; an outsider's when nobody knows better, or the records are damaged.
 
     Args:
-        shown: the path as it is shown, from the workspace.
         digest: of the file's whole content, or None when it was not worked out.
     """
-    found = None if home is None or digest is None else provenance(home).label_of(path, digest)
-    return outsider(shown) if found is None else found
+    if home is None or digest is None or not keeps_labels(home):
+        return WORKSPACE
+    try:
+        found = provenance(home).label_of(path, digest)
+    except StoreError:
+        return WORKSPACE
+    return WORKSPACE if found is None else found
 
 
-def record_edit(
-    home: Path | None,
-    path: Path,
-    shown: str,
-    before: bytes | None,
-    after: bytes,
-    labels: Mapping[str, Label],
-    run: str = "",
-) -> Label:
-    """Keep the label of a file that an edit has just written: that of the edit, joined with that of what was there.
+def edit_label(home: Path | None, path: Path, before: str | None, labels: Mapping[str, Label]) -> Label:
+    """The label of a file after an edit: that of the edit, joined with that of what was there.
 
     Args:
-        before: the content that was edited, or None when the edit made the file.
+        before: digest of the content that is edited, or None when the edit makes the file.
         labels: argument -> label of the edit, as `ToolContext.labels` has them; none given is an outsider's.
-
-    Raises:
-        StoreError: it cannot be kept; the file is then an outsider's.
     """
-    label = join_all(labels.values()) if labels else outsider(shown)
-    if before:
-        label = label.join(label_read(home, path, shown, digest_of(before)))
-    if home is not None:
-        provenance(home).record(path, digest_of(after), label, run)
-    return label
+    label = join_all(labels.values()) if labels else WORKSPACE
+    return label if before in (None, _EMPTY) else label.join(label_read(home, path, before))
 
 
 def provenance(home: Path) -> Provenance:
@@ -101,7 +85,9 @@ def provenance(home: Path) -> Provenance:
     with _opening:
         found = _open.get(key)
         if found is None or not found.path.exists():
-            found = _open[key] = Provenance(home / "provenance.sqlite")
+            while len(_open) >= _MOST_OPEN:
+                _open.pop(next(iter(_open))).close()
+            found = _open[key] = Provenance(home / _NAME)
         return found
 
 
@@ -146,20 +132,9 @@ class Provenance:
         real, content = _key(path), bytes.fromhex(digest)
         with self._lock:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                row = self._db.execute("SELECT label FROM files WHERE digest=? AND path=?", (content, real)).fetchone()
-                known = label if row is None else label.join(Label.decode(row[0]))
-                self._db.execute(
-                    "INSERT OR REPLACE INTO files (path, digest, label, run, at) VALUES (?,?,?,?,?)",
-                    (real, content, known.encode(), run, time.time()),
-                )
-                self._db.execute("INSERT OR REPLACE INTO heads (path, digest) VALUES (?,?)", (real, content))
-                self._db.execute("COMMIT")
+                self._write(real, content, label, run)
             except sqlite3.Error as error:
                 raise self._explained(error) from error
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
 
     def label_of(self, path: str | os.PathLike[str], digest: str) -> Label | None:
         """The label of a file with this content, or None when nobody knows who wrote it: then it is an outsider's.
@@ -180,6 +155,22 @@ class Provenance:
         if head is not None and head[0] == content:
             return label
         return label.join(Label(frozenset({f"steered:file:{os.fsdecode(real)}"})))
+
+    def _write(self, real: bytes, content: bytes, label: Label, run: str) -> None:
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            row = db.execute("SELECT label FROM files WHERE digest=? AND path=?", (content, real)).fetchone()
+            known = label if row is None else label.join(Label.decode(row[0]))
+            db.execute(
+                "INSERT OR REPLACE INTO files (path, digest, label, run, at) VALUES (?,?,?,?,?)",
+                (real, content, known.encode(), run, time.time()),
+            )
+            db.execute("INSERT OR REPLACE INTO heads (path, digest) VALUES (?,?)", (real, content))
+            db.execute("COMMIT")
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
 
     def _make(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]

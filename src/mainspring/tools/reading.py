@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from mainspring.errors import ToolError
 from mainspring.tools.paths import MissingError, Place, locate, printable, suggest
@@ -19,10 +23,35 @@ _PAGE_CHARACTERS = 40_000
 _ENTRIES = 300
 
 
-def read(workspace: Path, path: str, start_line: int = 1, lines: int = 250, home: Path | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What was read.
+
+    Args:
+        text: numbered lines under a headline, or a folder's entries.
+        path: the file or folder, from the workspace.
+        digest: SHA-256 (hex) of the whole content that the lines are of; None for a folder, or when it was not taken.
+    """
+
+    text: str
+    path: str
+    digest: str | None = None
+
+
+def read(
+    workspace: Path,
+    path: str,
+    start_line: int = 1,
+    lines: int = 250,
+    home: Path | None = None,
+    hash_bytes: int = 0,
+) -> Page:
     """Part of a text file, as numbered lines under a headline that says where to go on; or a folder's entries.
 
     At most about 40,000 characters come back and at most 512 MB are read, whatever the file's size.
+
+    Args:
+        hash_bytes: take the digest of a file of up to this many bytes.
 
     Raises:
         ToolError: the path is missing, outside the workspace, no plain file, or not text.
@@ -34,8 +63,14 @@ def read(workspace: Path, path: str, start_line: int = 1, lines: int = 250, home
             fd = place.open()
             try:
                 if stat.S_ISDIR(os.fstat(fd).st_mode):
-                    return _entries(fd, place)
-                return _page(fd, place, start_line, lines)
+                    return Page(_entries(fd, place), place.path)
+                data = _whole(fd, hash_bytes)
+                if data is None:
+                    with open(fd, "rb", buffering=0, closefd=False) as file:
+                        return Page(_page(file, os.fstat(fd).st_size, place, start_line, lines), place.path)
+                # The lines come from the bytes that were hashed: the file may be written to meanwhile.
+                text = _page(io.BytesIO(data), len(data), place, start_line, lines)
+                return Page(text, place.path, hashlib.sha256(data).hexdigest())
             finally:
                 os.close(fd)
     except MissingError as error:
@@ -43,9 +78,21 @@ def read(workspace: Path, path: str, start_line: int = 1, lines: int = 250, home
         raise MissingError(f"{error}" + (f"; did you mean {', '.join(near)}?" if near else "")) from None
 
 
-def _page(fd: int, place: Place, start_line: int, lines: int) -> str:
-    total = os.fstat(fd).st_size
-    first = os.read(fd, _CHUNK)
+def _whole(fd: int, most: int) -> bytes | None:
+    """A file's content, or None (and its position as it was) when it has more than `most` bytes."""
+    if not most or os.fstat(fd).st_size > most:
+        return None
+    data = bytearray()
+    while piece := os.read(fd, min(_CHUNK, most + 1 - len(data))):
+        data += piece
+    if len(data) <= most:
+        return bytes(data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return None
+
+
+def _page(file: BinaryIO | io.RawIOBase, total: int, place: Place, start_line: int, lines: int) -> str:
+    first = file.read(_CHUNK) or b""
     encoding = encoding_of(first, whole=total <= len(first))
     if encoding is None:
         raise ToolError(f"{place.path} is a binary file ({size(total)}), not text; inspect it with a command")
@@ -53,7 +100,7 @@ def _page(fd: int, place: Place, start_line: int, lines: int) -> str:
     characters = 0
     number = 0
     more = False
-    for text in _lines(fd, first, encoding):
+    for text in _lines(file, first, encoding):
         number += 1
         if number < start_line or more:
             if more and total > _WHOLE_BYTES:
@@ -83,7 +130,7 @@ def _page(fd: int, place: Place, start_line: int, lines: int) -> str:
     return "\n".join([head, *shown])
 
 
-def _lines(fd: int, data: bytes, encoding: Encoding) -> Iterator[str]:
+def _lines(file: BinaryIO | io.RawIOBase, data: bytes, encoding: Encoding) -> Iterator[str]:
     """Lines without their ends, read piece by piece; a line longer than a piece comes out cut."""
     newline = "\n".encode(encoding.name)
     data = data[len(encoding.mark) :]
@@ -102,7 +149,7 @@ def _lines(fd: int, data: bytes, encoding: Encoding) -> Iterator[str]:
             rest, skipping = b"", True
         if done >= _SCAN_BYTES:
             raise ToolError(f"these lines are more than {size(_SCAN_BYTES)} into the file; use a command such as sed")
-        data = os.read(fd, _CHUNK)
+        data = file.read(_CHUNK) or b""
         done += len(data)
     if rest and not skipping:
         yield rest.decode(encoding.name, "replace").removesuffix("\r")
