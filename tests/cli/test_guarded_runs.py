@@ -95,6 +95,7 @@ def test_a_question_says_where_the_value_comes_from(home: Path) -> None:
         "  to: authority; from v1[1].body; may be written by tool:mails",
         '  smallest grant: send_mail once with to "the second"',
     ]
+    assert shown(home).count("from v1[1].body; may be written by tool:mails") == 1  # not told and asked as well
 
 
 def test_rights_made_by_rules_are_told(home: Path) -> None:

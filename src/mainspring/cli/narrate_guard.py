@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ class GuardTeller:
         self.will_ask = will_ask
         self.tally = Tally()
         self.doing = "starting"
+        self.asked_below: Container[str] = ()  # approvals that are spelled out elsewhere, by id
         self._programs: dict[str, str] = {}  # call id -> text of a program of the newest answer
         self._nested: set[str] = set()  # ids of calls that a program makes
         self._asked: dict[str, str] = {}  # approval id -> call id
@@ -87,7 +88,7 @@ class GuardTeller:
         self.doing = "waiting for a person"
         self._asked[str(p.get("id"))] = str(p.get("call_id"))
         lines = [f"? {call_text(p)}", f"  needs a person's yes: {safe(str(p.get('reason', '')))}"]
-        if not self.will_ask:
+        if not self.will_ask and p.get("id") not in self.asked_below:
             lines += [f"  {line}" for line in guarded.asked_lines(p)]
         yield Line("warn", "\n".join(lines))
 

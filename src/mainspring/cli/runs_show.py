@@ -104,7 +104,7 @@ def show(id_: str, events: bool, values: bool, json_: bool) -> None:
     if events:
         output.text("\n".join(_event_rows(journal)))
     if not values and not events:
-        _print(output, [*_head(run), *_told(journal), *_rights(run, journal), *_foot(run)])
+        _print(output, [*_head(run), *_told(run, journal), *_rights(run, journal), *_foot(run)])
 
 
 def run_json(run: Run, journal: list[Event] | None = None) -> dict[str, Any]:
@@ -160,8 +160,9 @@ def _head(run: Run) -> list[Line]:
     return [Line("head", f"run {run.id}  {run.status}{reason}  {clock(run.created_at)} ({ago(run.created_at)} ago)")]
 
 
-def _told(journal: list[Event]) -> list[Line]:
+def _told(run: Run, journal: list[Event]) -> list[Line]:
     narrator = Narrator(full=True)
+    narrator.asked_below = {item.id for item in run.pending()}
     return [line for event in journal for line in narrator.feed(event)]
 
 
