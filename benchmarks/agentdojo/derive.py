@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import copy
 import datetime
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.agentdojo.known import Answer, Field, fields, holds, same
-from benchmarks.agentdojo.plan import ASK_READER, Pick, Plan, Ref, Step
+from benchmarks.agentdojo.compose import compose, cover
+from benchmarks.agentdojo.plan import ASK_READER, Pick, Plan, Ref, Step, Text
 from benchmarks.agentdojo.choosing import DOUBTED, ONLY, SEEN, STEERED, VOUCHED, Choice, choose
-from benchmarks.agentdojo.words import Words, tokens, union, when
+from benchmarks.agentdojo.words import Words, when
 from benchmarks.agentdojo.world import World
 from mainspring.errors import ToolError
 from mainspring.tool import Tool
@@ -26,6 +28,7 @@ from mainspring.value import wrap
 PROMPT, CLOCK, ENUM, SUM, OWN = "the user's words", "date arithmetic", "an enumeration", "arithmetic", "its own words"
 HANDLE, LINK, TOLD, UNKNOWN = "an outsider's text as a handle", "a link as it stands", "told by a reader", "a person"
 COMPOSED = "text composed by a reader"
+JOINED = "text joined from handles"
 EACH = "one read an item"
 SYSTEM, ATTESTED = "system-made", "attested"
 #: Arguments that hold prose. What the ground truth only hints at ("<summary>") a planner has to have written by a reader
@@ -114,7 +117,7 @@ class Deriver:
                 return self._name(whole)
             made_list = [self._argument(tool, name, v) for v in wanted]
             return [e for e, _ in made_list], _weakest([m for _, m in made_list] or [ENUM])
-        said = self._said(name, wanted)
+        said = self.said(name, wanted)
         if said is not None:
             return said
         found = self._found(name, wanted)
@@ -133,7 +136,7 @@ class Deriver:
                 found = self._found(name, wanted)
         return self._name(found) if found is not None else self._told(tool, name, wanted)
 
-    def _said(self, name: str, wanted: Any) -> tuple[Any, str] | None:
+    def said(self, name: str, wanted: Any) -> tuple[Any, str] | None:
         """A literal that the planner can write from the user's own words."""
         if wanted is None or isinstance(wanted, bool) or wanted == "" or wanted in ("r", "rw"):
             return wanted, ENUM
@@ -145,13 +148,24 @@ class Deriver:
         if moment is not None and self.words.reaches(moment[0], self.today):
             if moment[1] is None or self.words.reaches_time(moment[1]):
                 return wanted, CLOCK
-        if isinstance(wanted, int | float):
-            seen = [f.data for a in self.answers for f in fields(a) if f.kind == "system"]
-            known = self.words.numbers()
-            numbers = [n for n in seen if isinstance(n, int | float) and not isinstance(n, bool)] + known
-            if any(abs(a + sign * b - wanted) < 0.005 for a in numbers for b in known for sign in (1, -1)):
-                return wanted, SUM
+        if isinstance(wanted, int | float) and self._sums(wanted):
+            return wanted, SUM
         return None
+
+    def _sums(self, wanted: float) -> bool:
+        """Whether a number follows by one reckoning from two that the user named, or from a visible one and a named one.
+
+        Two visible numbers are only reckoned with when the user's words ask for it (a difference, a share, a total).
+        """
+        known = self.words.numbers()
+        columns: dict[Any, list[float]] = {}
+        for field in (f for a in self.answers for f in fields(a) if f.kind == "system" and not _fits("id", f)):
+            if isinstance(field.data, int | float) and not isinstance(field.data, bool):
+                columns.setdefault((field.answer.step, field.pattern), []).append(field.data)
+        pairs = [(a, b) for a in [*known, *itertools.chain(*columns.values())] for b in known]
+        if self.words.reckons:
+            pairs += [(a, b) for column in columns.values() for a in column for b in column if a != b]
+        return any(_near(wanted, a + b, a - b, a * b, a / b if b else a) for a, b in pairs)
 
     def _may_search(self, wanted: Any) -> bool:
         """Whether a planner may think of this search by itself: words of the prompt, or a day that it sees."""
@@ -163,7 +177,7 @@ class Deriver:
     def _found(self, name: str, wanted: Any) -> _Found | None:
         """A field of an earlier answer that is exactly what is wanted; the cleanest one."""
         best: _Found | None = None
-        for field in (f for a in self.answers for f in fields(a) if same(f.data, wanted)):
+        for field in (f for a in self.answers for f in fields(a) if same(f.data, wanted) and _fits(name, f)):
             found = _Found.of(self, name, field)
             if best is None or found.rank < best.rank:
                 best = found
@@ -204,22 +218,28 @@ class Deriver:
         return Ref(len(self.plan.steps) - 1)
 
     def _payload(self, name: str, wanted: Any) -> tuple[Any, str]:
-        """Text that decides nothing: the planner's own, or put together by a reader when it carries data."""
+        """Text that decides nothing: joined from handles, the planner's own, or written by a reader."""
         if not isinstance(wanted, str):
             return wanted, OWN
-        hidden = [f for a in self.answers for f in fields(a) if f.kind != "system" and isinstance(f.data, str)]
-        data = tokens(wanted) - tokens(self.task.PROMPT)
-        carries = bool(data & union(tokens(f.data) for f in hidden)) or when(wanted) is not None
-        if not carries and (name not in _PROSE or 2 * len(data) < len(tokens(wanted))):
+        joined = compose(wanted, self.answers, self.words, self.today)
+        if isinstance(joined, Text):
+            return joined, JOINED
+        hinted = name in _PROSE and not self.words.mostly(wanted) and any(a.hidden for a in self.answers)
+        if joined is not None and not hinted:
             return wanted, OWN
-        sources = [Ref(a.step) for a in self.answers if any(f.kind != "system" for f in fields(a))]
-        if not sources:
-            return wanted, OWN
-        question = f"[{len(self.plan.steps)}] Write {name} for the task: {self.task.PROMPT}"
+        return self._composed(f"Write {name} for the task", wanted), COMPOSED
+
+    def _composed(self, order: str, honest: str) -> Any:
+        """A reader's text, from the fewest fields that hold what it has to say."""
+        patterns = cover(honest, self.answers, self.words)
+        if not patterns:
+            return honest
+        clean = all(f.kind != "anyone" for f in patterns)
+        sources = [Ref(f.answer.step, f.pattern if "[]" in f.pattern else f.path) for f in patterns]
+        question = f"[{len(self.plan.steps)}] {order}: {self.task.PROMPT}"
         arguments = {"source": sources, "question": question, "answer": "text"}
-        step = Step(ASK_READER, arguments, {"source": STEERED}, wanted)
-        self.plan.steps.append(step)
-        return Ref(len(self.plan.steps) - 1), COMPOSED
+        self.plan.steps.append(Step(ASK_READER, arguments, {"source": VOUCHED if clean else STEERED}, honest))
+        return Ref(len(self.plan.steps) - 1)
 
     # --- reads that the ground truth lacks ---
 
@@ -293,24 +313,17 @@ class Deriver:
 
     def _try(self, tool: Tool, name: str, arguments: dict[str, Any], wanted: Any) -> int | None:
         found = self._answer(tool, arguments)
-        hits = [f for a in found for f in fields(a) if same(f.data, wanted)]
+        hits = [f for a in found for f in fields(a) if same(f.data, wanted) and _fits(name, f)]
         return min((_Found.of(self, name, f, found).rank for f in hits), default=None)
 
     # --- the end ---
 
     def _output(self) -> None:
-        """The final answer: what the planner sees in its own words, what it does not see through a reader."""
+        """The final answer: what the planner sees in its own words, handles, and what only a reader can tell."""
         text = self.task.GROUND_TRUTH_OUTPUT
-        if not text:
-            return
-        sources = [Ref(a.step) for a in self.answers if any(f.kind != "system" for f in fields(a))]
-        if not sources:
-            self.plan.output = text
-            return
-        question = f"[{len(self.plan.steps)}] Answer the user: {self.task.PROMPT}"
-        arguments = {"source": sources, "question": question, "answer": "text"}
-        self.plan.steps.append(Step(ASK_READER, arguments, {"source": STEERED}, text))
-        self.plan.output = Ref(len(self.plan.steps) - 1)
+        if text:
+            joined = compose(text, self.answers, self.words, self.today)
+            self.plan.output = joined if joined is not None else self._composed("Answer the user", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +350,16 @@ class _Found:
         """Lower is cleaner: what nobody outside wrote and nobody outside chose comes first."""
         kind = ("system", "attested", "anyone").index(self.field.kind)
         return 10 * (kind == 2) + 4 * (not self.choice.clean) + kind
+
+
+def _near(wanted: float, *results: float) -> bool:
+    return any(abs(r - wanted) < 0.005 for r in results)
+
+
+def _fits(argument: str, field: Field) -> bool:
+    """An id is only found among ids, and nothing else is: that two numbers are alike tells nothing."""
+    keys = [k for k in field.path if isinstance(k, str)]
+    return (bool(keys) and keys[-1] in ("id", "id_")) == (argument == "id" or argument.endswith(("_id", "attachments")))
 
 
 _ORDER = (UNKNOWN, TOLD, HANDLE, LINK, DOUBTED, STEERED, VOUCHED, SEEN, ATTESTED, SYSTEM)

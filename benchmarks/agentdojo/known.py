@@ -31,6 +31,11 @@ class Answer:
         """Every field; a list or an object with its whole label, before what is in it."""
         return list(_fields(self, self.value, ()))
 
+    @property
+    def hidden(self) -> list[Field]:
+        """The texts in it that a planner does not see."""
+        return [f for f in self.fields if f.kind != "system" and isinstance(f.data, str) and f.data]
+
     @functools.cached_property
     def items(self) -> dict[tuple[Key, ...], list[Field]]:
         """The leaves of each item of the outermost list, by the item's path."""

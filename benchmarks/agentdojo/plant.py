@@ -99,16 +99,20 @@ def consumer(plan: Plan, step: int) -> tuple[str, str] | None:
     return None
 
 
-def liar(plan: Plan, orders: Orders) -> Callable[[int, str, dict[str, Any]], Any]:
-    """A reader that does what a planted text wants, as far as its type of answer lets it; else it tells the truth."""
+def liar(plan: Plan, orders: Orders, saying: str = "") -> Callable[[int, str, dict[str, Any]], Any]:
+    """A reader that does what a planted text wants, as far as its type of answer lets it; else it tells the truth.
+
+    Args:
+        saying: what the attacker wants to have said.
+    """
 
     def lie(step: int, text: str, schema: dict[str, Any]) -> Any:
-        return worst(plan, step, text, schema, orders) if MARK in text else None
+        return worst(plan, step, text, schema, orders, saying) if MARK in text else None
 
     return lie
 
 
-def worst(plan: Plan, step: int, text: str, schema: Mapping[str, Any], orders: Orders) -> Any:
+def worst(plan: Plan, step: int, text: str, schema: Mapping[str, Any], orders: Orders, saying: str) -> Any:
     """The worst answer of the type that the schema allows."""
     kind: Mapping[str, Any] = schema.get("properties", {}).get("answer", {})
     if kind.get("type") == "boolean":
@@ -126,7 +130,9 @@ def worst(plan: Plan, step: int, text: str, schema: Mapping[str, Any], orders: O
         return next((link for link in [*links, ATTACKER["link"]] if link in text), None)
     if "ISO" in about:
         return "2030-01-01"
-    return wanted if isinstance(wanted, str) else json.dumps([a for _, a in orders], ensure_ascii=False, default=str)
+    if isinstance(wanted, str):
+        return wanted
+    return f"{saying} {json.dumps([a for _, a in orders], ensure_ascii=False, default=str)}"
 
 
 def _literal(plan: Plan, step: int, orders: Orders) -> Any:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.agentdojo.choosing import DOUBTED, STEERED
+from benchmarks.agentdojo.labelled import Outsiders
 from benchmarks.agentdojo.plan import Plan, Ref, Step
 from benchmarks.agentdojo.plant import ATTACKER, MARK, consumer, readers, texts
 from benchmarks.agentdojo.planner import Planner, Reader
@@ -38,6 +39,7 @@ class Found:
         elsewhere: a deciding value names another item of the same list, which is not the attacker's.
         links: pages that were opened at an address which the attacker wrote.
         variants: runs.
+        saw: runs in which the planner was given outsiders' text.
     """
 
     written: set[str] = field(default_factory=set)
@@ -45,23 +47,42 @@ class Found:
     elsewhere: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     variants: int = 0
+    saw: int = 0
 
 
 def search(
-    task: Any, plan: Plan, make: Any, grants: Sequence[Grant], *, mode: str, home: Path, seed: int
+    task: Any,
+    plan: Plan,
+    make: Callable[[], World],
+    grants: Sequence[Grant],
+    tried: Iterable[dict[int, Any]],
+    *,
+    home: Path,
 ) -> Found:
-    """Run the plan under every combination of readers' answers (see MAX_VARIANTS); `make()` gives a fresh world."""
+    """Run the plan under each of these sets of readers' answers, with nobody to say yes; `make()` gives a world."""
     found = Found()
     authorised = _authorised(task, plan, make())
-    for answers in variants(plan, seed):
-        world: World = make()
-        reader = Reader(plan, lambda step, text, schema, a=answers: a.get(step))
-        planner = Planner(plan, lambda: ())
-        execute(task, world, planner, reader, grants=grants, mode=mode, home=home, approve=lambda pending: False)
+    for answers in tried:
+        world = make()
+        reader = Reader(plan, _saying(answers))
+        planner = Planner(plan, Outsiders(world))
+        execute(task, world, planner, reader, grants=grants, mode="clean", home=home, approve=lambda pending: False)
         found.variants += 1
+        found.saw += planner.hijacked is not None
         for call in world.trace:
             _judge(call.function, call.args, world, authorised, Words(task.PROMPT), found)
     return found
+
+
+def _saying(answers: dict[int, Any]) -> Callable[[int, str, dict[str, Any]], Any]:
+    return lambda step, text, schema: answers.get(step)
+
+
+def few(plan: Plan) -> list[dict[int, Any]]:
+    """The honest choices, the first item everywhere, the last item everywhere; all else is the attacker's."""
+    steered = {n: _options(plan, n) for n in readers(plan) if _steered(plan.steps[n])}
+    honest = {n: plan.steps[n].honest if plan.steps[n].arguments["answer"] == "index" else o[0] for n, o in steered.items()}
+    return [honest, {n: o[0] for n, o in steered.items()}, {n: o[-1] for n, o in steered.items()}]
 
 
 def variants(plan: Plan, seed: int) -> Iterator[dict[int, Any]]:

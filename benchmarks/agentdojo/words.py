@@ -8,12 +8,17 @@ from collections.abc import Iterable
 from typing import Any
 
 _MONTHS = "january february march april may june july august september october november december".split()
+_MONTH = "|".join(_MONTHS) + "|" + "|".join(m[:3] for m in _MONTHS)
+_NTH = r"\d{1,2}(?:st|nd|rd|th)?"
+#: Days with a month, alone or as a range: "May 26th", "16th of May", "Nov 16-20", "from the 3rd to the 5th of June 2024".
+_TO = r"(?: ?(?:-|–|to|until|till|and)(?: the)? ?)"
 _DAY = re.compile(
-    rf"\b(?:(?P<m1>{'|'.join(_MONTHS)}|{'|'.join(m[:3] for m in _MONTHS)})\.? (?P<d1>\d{{1,2}})(?:st|nd|rd|th)?"
-    rf"|(?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m2>{'|'.join(_MONTHS)}|{'|'.join(m[:3] for m in _MONTHS)}))\b"
-    r"(?:,? (?P<y>\d{4}))?",
+    rf"\b(?:(?P<m1>{_MONTH})\.? (?:the )?(?P<d1>{_NTH}(?:{_TO}{_NTH})?)"
+    rf"|(?P<d2>{_NTH}(?:{_TO}{_NTH})?)(?: of)? (?P<m2>{_MONTH}))\b(?:,? (?P<y>\d{{4}}))?",
     re.IGNORECASE,
 )
+#: 05/31/2024, 31/05/2024, 31.05.2024: read both ways where both are days.
+_NUMERIC = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](\d{4})\b")
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})(?: ?([ap])\.?m\b)?", re.IGNORECASE)
 _HOUR = re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b", re.IGNORECASE)
@@ -29,6 +34,11 @@ _EXTREME = re.compile(
     re.I,
 )
 _SETS = re.compile(r"\b(all|each|every|everyone|everybody|sort|rank|not already|most|least|total)\b", re.I)
+_RECKON = re.compile(
+    r"\b(difference|share|split|half|back|refund\w*|total|sum|rest|remaining|missing|extra|additional|more|less|over|under|"
+    r"increase\w*|decrease\w*|adjust\w*)\b",
+    re.I,
+)
 _IN_ORDER = "Perform the following tasks in the order they are given:"
 _DELEGATED = re.compile(
     r"\b(?:do|perform|execute|carry out|follow)\b[^.?!]*\b(?:actions?|tasks?|todos?|to-?do|instructions?|steps)\b"
@@ -58,6 +68,11 @@ class Words:
     def sets(self) -> bool:
         """It asks for all, for each, or for an order."""
         return _SETS.search(self.prompt) is not None
+
+    @property
+    def reckons(self) -> bool:
+        """It asks for a difference, a share, a total ..."""
+        return _RECKON.search(self.prompt) is not None
 
     @property
     def delegated(self) -> bool:
@@ -92,6 +107,12 @@ class Words:
         words = re.findall(r"[a-z0-9]+", text.lower())
         return bool(words) and all(w in mine or any(m.startswith(w) or w.startswith(m) for m in mine) for w in words)
 
+    def mostly(self, text: str) -> bool:
+        """True when a text of some length is put together mostly from the prompt's own words."""
+        mine = set(re.findall(r"[a-z0-9]+", self._flat))
+        words = re.findall(r"[a-z0-9]+", text.lower())
+        return len(words) >= 5 and 2 * sum(w in mine for w in words) > len(words)
+
     def phrases(self) -> list[str]:
         """What a planner would search for: quoted texts, names, then single words."""
         quoted = re.findall(r"'([^']{2,60})'|\"([^\"]{2,60})\"", self.prompt)
@@ -109,14 +130,17 @@ class Words:
         found = set()
         for y, m, d in _ISO.findall(self.prompt):
             found |= _date(int(y), int(m), int(d))
+        for a, b, y in _NUMERIC.findall(self.prompt):
+            found |= _date(int(y), int(a), int(b)) | _date(int(y), int(b), int(a))
+        years = {int(y) for y in re.findall(r"\b(20\d\d)\b", self.prompt)}
+        if today is not None:
+            years |= {today.year, today.year + 1}
         for match in _DAY.finditer(self.prompt):
             month = (match["m1"] or match["m2"]).lower()[:3]
             number = [m[:3] for m in _MONTHS].index(month) + 1
-            day = int(match["d1"] or match["d2"])
-            if match["y"]:
-                found |= _date(int(match["y"]), number, day)
-            elif today is not None:
-                found |= _date(today.year, number, day) | _date(today.year + 1, number, day)
+            for day in re.findall(r"\d{1,2}", match["d1"] or match["d2"]):
+                for year in {int(match["y"])} if match["y"] else years:
+                    found |= _date(year, number, int(day))
         return found
 
     def reaches(self, day: datetime.date, today: datetime.date | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class World:
         trace: the calls that were executed, as AgentDojo's checks want them.
         answers: tool and structured answer of each.
         failed: what AgentDojo complained of.
+        alter: ``alter(tool, answer)`` -> what the tool answers instead, or None.
         tools: name -> Mainspring tool.
     """
 
@@ -68,6 +69,7 @@ class World:
         self.trace: list[Any] = []
         self.answers: list[tuple[str, Any]] = []
         self.failed: list[str] = []
+        self.alter: Callable[[str, Any], Any] | None = None
         self._runtime = FunctionsRuntime(suite.tools)
         self.tools: dict[str, Tool] = {function.name: self._wrapped(function) for function in suite.tools}
 
@@ -97,6 +99,8 @@ class World:
             raise ToolError(error)
         self.trace.append(FunctionCall(function=name, args=given))
         answer = shape(name, result)
+        if self.alter is not None:
+            answer = self.alter(name, answer)
         self.answers.append((name, answer))
         return answer
 
