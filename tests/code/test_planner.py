@@ -156,6 +156,7 @@ def test_a_new_planner_goes_on_where_the_old_one_was(project: Path, tmp_path: Pa
     async def drive() -> str:
         from mainspring import ToolContext
         from mainspring.content import to_content
+        from mainspring.value import Labelled
 
         for _ in range(40):
             planner = RepairPlanner(Told(right))
@@ -167,6 +168,7 @@ def test_a_new_planner_goes_on_where_the_old_one_was(project: Path, tmp_path: Pa
             assert isinstance(call, ToolCallPart)
             tool = agent.tools[call.name]
             value = await tool.call(tool.validate(call.arguments), ToolContext(workspace=project))
+            value = value.value if isinstance(value, Labelled) else value
             messages.append(Message("tool", (ToolResultPart(call.id, call.name, to_content(value)),)))
         raise AssertionError("no end")
 

@@ -24,10 +24,10 @@ def test_what_the_tool_said_is_shown_to_the_person(home: Path) -> None:
     @tool
     async def pay(to: str) -> str:
         """Pay."""
-        raise TimeoutError("the bank hung up after it took the order")
+        raise TimeoutError("the bank hung up late")
 
     assert reason(home, pay) == (
-        "pay gave no answer within its own time limit; it may have taken effect. the bank hung up after it took the order"
+        "pay gave no answer within its own time limit; it may have taken effect. the bank hung up late"
     )
 
 
