@@ -32,6 +32,11 @@ def test_a_declaration(tmp_path: Path) -> None:
         "effect": "read",
         "settlement": "read",
         "description": "Look somewhere.",
+        "authority": ["where"],
+        "selector": [],
+        "outside": False,
+        "undoable": False,
+        "server": "",
     }
     assert repr(agent) == "<Agent 'clerk' model=['local', 'scripted'] tools=['look', 'len_of']>"
 
@@ -64,7 +69,7 @@ def test_the_newest_declaration_of_a_name_counts() -> None:
         ({"name": ""}, "1 to 100 characters"),
         ({"name": "x" * 101}, "1 to 100 characters"),
         ({"name": None}, "1 to 100 characters"),
-        ({"instructions": None}, "instructions must be text, not NoneType"),
+        ({"instructions": None}, "instructions must be text or the Path"),
         ({"effort": "huge"}, "effort 'huge' is unknown; use one of"),
         ({"effort": ["low"]}, "effort"),
         ({"model": None}, "None is no model: pass a name"),

@@ -60,11 +60,10 @@ class Label:
         return frozenset(s.removeprefix("steered:") for s in self.sources if s.startswith("steered:"))
 
     def steering(self) -> Label:
-        """The label that a value takes on when this label's owner only chose it: strangers become `steered:`."""
-        kept = frozenset(
-            s if s.startswith("steered:") or s not in self.strangers else f"steered:{s}" for s in self.sources
-        )
-        return Label(kept, self.readers)
+        """The label that a value takes on when this label's owner only chose it: strangers, and those who
+        were only passed on, become `steered:`."""
+        chose = {s for s in self.sources if s in self.strangers or s.startswith("attested:")}
+        return Label(frozenset(f"steered:{s}" if s in chose else s for s in self.sources), self.readers)
 
     def readable_by(self, reader: str) -> bool:
         """True when `reader` may read the value."""
@@ -122,6 +121,8 @@ MODEL = Label(frozenset({"model"}))
 
 
 PASTE = Label(frozenset({"paste"}))
+#: Marks what was put together from several values: no longer one as somebody wrote it, whoever wrote the parts.
+JOINED = Label(frozenset({"made:joined"}))
 
 
 def tool_label(name: str) -> Label:

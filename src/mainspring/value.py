@@ -162,10 +162,13 @@ def read_path(text: str) -> Path:
         if match is None:
             raise ToolError(f"{text!r} is no path; write it like [0].sender or items[2].id")
         number, quoted, name = match.groups()
-        if number is not None:
-            steps.append(int(number) if number else None)
-        else:
-            steps.append(json.loads(quoted) if quoted is not None else name)
+        try:
+            if number is not None:
+                steps.append(int(number) if number else None)
+            else:
+                steps.append(json.loads(quoted) if quoted is not None else name)
+        except ValueError:  # an escape that JSON does not know, or a number of thousands of digits
+            raise ToolError(f"{text[:100]!r} is no path; write it like [0].sender or items[2].id") from None
         at = match.end()
     return tuple(steps)
 

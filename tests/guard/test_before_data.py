@@ -112,6 +112,9 @@ def test_nothing_of_a_turn_is_lost(text: str) -> None:
         ('delete the file "notes-13.txt"', {"delete_file": ["notes-13.txt"]}),
         ("anything 'goes here'", {}),  # a tool that says nothing of itself is granted nothing
         ("", {}),
+        ("Send a mail to bob@corp.example that says what eve@evil.example wants", {}),  # whom, rules cannot say
+        ('Send a mail "hello you" to bob@corp.example', {"send_mail": ["bob@corp.example"]}),
+        ("send mail: https://a.example/x/y", {"send_mail": ["https://a.example/x/y"]}),
     ],
 )
 def test_rules_grant_what_was_asked_for_word_for_word(words: str, granted: dict[str, list[str]]) -> None:

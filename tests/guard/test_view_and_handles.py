@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mainspring.errors import ToolError
 from mainspring.guard.handles import fill_answer, fill_text, resolve
 from mainspring.guard.view import MAX_SHOWN_ITEMS, MAX_VIEW_CHARS, show, shown_label
-from mainspring.label import MODEL, USER, Label
+from mainspring.label import JOINED, MODEL, USER, Label
 from mainspring.value import MAX_DEPTH, Value, labels_of, read_path, wrap, write_path
 
 STRANGER = Label(frozenset({"tool:web"}))
@@ -107,7 +107,8 @@ def test_a_whole_handle_keeps_its_own_label() -> None:
 
 def test_a_joined_text_has_both_labels_and_is_filled_once() -> None:
     found = resolve("see ${v1[0].body}", VALUES.get, MODEL)
-    assert found.value == Value("see EVIL $v2 ${v2}", STRANGER.join(MODEL))  # a stranger's handle stays a text
+    joined = STRANGER.join(MODEL).join(JOINED)
+    assert found.value == Value("see EVIL $v2 ${v2}", joined)  # a stranger's handle stays a text
     assert (found.whole, found.origin) == (False, "joined from v1[0].body")
     both = resolve("${v1[0].body} ${v2}", VALUES.get, MODEL).value
     assert both.label.readers == frozenset({"ann"})

@@ -44,12 +44,15 @@ class Held:
         }
 
 
+_KINDS = ("run.started", "grants.compiled", "grant.given", "effect.intended", "effect.done")
+
+
 def grants_of(store: Store, run_id: str) -> list[Held]:
     """Every grant of a run, oldest first; raises RunNotFoundError, or StoreError for one that cannot be read."""
     gone = store.revoked()
     used: dict[str, int] = {}
     given: dict[str, tuple[Grant, int, bool]] = {}
-    for event in store.events_of(run_id, ("run.started", "grants.compiled", "grant.given", "effect.intended")):
+    for event in store.events_of(run_id, _KINDS):
         p = event.payload
         if event.kind == "effect.intended":
             if p.get("grant"):

@@ -7,9 +7,10 @@ word for word, in the user's own words. Either way the grants are journaled and 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mainspring.errors import DeclarationError
@@ -107,7 +108,7 @@ def from_rules(words: str, tools: Iterable[Tool]) -> list[Grant]:
     can only be meant as itself: an address, a URL, a path, an account number or a quoted name. The grant covers exactly
     these values, wherever the tool's authority and selector arguments take them.
     """
-    values = tuple(dict.fromkeys(_specific(words)))
+    values = _one_group(words)
     if not values:
         return []
     said = set(re.findall(r"[a-z]+", words.lower()))
@@ -146,9 +147,27 @@ _SPECIFIC = (
     re.compile(r"'([^'\n]{3,200})'(?!\w)"),
 )
 
+#: What stands between the items of one list.
+_LISTED = re.compile(r"[\s,;&]*(?:and)?[\s,;&]*")
 
-def _specific(words: str) -> Sequence[str]:
-    return [m.group(m.lastindex or 0) for pattern in _SPECIFIC for m in pattern.finditer(words)]
+
+def _one_group(words: str) -> tuple[str, ...]:
+    """The specific values of a turn, if they are one value or one list ("a, b and c").
+
+    With two in different places nobody can say by rules which is meant for what: then there is no grant, and the call
+    asks. A quoted text counts only where nothing more specific is said.
+    """
+    for patterns in (_SPECIFIC[:-2], _SPECIFIC[-2:]):
+        found: list[tuple[int, int, str]] = []
+        for start, end, value in sorted(
+            (m.start(), m.end(), m.group(m.lastindex or 0)) for p in patterns for m in p.finditer(words)
+        ):
+            if not found or start >= found[-1][1]:  # not the path within a URL
+                found.append((start, end, value))
+        gaps = [words[a[1] : b[0]] for a, b in itertools.pairwise(found)]
+        if found:
+            return tuple(dict.fromkeys(v for _, _, v in found)) if all(_LISTED.fullmatch(g) for g in gaps) else ()
+    return ()
 
 
 def _singular(words: set[str]) -> set[str]:

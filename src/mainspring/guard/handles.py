@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mainspring.errors import ToolError
-from mainspring.label import SYSTEM, Label, join_all
+from mainspring.label import JOINED, SYSTEM, Label, join_all
 from mainspring.value import MAX_DEPTH, Value, labels_of, read_path
 
 #: Handle name -> its value, or None when the run has no such handle.
@@ -86,7 +86,7 @@ def _fill(text: str, lookup: Lookup, literal: Label, found: list[str], joined: l
         value = _look(match[1], match[2], lookup)
         found.append(match[1] + match[2])
         joined[0] = True
-        label = label.join(value.whole_label)
+        label = label.join(value.whole_label).join(JOINED)
         pieces += [text[end : match.start()], as_text(value)]
         end = match.end()
     return Value("".join([*pieces, text[end:]]), label)

@@ -28,6 +28,7 @@ KINDS = ("instructions", "skill", "schedule", "configuration", "server")
 #: Version of the files.
 FORMAT = 1
 
+_OURS = re.compile(r"[0-9a-f]{40}\.json\Z")
 _PERSON = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}\Z")
 _SHOWN_LINES = 60
 
@@ -146,7 +147,8 @@ class Pins:
 
     def all(self) -> list[Pin]:
         """Every pin, by kind and name. Raises StoreError: one cannot be read."""
-        found = [self._decode(path)[0] for path in self.folder.glob("*.json")]
+        # What servers' tools were pinned as lies beside, under the servers' names (mainspring.tools.mcp).
+        found = [self._decode(path)[0] for path in self.folder.glob("*.json") if _OURS.match(path.name)]
         return sorted(found, key=lambda pin: (pin.kind, pin.name))
 
     def approved(self, kind: str, name: str) -> Snapshot | None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Container
 from typing import Any
 
-from mainspring.label import Label
+from mainspring.label import Label, join_all
 from mainspring.value import Step, Value, kind_of, write_path
 
 #: Longest system-made text that is shown, in characters; ids, times and file names are shorter.
@@ -46,18 +46,20 @@ def showable(value: Value) -> bool:
 
 
 def shown_label(value: Value, keys: Container[str] = ()) -> Label:
-    """The join of the labels of what :func:`show` lets through."""
-    label = Label(frozenset(s for s in value.label.sources if s.startswith("steered:")))
-    if isinstance(value.data, list):
-        for item in value.data[:MAX_SHOWN_ITEMS]:
-            label = label.join(shown_label(item, keys))
-    elif isinstance(value.data, dict):
-        for key, item in list(value.data.items())[:MAX_SHOWN_ITEMS]:
-            if _known(key, value.label, keys):
-                label = label.join(shown_label(item, keys))
-    elif showable(value):
-        label = label.join(Label(value.label.sources if value.data not in (None, "") else frozenset()))
-    return label
+    """The join of the labels of what :func:`show` lets through: who may read it, and who chose what is there."""
+    if isinstance(value.data, list | dict):
+        label = Label(frozenset(s for s in value.label.sources if s.startswith("steered:")), value.label.readers)
+        inner = value.data[:MAX_SHOWN_ITEMS] if isinstance(value.data, list) else list(_members(value, keys).values())
+        return join_all([label, *(shown_label(item, keys) for item in inner)])
+    if not showable(value) or value.data in (None, ""):
+        return Label()
+    return value.label
+
+
+def _members(value: Value, keys: Container[str]) -> dict[str, Value]:
+    """The members of an object that are shown."""
+    known = [(key, item) for key, item in value.data.items() if _known(key, value.label, keys)]
+    return dict(known[:MAX_SHOWN_ITEMS])
 
 
 def _shown(value: Value, name: str, path: tuple[Step, ...], keys: Container[str]) -> Any:
@@ -67,13 +69,8 @@ def _shown(value: Value, name: str, path: tuple[Step, ...], keys: Container[str]
         left = len(data) - len(items)
         return [*items, f"... {left:,} more, up to ${name}{write_path((*path, len(data) - 1))}"] if left > 0 else items
     if isinstance(data, dict):
-        members: dict[str, Any] = {}
-        hidden = 0
-        for key, item in data.items():
-            if len(members) < MAX_SHOWN_ITEMS and _known(key, value.label, keys):
-                members[key] = _shown(item, name, (*path, key), keys)
-            else:
-                hidden += 1
+        members: dict[str, Any] = {k: _shown(v, name, (*path, k), keys) for k, v in _members(value, keys).items()}
+        hidden = len(data) - len(members)
         if hidden and not members:
             return f"${name}{_dotted(path)}"
         return members | ({"...": f"{hidden:,} more fields"} if hidden else {})

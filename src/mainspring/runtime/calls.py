@@ -15,7 +15,7 @@ from mainspring.guard import Argument, Call, CallContext, Decision, Policy, deci
 from mainspring.guard.approving import with_rules
 from mainspring.guard.handles import Resolved, argument_labels, resolve
 from mainspring.guard.reader import READER
-from mainspring.label import Label, join_all
+from mainspring.label import JOINED, Label, join_all
 from mainspring.runtime.settings import Settings
 from mainspring.runtime.state import CallState, RunState
 from mainspring.tool import Tool
@@ -110,7 +110,7 @@ def _args(call: CallState) -> Any:
 
 def _whole(resolved: Resolved) -> bool:
     """One value as somebody wrote it: neither joined here nor put together by a reader."""
-    return resolved.whole and READER.sources.isdisjoint(resolved.value.whole_label.sources)
+    return resolved.whole and (READER.sources | JOINED.sources).isdisjoint(resolved.value.whole_label.sources)
 
 
 def question(call: CallState, checked: Checked, state: RunState) -> Call:

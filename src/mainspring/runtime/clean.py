@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -51,7 +51,11 @@ class PlannedCall:
 
 
 def clean_tools(
-    state: RunState, store: Store, reader: Callable[[], Awaitable[Model]], spent: dict[str, dict[str, Any]]
+    state: RunState,
+    store: Store,
+    reader: Callable[[], Awaitable[Model]],
+    spent: dict[str, dict[str, Any]],
+    held: Mapping[str, Tool],
 ) -> dict[str, Tool]:
     """The tools for one clean run, by name."""
 
@@ -109,13 +113,19 @@ def clean_tools(
             reveal: handles of values that the person is shown and may let you see.
             plan: calls that you want to make; the person sees their values and may grant exactly these.
         """
+        for planned in plan or ():
+            # The names are shown to the planner, so they must be the run's own and not a stranger's.
+            tool = held.get(planned.tool)
+            if tool is None or not set(planned.arguments) <= set(tool.argument_names):
+                raise ToolError("the plan names a tool that this run does not hold, or an argument that the tool lacks")
         grants = [
             Grant(p.tool, {n: (v,) for n, v in p.arguments.items()}, p.count, None, "a person", question[:500])
             for p in plan or ()
         ]
         spent[context.key] = {"grants": [g.encode() for g in grants]}
         answer = {"granted": [g.shown_without_values() for g in grants], "seen": list(reveal or ())}
-        return Labelled(answer, {"": PERSON})
+        readers = context.labels.get("reveal", PERSON).readers  # to let it be seen is not to publish it
+        return Labelled(answer, {"": Label(PERSON.sources, readers)})
 
     def run_program(source: str) -> str:
         """Run a Python program over the tools, which are its functions; $v3 is its variable v3, and v3[0].sender works.

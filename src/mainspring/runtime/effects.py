@@ -249,6 +249,7 @@ class Effects:
             context=call.label,
             passed=passed,
             as_handle=as_handle,
+            nested=call.parent is not None,
         )
         payload: dict[str, Any] = {
             "intent": call.intent,
@@ -261,7 +262,8 @@ class Effects:
             "seconds": round(seconds, 3),
             "settled": settled,
         }
-        if tool.name == NOTE and tool.label == MODEL and not is_error:  # ours, and not a user's tool of that name
+        ours = tool.name == NOTE and tool.label == MODEL  # and not a user's tool of that name
+        if ours and not is_error and call.parent is None:
             payload["note"] = {k: str(call.part.arguments.get(k, "")) for k in ("kind", "text")}
         reach("outcome.before_commit")
         self.journal.record("effect.done", payload, label)

@@ -78,6 +78,10 @@ class Gate:
         about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
         self.journal.record("call.refused", about | {"reason": reason, "cause": cause}, label)
 
+    def begun_elsewhere(self, call: CallState, tool: Tool) -> bool:
+        """Whether an intent came with an imported run: it says that somebody there allowed the call, not that we do."""
+        return call.intent is not None and call.intent <= self._foreign_to and (tool.effect != "read" or tool.outside)
+
     def distrust(self) -> None:
         """A run that came from elsewhere brings its history along, and nobody's authority: its chain has no key.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mainspring.guard import MODES, Grant, Mode
 from mainspring.label import SYSTEM, USER, Label
+from mainspring.messages import valid_text
 from mainspring.value import Value, read_path, wrap, write_path
 
 
@@ -93,14 +94,18 @@ class GuardState:
             self.label = self.label.join(label)
 
     def lower(self, target: str, by: str, label: Label, seq: int) -> None:
-        """A person vouches for a value from now on."""
+        """A person vouches for a value from now on. A clean planner is shown it, under the label that it then has."""
+        if self.mode == "clean" and target not in self._marks:
+            name, path = split_target(target)
+            value = self.value(name)
+            self._marks[target] = SYSTEM if value is None else value.at(read_path(path)).whole_label
         self.lowered[target] = (by, label)
         self.vouched[target] = seq
         self._rejoin()
 
     def restore(self, target: str) -> None:
         """A person takes that back."""
-        self.lowered.pop(target, None)
+        self.lowered.pop(target, None)  # whoever has read it, has read it: its old label comes back
         self._rejoin()
 
     def _rejoin(self) -> None:
@@ -156,7 +161,7 @@ def decoded_values(arguments: Mapping[str, Any], labels: Mapping[str, Mapping[st
 def handle_data(content: list[Any], is_json: bool, call_id: str = "") -> Any:
     """The data of a result's encoded content: parsed JSON, one text, or a list with marks for pictures and files."""
     if len(content) == 1 and content[0]["type"] == "text":
-        return json.loads(content[0]["text"]) if is_json else content[0]["text"]
+        return _sound(json.loads(content[0]["text"])) if is_json else content[0]["text"]
     items: list[Any] = []
     for number, part in enumerate(content):
         if part["type"] == "text":
@@ -164,3 +169,12 @@ def handle_data(content: list[Any], is_json: bool, call_id: str = "") -> Any:
         else:
             items.append({"media_type": part["media_type"], "part": number, "call_id": call_id})
     return items
+
+
+def _sound(data: Any) -> Any:
+    """JSON data whose texts are UTF-8: an escape can hide half a character, which nothing could write down."""
+    if isinstance(data, str):
+        return valid_text(data)
+    if isinstance(data, list):
+        return [_sound(v) for v in data]
+    return {valid_text(k): _sound(v) for k, v in data.items()} if isinstance(data, dict) else data

@@ -79,7 +79,7 @@ class Engine:
             own = builtin_tools(journal.store, self.state, taken=self.tools)
             if self._clean:
                 own = {NOTE: own[NOTE]} if NOTE in own else {}  # no read_result: it would show what it reads
-                own |= clean_tools(self.state, journal.store, self._reader, self.effects.spent)
+                own |= clean_tools(self.state, journal.store, self._reader, self.effects.spent, agent.tools)
             self.tools = self.tools | own
         self._programs: Programs | None = None  # made when there is a program to run
         self._gate = Gate(agent, journal, self.tools, self.settings)
@@ -385,6 +385,10 @@ class Engine:
             checked = self._gate.check(call)
             if isinstance(checked, Refusal):
                 await self.effects.settle(call, None, None)
+            elif self._gate.begun_elsewhere(call, checked.tool):
+                self.effects.park(
+                    call, "this run was imported, and its call was begun elsewhere: nobody here allowed it"
+                )
             elif await self.effects.settle(call, checked.tool, checked.arguments):
                 begun.append((call, checked))
         await self.journal.flush()
@@ -401,6 +405,7 @@ class Engine:
         if self.agent.check is not None:
             await self.journal.flush()  # it acts on the answer
         try:
+            said = message
             if self._clean:
                 message = self._filled(message)
             output, complaint = await judge(message, self.agent, self._output_type, self._run)
@@ -419,7 +424,7 @@ class Engine:
             await self._end("failed", f"no acceptable final answer: {complaint}", message.text)
         else:
             rejected = {"step": state.step, "complaint": complaint}
-            if not self._said.trusted:  # a complaint may quote what was filled in, which the planner must not see
+            if message.text != said.text:  # a complaint may quote what was filled in, which the planner must not see
                 about = "Your final answer, with its handles filled in, was not accepted"
                 rejected |= {"complaint": f"{about}: it did not fit, or failed a check.", "detail": complaint}
             self.journal.record("output.rejected", rejected)

@@ -35,6 +35,7 @@ def outcome(
     context: Label,
     passed: Label,
     as_handle: bool,
+    nested: bool = False,
 ) -> tuple[dict[str, Any], Label]:
     """The payload fields that say what came back, and the label of the whole.
 
@@ -42,19 +43,21 @@ def outcome(
         context: label of what the model had seen when it called.
         passed: label of the arguments; it steers what came back.
         as_handle: whether the model sees a view instead of the answer.
+        nested: whether a program gets the answer, and not the model.
     """
     labels = tool.result_labels
     if isinstance(value, Labelled):
         labels = labels | dict(value.labels)
         value = value.value
     if is_error:
-        labels = {"": labels[""]}  # an error is no result: none of the fields that were declared
+        # An error is no result: it has none of the declared fields, and it may quote what it was passed.
+        labels = {"": labels[""].join(passed)}
     content, structured = checked_content(value)
     encoded = [encode_part(p) for p in content]
     if not as_handle:
         own = join_all(labels.values())
         return {"content": encoded, "label": own.encode()}, own.join(context)
-    if _ours(labels):  # our own helpers' words need no handle
+    if not nested and _plain(labels) and _plain({"": passed}):  # our own helpers' words need no handle
         return {"content": encoded, "shown": encoded, "shown_label": labels[""].encode()}, labels[""]
     is_json = structured or (bool(tool.fields) and not is_error and _is_json(content))
     data = handle_data(encoded, is_json, call_id)
@@ -109,5 +112,6 @@ def _is_json(content: Content) -> bool:
     return True
 
 
-def _ours(labels: Mapping[str, Label]) -> bool:
-    return set(labels) == {""} and labels[""].sources <= {"user", "model", "system"}
+def _plain(labels: Mapping[str, Label]) -> bool:
+    """Words of the user, of a clean model or of our own, which a planner may see and anybody may read."""
+    return set(labels) == {""} and labels[""].sources <= {"user", "model", "system"} and labels[""].readers is None

@@ -10,7 +10,8 @@ from typing import Any
 
 from mainspring.guard.program import Failed, Finished, Program, ProgramError, ProgramRun, ToolFailure, ToolRequest
 from mainspring.guard.view import show, shown_label
-from mainspring.label import SYSTEM, Label
+from mainspring.label import JOINED, SYSTEM, Label
+from mainspring.runtime.builtin import NOTE
 from mainspring.runtime.clean import RUN_PROGRAM
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.state import CallState
@@ -26,7 +27,9 @@ class Programs:
 
     def __init__(self, journal: Journal, tools: dict[str, Tool]) -> None:
         self._journal = journal
-        self._tools = {n: tuple(t.schema.get("properties", {})) for n, t in tools.items() if n != RUN_PROGRAM}
+        self._tools = {
+            n: tuple(t.schema.get("properties", {})) for n, t in tools.items() if n not in (RUN_PROGRAM, NOTE)
+        }
         self._runs: dict[str, ProgramRun] = {}
         self._answered: dict[str, int] = {}
 
@@ -51,7 +54,8 @@ class Programs:
         if isinstance(event, ToolRequest):
             self._ask(call, event, len(children) + 1)
         elif isinstance(event, Finished):
-            value = event.value
+            # What a program puts together is no longer one value as somebody wrote it.
+            value = event.value.joined(JOINED)
             if event.printed:
                 value = Value({"result": value, "printed": Value(list(event.printed))})
             name = state.guard.next_handle()
@@ -96,8 +100,9 @@ class Programs:
             "origins": asked.origins,
             "whole": asked.whole,
             "line": asked.line,
+            "decided": asked.label.encode(),
         }
-        label = call.label
+        label = call.label.join(asked.label)
         for value in asked.arguments.values():
             label = label.join(value.whole_label)
         self._journal.record("call.nested", payload, label)
@@ -107,7 +112,7 @@ class Programs:
         value = guard.value(child.handle) if child.handle is not None else None
         assert child.result is not None
         if value is None:
-            value = Value(child.result.text)  # a refusal or a person's answer: no stranger's words
+            value = Value(child.result.text, child.label)  # a refusal, or what a person answered
         return ToolFailure(value) if child.result.is_error else value
 
     def _end(self, call: CallState, value: Value, view: str, seen: Label, is_error: bool, bits: int) -> None:

@@ -15,8 +15,9 @@ from mainspring.errors import ApprovalError, DeclarationError, RunBusyError, Sto
 from mainspring.guard import Grant
 from mainspring.label import USER
 from mainspring.messages import Message, Part, Usage, encode, user
+from mainspring.names import check_person, person_key
 from mainspring.runtime.journal import RunEvent, Watcher
-from mainspring.runtime.pending import Pending, checked_name
+from mainspring.runtime.pending import Pending, checked_name, people_of
 from mainspring.runtime.state import CallState, RunState
 from mainspring.runtime.vouching import checked_reason, lowered
 from mainspring.store import Changes, Event, NewEvent, SQLiteStore, open_store
@@ -268,7 +269,8 @@ class Run:
 
     def send(self, content: str | Part | Iterable[str | Part], *, by: str = "user") -> None:
         """Say something to the run; the model sees it before its next answer. A finished run goes on at `resume`."""
-        self._store.post(self.id, "message", {"message": encode(user(content)), "by": checked_name(by)})
+        # What it says is the user's own word, of which grants are made: no agent may speak here.
+        self._store.post(self.id, "message", {"message": encode(user(content)), "by": check_person(checked_name(by))})
 
     def vouch(self, target: str, *, by: str, reason: str) -> None:
         """Lower a label: from now on a value counts as `by`'s own word. The journal keeps who and why, and it can be
@@ -281,20 +283,28 @@ class Run:
         Raises:
             ApprovalError: there is no such value, or it is not said who and why.
         """
-        payload = lowered(self.state, target, checked_name(by), reason)
+        payload = lowered(self.state, target, self._person(by), reason)
         self._store.post(self.id, "label.lowered", payload)
 
     def doubt(self, target: str, *, by: str, reason: str) -> None:
         """Take back what :meth:`vouch` said; raises ApprovalError when nobody vouched for it."""
-        if target not in self.state.guard.lowered:
+        waiting = {i.payload["target"] for i in self._store.inbox(self.id) if i.kind == "label.lowered"}
+        if target not in self.state.guard.lowered and target not in waiting:
             raise ApprovalError(f"nobody vouches for {target!r} in run {self.id}")
-        payload = {"target": target, "by": checked_name(by), "reason": checked_reason(reason)}
+        payload = {"target": target, "by": self._person(by), "reason": checked_reason(reason)}
         self._store.post(self.id, "label.restored", payload)
 
     def grant(self, grant: Grant, *, by: str, reason: str = "") -> None:
         """Give the run a right, from now on."""
-        given = replace(grant, by=checked_name(by))
+        given = replace(grant, by=self._person(by))
         self._store.post(self.id, "grant.given", {"grant": given.encode(), "by": given.by, "reason": reason})
+
+    def _person(self, by: str) -> str:
+        """The name of somebody who may decide for this home; raises ApprovalError for anybody else."""
+        name = people_of(self._store.home).check(checked_name(by))
+        if person_key(name) in self._store.revoked():
+            raise ApprovalError(f"the rights of {name} were taken back")
+        return name
 
     @property
     def mode(self) -> str:

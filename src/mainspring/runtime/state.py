@@ -385,13 +385,11 @@ class RunState:
 
     def _on_grant_given(self, event: Event, p: dict[str, Any]) -> None:
         self.guard.take_grants([p["grant"]], event.seq)
-        self.persons.append(f"{p['by']} granted {self.guard.grants[-1].shown()}")
+        given = self.guard.grants[-1]  # whose values a clean planner may not see
+        self.persons.append(f"{p['by']} granted {given.tool if self.guard.mode == 'clean' else given.shown()}")
 
     def _on_label_lowered(self, event: Event, p: dict[str, Any]) -> None:
-        label = Label.decode(p["label"])
-        self.guard.lower(p["target"], p["by"], label, event.seq)
-        if p.get("text"):  # a clean planner is shown what a person vouches for
-            self.guard.base(label)
+        self.guard.lower(p["target"], p["by"], Label.decode(p["label"]), event.seq)
         self.persons.append(f"{p['by']} vouched for {p['target']}: {p['reason']}")
         if p.get("text"):
             self._say(note(p["text"]))
@@ -406,7 +404,7 @@ class RunState:
     def _on_call_nested(self, event: Event, p: dict[str, Any]) -> None:
         values = decoded_values(p["arguments"], p["labels"])
         part = ToolCallPart(p["call_id"], p["tool"], p["arguments"])
-        label = self.calls[p["parent"]].label
+        label = self.calls[p["parent"]].label.join(Label.decode(p["decided"]))
         self.calls[part.id] = CallState(
             part, label, parent=p["parent"], values=values, origins=p["origins"], whole=p["whole"]
         )
