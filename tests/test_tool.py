@@ -402,7 +402,6 @@ class Unpydantic:
     ("make", "message"),
     [
         (lambda: Tool(plain, effect="readonly"), "effect 'readonly' is unknown"),  # type: ignore[arg-type]
-        (lambda: Tool(plain, effect=None), "effect None is unknown"),  # type: ignore[arg-type]
         (lambda: Tool(plain, name="two words"), "tool name 'two words' is not usable"),
         (lambda: Tool(plain, name=""), "not usable"),
         (lambda: Tool(plain, name="x" * 65), "not usable"),
@@ -596,3 +595,82 @@ def test_a_langchain_tool_that_is_given_nonsense_raises() -> None:
 def test_as_tool_keeps_tools_and_takes_functions() -> None:
     assert as_tool(everything) is everything
     assert as_tool(plain).name == "plain"
+
+
+# -- the same tool, declared otherwise -----------------------------------------------------------------------------
+
+
+@tool(effect="write", authority=["to"], selector=["folder"], fields={"id": "system"}, undoable=True)
+def file_letter(to: str, body: str, folder: str = "", key: str = "") -> dict[str, Any]:
+    """File a letter."""
+    return {"id": 1, "to": to, "body": body, "folder": folder, "key": key}
+
+
+def test_a_copy_is_declared_otherwise_and_the_original_is_not() -> None:
+    strict = file_letter.with_declaration(effect="irreversible", authority=["to", "folder"], timeout_s=5)
+    assert (strict.effect, strict.undoable, strict.outside, strict.consequential) == ("irreversible", False, True, True)
+    assert [strict.role(a) for a in ("to", "folder", "body")] == ["authority", "authority", "payload"]
+    assert strict.timeout_s == 5
+    assert (file_letter.effect, file_letter.consequential, file_letter.timeout_s) == ("write", False, None)
+    assert [file_letter.role(a) for a in ("to", "folder")] == ["authority", "selector"]
+    loose = file_letter.with_declaration(effect="read", selector=["to"], outside=False)
+    assert (loose.effect, loose.parallel, loose.undoable, loose.consequential) == ("read", True, False, False)
+    assert [loose.role(a) for a in ("to", "folder")] == ["selector", "payload"]
+    assert loose.declares_outside
+    assert not file_letter.declares_outside
+    assert file_letter.with_declaration().spec == file_letter.spec
+
+
+def test_whether_anybody_said_what_it_does() -> None:
+    assert file_letter.declares_effect
+    assert tool(effect="irreversible")(file_letter.function).declares_effect
+    silent = Tool(file_letter.function)
+    assert (silent.effect, silent.declares_effect) == ("irreversible", False)
+    assert not silent.with_declaration(authority=["to"]).declares_effect
+    assert silent.with_declaration(effect="irreversible").declares_effect
+    foreign = Tool.from_schema(lambda **kw: kw, name="f", description="", schema={"type": "object"})
+    assert (foreign.effect, foreign.declares_effect) == ("irreversible", False)
+
+
+def test_readers_and_fields_of_a_copy() -> None:
+    made = file_letter.with_declaration(readers=["ann"], fields={"to": "attested", "body": "anyone"})
+    assert {label.readers for label in made.result_labels.values()} == {frozenset({"ann"})}
+    assert made.fields["to"].sources == frozenset({"attested:file_letter"})
+    assert "id" in file_letter.known_keys
+    assert "id" not in made.known_keys
+    assert "to" in made.known_keys
+
+
+def test_a_field_that_anyone_wrote_is_nobodys_own() -> None:
+    """A tool whose results are trusted as a whole may still pass on a stranger's words in one field."""
+    made = Tool(file_letter.function, label=Label(frozenset({"system"})), fields={"body": "anyone"})
+    assert not made.fields["body"].trusted
+    mail = Label(frozenset({"mcp:mail"}))
+    assert Tool(file_letter.function, label=mail, fields={"body": "anyone"}).fields["body"] == mail
+
+
+def test_a_key_that_the_model_does_not_see() -> None:
+    made = file_letter.with_declaration(idempotency="key", key_ttl_s=60)
+    assert (made.settlement, made.key_ttl_s) == ("keyed", 60)
+    assert set(made.schema["properties"]) == {"to", "body", "folder"}
+    answer = asyncio.run(made.call(made.validate({"to": "ann", "body": "x"}), ToolContext(key="k1")))
+    assert answer["key"] == "k1"
+    assert "key" in file_letter.schema["properties"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"effect": "reads"}, "effect 'reads' is unknown"),
+        ({"authority": ["too"]}, r"authority \['too'\] names no argument of file_letter; it has \['body'"),
+        ({"selector": ["too"]}, "selector"),
+        ({"authority": ["to"], "selector": ["to"]}, "authority and selector at once"),
+        ({"idempotency": "nothing"}, "idempotency"),
+        ({"idempotency": "to"}, "can be no authority"),
+        ({"timeout_s": -1}, "timeout_s must be a positive"),
+        ({"fields": {"id": "me"}}, "field 'id' is written by 'me'"),
+    ],
+)
+def test_a_declaration_that_does_not_fit(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(DeclarationError, match=complaint):
+        file_letter.with_declaration(**changes)

@@ -5,6 +5,7 @@ What is not said fails closed: the effect is irreversible, every argument is aut
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import json
@@ -15,7 +16,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 
 from mainspring.errors import DeclarationError, ToolError
 from mainspring.label import Label, tool_label
@@ -103,7 +104,12 @@ class Tool:
         timeout_s: seconds after which a call is given up, or None.
         key_ttl_s: seconds for which the target honours an idempotency key; after that an interrupted call is parked.
         label: the label of its results.
+        declares_effect: False when nobody said what it does, so that it is taken for irreversible.
+        configured: the parts of its declaration that a person's configuration has set.
     """
+
+    #: Whether its description is an outsider's that no person has looked at; a model that reads it has read a stranger.
+    unseen = False
 
     def __init__(
         self,
@@ -111,7 +117,7 @@ class Tool:
         *,
         name: str | None = None,
         description: str | None = None,
-        effect: Effect = "irreversible",
+        effect: Effect | None = None,
         authority: typing.Sequence[str] | None = None,
         selector: typing.Sequence[str] = (),
         fields: Mapping[str, Origin | Label] | None = None,
@@ -138,17 +144,14 @@ class Tool:
                 f"tool name {self.name!r} is not usable: 1 to 64 letters, digits, '_' or '-', "
                 "starting with a letter or '_'; pass name=..."
             )
-        if effect not in ("read", "write", "irreversible"):
-            raise DeclarationError(
-                f"tool {self.name!r}: effect {effect!r} is unknown; use 'read', 'write' or 'irreversible'"
-            )
-        self.effect: Effect = effect
+        self.declares_effect = effect is not None
+        self.effect: Effect = self._known_effect("irreversible" if effect is None else effect)
         doc = inspect.getdoc(plain) or ""
         self.description = description if description is not None else _summary(doc)
         self.reconcile = reconcile
         self.prepare = prepare
         self.undoable = undoable
-        self.parallel = parallel if parallel is not None else effect == "read"
+        self.parallel = parallel if parallel is not None else self.effect == "read"
         self.timeout_s = timeout_s
         self.key_ttl_s = key_ttl_s
         self.label = label if label is not None else tool_label(self.name)
@@ -156,6 +159,7 @@ class Tool:
         self.key_argument = idempotency
         self._given_schema = schema
         self.server = server
+        self.configured: frozenset[str] = frozenset()
         self.keeps_labels = keeps_labels
         self._doc = doc
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
@@ -173,18 +177,18 @@ class Tool:
             raise DeclarationError(
                 f"tool {self.name!r}: idempotency={idempotency!r} names no parameter; it has {sorted(self._parameters)}"
             )
-        authority = (authority,) if isinstance(authority, str) else authority
-        self._declared_authority = None if authority is None else tuple(authority)
-        if self._declared_authority is not None and schema is None:
-            unknown = [a for a in self._declared_authority if a not in self._parameters]
-            if unknown:
-                raise DeclarationError(
-                    f"tool {self.name!r}: authority {unknown} names no parameter; it has {sorted(self._parameters)}"
-                )
+        self._declared_authority = None if authority is None else self._named("authority", authority)
         self.selector = self._named("selector", selector)
         self._outside = outside
         self.fields = self._checked_fields(fields)
         functools.update_wrapper(self, function, updated=())
+
+    def _known_effect(self, effect: Effect) -> Effect:
+        if effect not in ("read", "write", "irreversible"):
+            raise DeclarationError(
+                f"tool {self.name!r}: effect {effect!r} is unknown; use 'read', 'write' or 'irreversible'"
+            )
+        return effect
 
     def _named(self, what: str, names: typing.Sequence[str]) -> tuple[str, ...]:
         found = (names,) if isinstance(names, str) else tuple(names)
@@ -200,7 +204,7 @@ class Tool:
         origins = {
             "system": Label(frozenset({f"made:{self.name}"}), readers),
             "attested": Label(frozenset({f"attested:{self.name}"}), readers),
-            "anyone": Label(frozenset({f"tool:{self.name}"}), readers),
+            "anyone": Label(frozenset({f"tool:{self.name}"}), readers) if self.label.trusted else self.label,
         }
         found: dict[str, Label] = {}
         for path, origin in (fields or {}).items():
@@ -248,7 +252,7 @@ class Tool:
         name: str,
         description: str,
         schema: Mapping[str, Any],
-        effect: Effect = "irreversible",
+        effect: Effect | None = None,
         **declared: Any,
     ) -> Tool:
         """A tool whose arguments are described by a JSON schema instead of type hints.
@@ -256,6 +260,97 @@ class Tool:
         `function` receives the arguments as keywords, checked by the schema's owner and not by us.
         """
         return cls(function, name=name, description=description, schema=schema, effect=effect, **declared)
+
+    def with_declaration(
+        self,
+        *,
+        effect: Effect | None = None,
+        authority: typing.Sequence[str] | None = None,
+        selector: typing.Sequence[str] | None = None,
+        fields: Mapping[str, Origin | Label] | None = None,
+        outside: bool | None = None,
+        readers: typing.Iterable[str] | None = None,
+        undoable: bool | None = None,
+        parallel: bool | None = None,
+        timeout_s: float | None = None,
+        idempotency: str | None = None,
+        key_ttl_s: float | None = None,
+    ) -> Self:
+        """A copy of which these parts are declared otherwise, stricter or looser; None leaves a part as it is.
+
+        An argument that is made a selector carries no authority any more, and the other way round. A tool that turns
+        irreversible is not undoable.
+
+        Args:
+            readers: who may read what it returns; the others are as `@tool` takes them.
+
+        Raises:
+            DeclarationError: something said does not fit the tool.
+        """
+        made = copy.copy(self)
+        for derived in ("schema", "spec", "arguments_model", "known_keys", "_context_arguments"):
+            vars(made).pop(derived, None)
+        if effect is not None:
+            made.effect, made.declares_effect = self._known_effect(effect), True
+            made.undoable = self.undoable and effect == "write"
+            if self.parallel == (self.effect == "read"):  # nobody said otherwise
+                made.parallel = effect == "read"
+        made.undoable = made.undoable if undoable is None else undoable
+        made.parallel = made.parallel if parallel is None else parallel
+        made.timeout_s = made.timeout_s if timeout_s is None else timeout_s
+        made._outside = made._outside if outside is None else outside
+        made._take_roles(authority, selector)
+        if idempotency is not None and idempotency != self.key_argument:
+            made._take_key(idempotency)
+        made.key_ttl_s = made.key_ttl_s if key_ttl_s is None else key_ttl_s
+        made._check_declaration()
+        if readers is not None:
+            allowed = frozenset(readers)
+            made.label = Label(self.label.sources, allowed)
+            made.fields = {path: Label(label.sources, allowed) for path, label in self.fields.items()}
+        if fields is not None:
+            made.fields = made._checked_fields(fields)
+        return made
+
+    def _take_roles(self, authority: typing.Sequence[str] | None, selector: typing.Sequence[str] | None) -> None:
+        given = {"authority": authority, "selector": selector}
+        found = {what: self._argument(what, names) for what, names in given.items() if names is not None}
+        both = sorted(set(found.get("authority", ())) & set(found.get("selector", ())))
+        if both:
+            raise DeclarationError(f"tool {self.name!r}: {both} cannot be authority and selector at once")
+        declared = self._declared_authority
+        if "authority" in found:
+            declared = found["authority"]
+            self.selector = tuple(s for s in self.selector if s not in declared)
+        if "selector" in found:
+            self.selector = found["selector"]
+            declared = None if declared is None else tuple(a for a in declared if a not in self.selector)
+        self._declared_authority = declared
+
+    def _take_key(self, name: str) -> None:
+        """Let an argument receive our key, and the model not see it."""
+        self._argument("idempotency", name)
+        if name in (*(self._declared_authority or ()), *self.selector):
+            raise DeclarationError(
+                f"tool {self.name!r}: {name!r} receives our key, so it can be no authority and no selector"
+            )
+        if self._given_schema is not None:
+            schema = dict(self._given_schema)
+            schema["properties"] = {n: v for n, v in schema["properties"].items() if n != name}
+            if isinstance(schema.get("required"), list):
+                schema["required"] = [n for n in schema["required"] if n != name]
+            self._given_schema = schema
+        self.key_argument, self.key_ttl_s = name, None
+
+    def _argument(self, what: str, names: typing.Sequence[str]) -> tuple[str, ...]:
+        """Names of arguments that the model passes; unlike at the declaration, a schema's are known as well."""
+        found = (names,) if isinstance(names, str) else tuple(names)
+        unknown = [n for n in found if n not in self.argument_names]
+        if unknown:
+            raise DeclarationError(
+                f"{what} {unknown} names no argument of {self.name}; it has {sorted(self.argument_names) or 'none'}"
+            )
+        return found
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the wrapped function directly, as plain Python."""
@@ -279,6 +374,11 @@ class Tool:
         if self._declared_authority is not None:
             return self._declared_authority
         return tuple(self.schema.get("properties", {}))
+
+    @property
+    def declares_outside(self) -> bool:
+        """True when the declaration says whether a call tells somebody outside what it is passed."""
+        return self._outside is not None
 
     @property
     def declares_roles(self) -> bool:

@@ -168,14 +168,13 @@ def _agreed(short: str, digest: str | None) -> bool:
 def describe(tool: Tool) -> dict[str, Any]:
     """Everything that is known of a tool, as a JSON object."""
     from mainspring.config import said
-    from mainspring.config.tools import arguments
 
     result = tool.result_labels
     return {
         "name": tool.name,
         "description": tool.description,
         "effect": tool.effect,
-        "roles": {name: tool.role(name) for name in arguments(tool)},
+        "roles": {name: tool.role(name) for name in tool.argument_names},
         "result": {path: sorted(label.sources) for path, label in result.items()},
         "readers": None if tool.label.readers is None else sorted(tool.label.readers),
         "outside": tool.outside,
@@ -193,7 +192,6 @@ def describe(tool: Tool) -> dict[str, Any]:
 def warnings(tool: Tool) -> list[str]:
     """What a person should look at, a sentence each."""
     from mainspring.config import said
-    from mainspring.config.tools import arguments
 
     about = said(tool)
     found: list[str] = []
@@ -203,7 +201,7 @@ def warnings(tool: Tool) -> list[str]:
         found.append("it only reads, but takes an address: what it is passed leaves, so its calls need authority")
     elif tool.effect == "read" and tool.server and about["outside"] == "assumed":
         found.append("its server learns what it is passed; say outside = true if that needs authority, else false")
-    if tool.consequential and about["authority"] == "assumed" and not tool.selector and len(arguments(tool)) > 1:
+    if tool.consequential and about["authority"] == "assumed" and not tool.selector and len(tool.argument_names) > 1:
         found.append("every argument carries authority, because nobody says which ones do")
     if tool.settlement == "opaque" and not (tool.effect == "write" and tool.undoable):
         found.append("after a crash in the middle of a call a person is asked: it has neither a key nor a reconcile")
