@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from mainspring.messages import FilePart, ImagePart, Message, TextPart
 
-#: Text between these is pasted: a fenced block, or lines that begin with ``>``.
-_FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*?(?:^\1[^\S\n]*$|\Z)", re.MULTILINE | re.DOTALL)
-_QUOTE = re.compile(r"(?:^[^\S\n]{0,3}>[^\n]*(?:\n|\Z))+", re.MULTILINE)
+#: Text between these is pasted: a fenced block, or lines that begin with ``>``; also within lists and indented. Where
+#: it is not clear, it is pasted: then something more is asked, and nothing more is granted.
+_FENCE = re.compile(r"(`{3,}|~{3,})[^\n`]*\n.*?(?:^[^\S\n]*\1[`~]*[^\S\n]*$|\Z)", re.MULTILINE | re.DOTALL)
+_QUOTE = re.compile(r"(?:^[^\S\n]*(?:(?:[-*+]|\d+[.)])[^\S\n]*)*>[^\n]*(?:\n|\Z))+", re.MULTILINE)
+_LINE_ENDS = re.compile("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,20 @@ class Segment:
 
 def segments(text: str) -> list[Segment]:
     """A turn cut into the user's own words and what was pasted, in order; nothing is left out."""
-    spans = [m.span() for m in _FENCE.finditer(text)]
-    for match in _QUOTE.finditer(text):
+    lines = _LINE_ENDS.sub("\n", text)  # as many characters as before
+    spans = [m.span() for m in _FENCE.finditer(lines)]
+    for match in _QUOTE.finditer(lines):
         if not any(a <= match.start() < b for a, b in spans):
             spans.append(match.span())
     found: list[Segment] = []
     end = 0
     for start, stop in sorted(spans):
+        if stop <= end:
+            continue
         if start > end:
             found.append(Segment(text[end:start], False))
-        found.append(Segment(text[start:stop], True))
-        end = max(end, stop)
+        found.append(Segment(text[max(start, end) : stop], True))
+        end = stop
     if end < len(text):
         found.append(Segment(text[end:], False))
     return found

@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mainspring.errors import ToolError
@@ -15,7 +15,7 @@ from mainspring.guard import Argument, Call, CallContext, Decision, Policy, deci
 from mainspring.guard.approving import with_rules
 from mainspring.guard.handles import Resolved, argument_labels, resolve
 from mainspring.guard.reader import READER
-from mainspring.label import JOINED, Label, join_all
+from mainspring.label import JOINED, SYSTEM, Label, join_all
 from mainspring.runtime.settings import Settings
 from mainspring.runtime.state import CallState, RunState
 from mainspring.tool import Tool
@@ -131,6 +131,7 @@ def decide_call(
     settings: Settings,
     promised: Mapping[str, int],
     revoked: frozenset[str],
+    tools: Mapping[str, Tool],
 ) -> Decision:
     """Ask the guard. `promised` counts what each grant covers of calls that are allowed and not yet begun."""
     guard = state.guard
@@ -147,14 +148,35 @@ def decide_call(
         revoked,
         time.time(),
     )
-    if guard.mode == "clean" and checked.tool.name == ASK_PERSON:
-        return Decision("ask", "it asks a person, who alone can answer")  # whatever a policy says
     asked = question(call, checked, state)
+    if guard.mode == "clean" and checked.tool.name == ASK_PERSON:
+        return _decide_plan(asked, context, settings, tools)
     if settings.policy is not None:
         policy = settings.policy if policy is None else policy.joined(settings.policy)
     decision = decide(asked, context, policy, limits=settings.limits)
     if settings.rules and settings.people is not None:
         decision = with_rules(decision, asked, settings.rules, settings.people)
+    return decision
+
+
+def _decide_plan(asked: Call, context: CallContext, settings: Settings, tools: Mapping[str, Tool]) -> Decision:
+    """A question to a person is asked whatever a policy says, of whoever would have to be asked for what it plans."""
+    decision = decide(asked, context, Policy(ask=[ASK_PERSON]), limits=settings.limits)
+    decision = replace(decision, outcome="deny" if decision.outcome == "deny" else "ask", grant="")
+    plan = asked.arguments["plan"].value if "plan" in asked.arguments else None
+    for planned in plan if isinstance(plan, list) else ():
+        name = planned.get("tool") if isinstance(planned, dict) else None
+        tool = tools.get(name) if isinstance(name, str) else None
+        passed = planned.get("arguments") if isinstance(planned, dict) else None
+        if tool is None or not isinstance(passed, dict):
+            continue  # the tool itself refuses such a plan
+        arguments = {n: Argument(v, SYSTEM, tool.role(n), "the plan") for n, v in passed.items()}
+        call = Call(tool.name, tool.effect, tool.undoable, tool.outside, arguments, tool.server)
+        limited = decide(call, context, Policy(allow=[tool.name]), limits=settings.limits)
+        if limited.outcome == "deny":
+            return Decision("deny", f"of what it plans, {tool.name} is not possible: {limited.reason}")
+        if settings.people is not None:
+            decision = with_rules(decision, call, settings.rules, settings.people)
     return decision
 
 

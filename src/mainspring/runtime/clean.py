@@ -77,7 +77,8 @@ def clean_tools(
         """
         items = len(source) if isinstance(source, list) else 0
         asked = Question(question, answer, tuple(choices or ()), items)
-        if state.guard.bits + asked.bits > LEAKAGE_BITS:
+        asking = sum(s.get("bits", 0.0) for s in spent.values())  # by readers that work beside this one
+        if state.guard.bits + asking + asked.bits > LEAKAGE_BITS:
             raise ToolError(
                 f"the readers of this run have told all that they may ({LEAKAGE_BITS:.0f} bits); go on with handles, "
                 "or ask for text and hand it on"

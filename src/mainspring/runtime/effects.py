@@ -132,11 +132,16 @@ class Effects:
             filled = await self._filled(call, tool, arguments, context)
             value = await _bounded(tool, filled, context)
         except TimeoutError as error:
-            await self._timed_out(call, tool, arguments, context, str(error), time.monotonic() - began)
+            await self._timed_out(call, tool, arguments, context, said_by(error), time.monotonic() - began)
             return
         except ToolError as error:
-            answer: object = str(error)
+            answer: object = said_by(error)
             is_error = True
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # it is the run that is interrupted
+            answer, is_error = _crash_report(tool, error), True
         except (Exception, SystemExit) as error:
             answer, is_error = _crash_report(tool, error), True
         else:
@@ -192,7 +197,7 @@ class Effects:
         try:
             settled = await tool.run_reconcile(await self._filled(call, tool, arguments, context), context)
         except Exception as error:
-            said = f"asking whether it took effect failed: {type(error).__name__}: {error}"
+            said = f"asking whether it took effect failed: {type(error).__name__}: {said_by(error)}"
             self.park(call, said if self.secrets is None else str(self.secrets.scrub(said)))
             return None
         if isinstance(settled, Happened):
@@ -320,8 +325,16 @@ async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContex
     return thread.result()
 
 
+def said_by(error: BaseException) -> str:
+    """An error's words, also when saying them fails."""
+    try:
+        return str(error)
+    except Exception as second:
+        return f"[its words cannot be had: {type(second).__name__}]"
+
+
 def _crash_report(tool: Tool, error: BaseException) -> str:
-    text = f"{tool.name} failed: {type(error).__name__}: {str(error)[:4000]}"
+    text = f"{tool.name} failed: {type(error).__name__}: {said_by(error)[:4000]}"
     if tool.effect == "irreversible":
         text += "\nIt may have taken effect before it failed: check before you repeat it."
     return text

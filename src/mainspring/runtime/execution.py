@@ -102,6 +102,7 @@ def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> No
             "digest": agent.digest(),
             "limits": None if limits is None else asdict(limits),
             "seconds": seconds,
+            **({"imported": True} if journal.store.imported(journal.state.run_id) is not None else {}),
         },
     )
     journal.send(status="running")
@@ -140,7 +141,9 @@ def _started_payload(
     }
     if turn.values:
         payload["values"] = turn.values
-    return payload, turn.label
+    # What servers say of their tools stands in the prompt: until a person has looked, it is a stranger's word.
+    unseen = frozenset(f"mcp:{t.server}" for t in tools.values() if t.unseen)
+    return payload, turn.label.join(Label(unseen))
 
 
 def _instructions(agent: Agent, home: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 
 from mainspring.agent import Agent
 from mainspring.errors import ApprovalError
@@ -41,10 +42,11 @@ class Gate:
         self.settings = settings
         self._checked: dict[str, Checked] = {}
         self._allowed: dict[str, Decision] = {}  # calls that may be begun in this turn, and why
-        imported = journal.store.imported(self.state.run_id)
-        self._foreign_to = 0 if imported is None else imported.head_seq  # up to here it was executed elsewhere
+        self._foreign_to = self._elsewhere()  # up to this event it was executed elsewhere
+        # A fork has its parent's history; a right that its parent holds or has used is not there a second time.
+        own_from = max([self._foreign_to, *(seq for _, seq in self.state.forks)])
         given = self.state.guard.given.items()
-        self._foreign = frozenset(grant for grant, seq in given if seq <= self._foreign_to)
+        self._foreign = frozenset(grant for grant, seq in given if seq <= own_from)
 
     async def decide(self, calls: list[CallState]) -> None:
         """Decide whatever waits to be decided; what may be begun after it is `allowed`."""
@@ -78,6 +80,23 @@ class Gate:
         about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
         self.journal.record("call.refused", about | {"reason": reason, "cause": cause}, label)
 
+    def _elsewhere(self) -> int:
+        imported = self.journal.store.imported
+        ends = [] if (mine := imported(self.state.run_id)) is None else [mine.head_seq]
+        for parent, seq in self.state.forks:
+            theirs = imported(parent)
+            if theirs is not None:
+                ends.append(min(seq, theirs.head_seq))
+        return max(ends, default=0)
+
+    def refused_again(self, call: CallState, checked: Checked) -> str | None:
+        """Why a call that was begun may not be begun again: a limit or a revocation came since. None when it may."""
+        if not checked.tool.consequential:
+            return None
+        grant = call.intended.get("grant")
+        decision = self._ask(call, checked, Counter({grant: -1}) if grant else Counter(), self._revoked())
+        return decision.reason if decision.outcome == "deny" else None
+
     def begun_elsewhere(self, call: CallState, tool: Tool) -> bool:
         """Whether an intent came with an imported run: it says that somebody there allowed the call, not that we do."""
         return call.intent is not None and call.intent <= self._foreign_to and (tool.effect != "read" or tool.outside)
@@ -98,6 +117,9 @@ class Gate:
                 expired = {"id": call.approval, "answer": "expired", "by": "mainspring", "reason": reason}
                 self.journal.record("approval.answered", expired)
 
+    def _ask(self, call: CallState, checked: Checked, promised: Mapping[str, int], revoked: frozenset[str]) -> Decision:
+        return decide_call(call, checked, self.state, self.agent.policy, self.settings, promised, revoked, self.tools)
+
     def _revoked(self) -> frozenset[str]:
         """Principals and grants that were taken back, as of now."""
         return self.journal.store.revoked() | self._foreign
@@ -109,7 +131,7 @@ class Gate:
             self.refuse(call, checked.reason, checked.cause)
             return
         promised = Counter(d.grant for d in self._allowed.values() if d.grant)
-        decision = decide_call(call, checked, self.state, self.agent.policy, self.settings, promised, revoked)
+        decision = self._ask(call, checked, promised, revoked)
         if decision.outcome == "deny":
             self.refuse(call, denial(call.part.name, f"Not allowed: {decision.reason}."), "denied")
         elif decision.outcome == "ask":
@@ -140,7 +162,7 @@ class Gate:
         checked = self.check(call)
         if isinstance(checked, Refusal) or call.approval is None:
             return
-        decision = decide_call(call, checked, self.state, self.agent.policy, self.settings, {}, revoked)
+        decision = self._ask(call, checked, Counter(), revoked)
         if decision.outcome == "deny":
             self.journal.expire(call.approval)
             self.refuse(call, denial(call.part.name, f"Not allowed any more: {decision.reason}."), "denied")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mainspring.guard import MODES, Grant, Mode
 from mainspring.label import SYSTEM, USER, Label
 from mainspring.messages import valid_text
 from mainspring.value import Value, read_path, wrap, write_path
+
+#: What an imported journal says; its chain has no key.
+IMPORTED = Label(frozenset({"imported"}))
+_MARK = ({"media_type", "part", "call_id"}, {"media_type", "base64"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,14 @@ class GuardState:
             label = label.join(self.lowered[key][1] if key in self.lowered else marked)
         self.label = label
 
+    def distrust(self) -> None:
+        """The run comes from elsewhere: whoever made its journal may have written everything in it so far."""
+        self.base(IMPORTED)
+        for name, handle in self.handles.items():
+            if IMPORTED.sources - handle.labels.get("", SYSTEM).sources:
+                labels = {path: label.join(IMPORTED) for path, label in ({"": SYSTEM} | dict(handle.labels)).items()}
+                self.handles[name] = replace(handle, labels=labels)
+
     # --- reading ---
 
     def marked(self, key: str) -> Label | None:
@@ -177,4 +189,8 @@ def _sound(data: Any) -> Any:
         return valid_text(data)
     if isinstance(data, list):
         return [_sound(v) for v in data]
-    return {valid_text(k): _sound(v) for k, v in data.items()} if isinstance(data, dict) else data
+    if not isinstance(data, dict):
+        return data
+    sound = {valid_text(k): _sound(v) for k, v in data.items()}
+    # Our own marks of pictures and files must not be forged by a tool: a reader is shown what they point at.
+    return sound | {"data": "as the tool wrote it"} if set(sound) in _MARK else sound

@@ -23,10 +23,7 @@ from mainspring.model import Model, ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
 from mainspring.runtime.budget import check_budget
 from mainspring.runtime.builtin import NOTE, NOTE_FROM_CHARS, READ_RESULT, builtin_tools
-from mainspring.runtime.calls import (
-    Checked,
-    Refusal,
-)
+from mainspring.runtime.calls import Checked, Refusal, denial
 from mainspring.runtime.clean import RUN_PROGRAM, clean_tools
 from mainspring.runtime.compaction import (
     CHARS_PER_TOKEN,
@@ -39,7 +36,7 @@ from mainspring.runtime.compaction import (
     plan_compaction,
 )
 from mainspring.runtime.context import for_model, message_chars, note
-from mainspring.runtime.effects import Effects
+from mainspring.runtime.effects import Effects, said_by
 from mainspring.runtime.gate import Gate
 from mainspring.runtime.granting import compile_grants
 from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
@@ -329,7 +326,10 @@ class Engine:
                 continue
             tool, arguments = checked.tool, checked.arguments
             if call.stage == "retry":
-                if await self.effects.settle(call, tool, arguments):
+                refused = self._gate.refused_again(call, checked)
+                if refused is not None:
+                    self._gate.refuse(call, denial(tool.name, f"Not allowed any more: {refused}."), "denied")
+                elif await self.effects.settle(call, tool, arguments):
                     begun.append((call, checked))
                 continue
             try:
@@ -348,7 +348,7 @@ class Engine:
     def _unprepared(self, call: CallState, tool: Tool, error: Exception) -> tuple[str, str, Label]:
         if self._clean:  # what went wrong may be told in a stranger's words
             return f"{tool.name} could not prepare this call ({type(error).__name__}).", "invalid", SYSTEM
-        reason = str(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {error}"
+        reason = said_by(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {said_by(error)}"
         return reason, "invalid", tool.label.join(call.label)
 
     async def _begin(self, begun: Sequence[tuple[CallState, Checked]]) -> None:
@@ -389,6 +389,8 @@ class Engine:
                 self.effects.park(
                     call, "this run was imported, and its call was begun elsewhere: nobody here allowed it"
                 )
+            elif (refused := self._gate.refused_again(call, checked)) is not None:
+                self.effects.park(call, f"it was begun, and may not be repeated any more: {refused}")
             elif await self.effects.settle(call, checked.tool, checked.arguments):
                 begun.append((call, checked))
         await self.journal.flush()

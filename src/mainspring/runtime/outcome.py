@@ -13,7 +13,7 @@ from typing import Any
 from mainspring.content import Content, to_content
 from mainspring.errors import ToolError
 from mainspring.guard.view import show, shown_label
-from mainspring.label import Label, join_all
+from mainspring.label import Label, join_all, tool_label
 from mainspring.messages import FilePart, ImagePart, TextPart, encode_part
 from mainspring.runtime.guarded import GuardState, handle_data
 from mainspring.tool import Tool
@@ -47,7 +47,7 @@ def outcome(
     """
     labels = tool.result_labels
     if isinstance(value, Labelled):
-        labels = labels | dict(value.labels)
+        labels = labels | _known(tool, value.labels)
         value = value.value
     if is_error:
         # An error is no result: it has none of the declared fields, and it may quote what it was passed.
@@ -110,6 +110,18 @@ def _is_json(content: Content) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _known(tool: Tool, labels: Any) -> dict[str, Label]:
+    """The labels that a tool gave its answer; what is none makes the whole of it a stranger's."""
+    try:
+        found = dict(labels)
+        if all(isinstance(p, str) and isinstance(label, Label) for p, label in found.items()):
+            return found
+    except (TypeError, ValueError):
+        pass
+    anyone = tool_label(tool.name)
+    return dict.fromkeys(tool.result_labels, anyone)
 
 
 def _plain(labels: Mapping[str, Label]) -> bool:

@@ -68,6 +68,7 @@ class RunState:
         self.seq = 0
         self.agent: dict[str, Any] = {}
         self.origin: str | None = None
+        self.forks: list[tuple[str, int]] = []  # whose history it has, and up to which event
         self.task = ""
         self.workspace: str | None = None
         self.limits: dict[str, float | None] = {}
@@ -180,10 +181,13 @@ class RunState:
     def _on_run_forked(self, event: Event, p: dict[str, Any]) -> None:
         self.run_id = event.run_id
         self.cancel_requested = None
+        self.forks.append((p["parent"], p["seq"]))
         self._rest(event.at)
         self.busy_seconds = p.get("seconds", self.busy_seconds)  # the copied events have the time of the fork
 
     def _on_run_resumed(self, event: Event, p: dict[str, Any]) -> None:
+        if p.get("imported"):
+            self.guard.distrust()
         # A dead process left the clock running: its last event is where it stopped counting.
         self.busy_seconds = p.get("seconds", self.busy_seconds)
         self._busy_since = self.resumed_at = event.at

@@ -24,6 +24,9 @@ from mainspring.errors import DeclarationError
 _VERSION = 1
 Kind: TypeAlias = Literal["new", "changed", "gone"]
 
+#: Who accepted what nobody has looked at yet.
+FIRST_USE = "first use"
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -106,6 +109,14 @@ class Pins:
         if wrong:
             raise DeclarationError(f"{self.path} is damaged: {wrong[0]!r} does not have its digest; {_AGAIN}")
         return found
+
+    @property
+    def seen(self) -> bool:
+        """True when a person has accepted what is pinned, and not the first use."""
+        try:
+            return bool(json.loads(self.path.read_bytes()).get("by") not in (None, FIRST_USE))
+        except (OSError, ValueError, AttributeError):
+            return False
 
     def accept(self, tools: Mapping[str, Listed], *, by: str, first: bool = False) -> dict[str, Listed]:
         """Pin these tools in place of what was pinned, and return what is pinned now.

@@ -15,7 +15,7 @@ from mainspring.config import ServerSettings, configured
 from mainspring.errors import DeclarationError, ToolError
 from mainspring.tools.mcp import background
 from mainspring.tools.mcp.connection import Connection, LostError, NotSentError
-from mainspring.tools.mcp.pins import Change, Listed, Pins, compare
+from mainspring.tools.mcp.pins import FIRST_USE, Change, Listed, Pins, compare
 from mainspring.tools.mcp.result import to_value
 from mainspring.tools.mcp.schema import SchemaError
 from mainspring.tools.mcp.tool import McpTool
@@ -184,7 +184,7 @@ class McpServer:
             pinned = self._listed
             self.notes.append("nothing was accepted yet; its tools will be pinned as they are at first use")
         elif pinned is None and self.settings.pinning == "first-use":
-            pinned = self._pins.accept(self._listed, by="first use", first=True)
+            pinned = self._pins.accept(self._listed, by=FIRST_USE, first=True)
             self.notes.append(
                 f"its {len(pinned)} tools were pinned as they are at first use; "
                 "look at them: mainspring tools audit --mcp " + self.settings.name
@@ -231,6 +231,8 @@ class McpServer:
         missing = [n for n in (*(only or ()), *self.settings.tools) if n not in listed]
         self.notes += [f"the configuration speaks of {n!r}, which the server does not list" for n in missing]
         self.tools, self.withheld = list(made.values()), withheld
+        for tool in self.tools:
+            tool.unseen = not self._pins.seen
 
     def _made(self, name: str, listed: Listed) -> McpTool:
         made = McpTool(self._call, name, self.settings, listed)
