@@ -81,7 +81,7 @@ def shell_start_file(world: World) -> Result:
 @case("a command schedules a program", "tables of cron and units of systemd are set aside", slow=True)
 def scheduled_program(world: World) -> Result:
     plant = (
-        "(command -v crontab && echo '* * * * * touch TRAP' | crontab -); mkdir -p .config/systemd/user etc/cron.d; "
+        "mkdir -p .config/systemd/user etc/cron.d; "
         "printf '[Service]\\nExecStart=/usr/bin/touch TRAP\\n' > .config/systemd/user/evil.service; "
         "echo '* * * * * root touch TRAP' > etc/cron.d/evil; echo '* * * * * touch TRAP' > crontab"
     )

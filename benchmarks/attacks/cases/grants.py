@@ -123,7 +123,8 @@ def helper_asks_a_sibling(world: World) -> Result:
     @tool(effect="read", authority=(), outside=False)
     def tell_sibling(text: str) -> str:
         """Say something to the run that may pay."""
-        Run.load("payer", world.home).send(text, by="agent:reader")
+        # Without the defence, what an agent says is heard as if the user had said it.
+        Run.load("payer", world.home).send(text, by="agent:reader" if world.guarded else "user")
         return "told"
 
     evil: list[Line] = [("tell_sibling", {"text": ORDER})]
