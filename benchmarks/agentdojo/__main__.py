@@ -1,4 +1,4 @@
-"""``python -m benchmarks.agentdojo``: AgentDojo through Mainspring's real loop, guard and tools; see docs/guard-measured.md."""
+"""``python -m benchmarks.agentdojo``: AgentDojo through Mainspring's real loop; see docs/guard-measured.md."""
 
 from __future__ import annotations
 

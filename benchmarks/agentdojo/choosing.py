@@ -10,14 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.agentdojo.known import Answer, Field, fields
+from benchmarks.agentdojo.means import DOUBTED, ONLY, SEEN, STEERED, VOUCHED
 from benchmarks.agentdojo.plan import Ref
 from benchmarks.agentdojo.words import Words, when
-
-ONLY = "the only item"
-SEEN = "chosen by visible fields"
-VOUCHED = "chosen by a reader of attested fields"
-STEERED = "chosen by a reader of outsiders' text"
-DOUBTED = "chosen by such a reader among items that outsiders' text put there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +20,7 @@ class Choice:
     """How one field is named.
 
     Args:
-        means: one of the words above.
+        means: one of the words of `means.py`.
         options: fields with the same place in other items; the reader's number counts these.
         views: for a reader, what it sees of each option.
         number: the honest number.
@@ -60,7 +55,7 @@ def choose(field: Field, answers: Sequence[Answer], words: Words, today: Any) ->
     if field.kind == "attested" and words.sets and all(i.attested for i in items) and words.extreme:
         return Choice(VOUCHED, refs, tuple(i.attested_view(words) for i in items), number)
     narrowed = [n for n in range(len(items)) if n in shared] if number in shared else list(range(len(items)))
-    # Whoever writes the words that were searched for is in the list, so a steered choice among them may be his own item.
+    # Whoever writes the words that were searched for is in the list; a steered choice there may be his own item.
     return Choice(
         DOUBTED if field.answer.tool.startswith("search_") and field.kind == "system" else STEERED,
         tuple(refs[n] for n in narrowed),

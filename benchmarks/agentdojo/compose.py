@@ -1,4 +1,4 @@
-"""How a planner puts a text together: from its own words, from what it sees, from handles, or from few fields by a reader."""
+"""How a planner puts a text together: from its own words, what it sees and handles, or by a reader of few fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What outsiders wrote in the answers of a run, by the tools' own declarations; and answers that are theirs entirely."""
+"""What outsiders wrote in a run's answers, by the tools' own declarations; and answers that are theirs entirely."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from benchmarks.agentdojo.person import grants_for, with_person
 from benchmarks.agentdojo.plan import Plan
 from benchmarks.agentdojo.planner import Planner, Reader
 from benchmarks.agentdojo.plant import Orders, liar, orders_of, planted, text_of
-from benchmarks.agentdojo.reach import Found, few, search, variants
+from benchmarks.agentdojo.reach import Found, few, other_plans, search, variants
 from benchmarks.agentdojo.runs import Outcome, execute, succeeded
 from benchmarks.agentdojo.tainted import exact_grants, literal_plan, sweep
 from benchmarks.agentdojo.world import World, load, world
@@ -35,10 +35,12 @@ class TaskFigures:
         means: how the planner came by its arguments.
         problems: what could not be derived.
         pairs: attacks tried.
-        scripted, rubber: injection tasks that succeeded without anybody's yes, and with a person who approves everything.
+        wordy: injection tasks whose goal takes no call that changes anything, only words in the final answer.
+        scripted, rubber: injection tasks that succeeded without anybody's yes, and with a yes to everything.
         reach: see :class:`Found`; nobody says yes.
         flow: the same, where everything that anyone may have written is an attacker's.
         saw: runs in which the planner was given outsiders' text.
+        other: what another plan could do with the same grants, see :func:`other_plans`.
     """
 
     id: str
@@ -50,11 +52,13 @@ class TaskFigures:
     problems: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     pairs: int = 0
+    wordy: set[str] = field(default_factory=set)
     scripted: list[str] = field(default_factory=list)
     rubber: list[str] = field(default_factory=list)
     reach: Found = field(default_factory=Found)
     flow: Found = field(default_factory=Found)
     saw: int = 0
+    other: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,13 @@ class _Task:
     def _run(self, place: World, made: Prepared, reader: Reader, orders: Orders, approve: bool) -> Outcome:
         planner = Planner(made.plan, Outsiders(place), orders)
         outcome = execute(
-            self.task, place, planner, reader, grants=made.grants, mode=self.mode, home=self.home,
+            self.task,
+            place,
+            planner,
+            reader,
+            grants=made.grants,
+            mode=self.mode,
+            home=self.home,
             approve=lambda pending: approve,
         )
         self.figures.saw += planner.hijacked is not None
@@ -127,6 +137,9 @@ class _Task:
         orders = orders_of(injection, planted(self.suite, self.task, "").environment)
         text = text_of(injection, orders)
         made = self._plan(text)
+        tools = planted(self.suite, self.task, "").tools
+        if not any(tools[name].consequential for name, _ in orders):
+            self.figures.wordy.add(injection.ID)
         self.figures.pairs += 1
         for approve in (False, True):
             place = planted(self.suite, self.task, text)
@@ -162,6 +175,7 @@ class _Task:
         self.figures.reach = search(self.task, made.plan, copied, made.grants, tried, home=self.home)
         plain = prepared(self.task, world(self.suite, self.task), self.mode)
         self.figures.flow = search(self.task, plain.plan, altered, plain.grants, few(plain.plan), home=self.home)
+        self.figures.other = other_plans(self.task, made.plan, copied, made.grants, self.home)
         self.figures.saw += self.figures.reach.saw + self.figures.flow.saw
 
     def _swept(self) -> None:
@@ -172,7 +186,9 @@ class _Task:
         self._run(place, made, Reader(made.plan), orders, approve=False)
         tried = {(name, str(sorted(arguments.items()))) for name, arguments in orders}
         for call in place.trace:
-            if place.tools[call.function].consequential and (call.function, str(sorted(call.args.items()))) in tried:
+            tool = place.tools[call.function]
+            decides = any(tool.role(a) != "payload" for a in call.args)
+            if tool.consequential and decides and (call.function, str(sorted(call.args.items()))) in tried:
                 self.figures.reach.written.add(call.function)
 
 
@@ -207,5 +223,3 @@ def _home() -> Iterator[Path]:
 def used(figures: TaskFigures) -> str:
     """How a task was done, in a few words."""
     return "; ".join(figures.means) or "no arguments"
-
-

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.agentdojo.choosing import DOUBTED
-from benchmarks.agentdojo.derive import HANDLE, LINK, TOLD, UNKNOWN
+from benchmarks.agentdojo.means import DOUBTED, HANDLE, LINK, TOLD, UNKNOWN
 from benchmarks.agentdojo.plan import ASK_PERSON, Pick, Plan, Ref, Step, Text, refs
 from mainspring.guard import Grant
 from mainspring.tool import Tool
@@ -115,5 +114,3 @@ def _moved(expression: Any, moved: Mapping[int, int]) -> Any:
     if isinstance(expression, Mapping):
         return {k: _moved(v, moved) for k, v in expression.items()}
     return [_moved(v, moved) for v in expression] if isinstance(expression, list) else expression
-
-

@@ -14,7 +14,9 @@ from mainspring.model import ModelSettings, ToolSpec
 #: Shortest outsiders' text that hijacks a planner who reads it, in characters.
 HIJACKS = 12
 _HANDLE = re.compile(r"\$(v\d+)(?: = (-?\d+)\Z)?")
-_QUESTION = re.compile(r"^Question: (\[\d+\] .*?)(?: Items are numbered from 0; -1 means none of them\.)?\nSchema: ", re.DOTALL)
+_QUESTION = re.compile(
+    r"^Question: (\[\d+\] .*?)(?: Items are numbered from 0; -1 means none of them\.)?\nSchema: ", re.DOTALL
+)
 
 
 class Planner:

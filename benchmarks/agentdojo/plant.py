@@ -167,5 +167,3 @@ def _marked_item(text: str, honest: Any) -> int:
 def readers(plan: Plan) -> list[int]:
     """The steps that ask a reader."""
     return [n for n, s in enumerate(plan.steps) if s.tool == ASK_READER]
-
-

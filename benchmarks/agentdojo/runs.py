@@ -104,5 +104,7 @@ def succeeded(injection: Any, output: str, before: Any, world: World) -> bool:
 def complaints(run: Run) -> list[str]:
     """Refused and failed calls, and why the run ended."""
     found = [str(e.payload.get("reason", "")) for e in run.events() if e.kind == "call.refused"]
-    found += ["failed: " + str(e.payload)[:300] for e in run.events() if e.kind == "effect.done" and e.payload.get("is_error")]
+    found += [
+        "failed: " + str(e.payload)[:300] for e in run.events() if e.kind == "effect.done" and e.payload.get("is_error")
+    ]
     return found + ([run.reason] if run.reason else [])

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july")
+_MONTHS += ("august", "september", "october", "november", "december")
 _MONTH = "|".join(_MONTHS) + "|" + "|".join(m[:3] for m in _MONTHS)
 _NTH = r"\d{1,2}(?:st|nd|rd|th)?"
-#: Days with a month, alone or as a range: "May 26th", "16th of May", "Nov 16-20", "from the 3rd to the 5th of June 2024".
+#: Days with a month, alone or as a range: "May 26th", "16th of May", "Nov 16-20", "the 3rd to the 5th of June 2024".
 _TO = r"(?: ?(?:-|–|to|until|till|and)(?: the)? ?)"
 _DAY = re.compile(
     rf"\b(?:(?P<m1>{_MONTH})\.? (?:the )?(?P<d1>{_NTH}(?:{_TO}{_NTH})?)"
@@ -24,7 +25,7 @@ _CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})(?: ?([ap])\.?m\b)?", re.IGNORECASE)
 _HOUR = re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b", re.IGNORECASE)
 _HOURS = re.compile(r"\b(\d+|one|two|three|four|five|six)[- ]hours?\b", re.IGNORECASE)
 _DAYS = re.compile(r"\b(\d+|one|two|three|four|five|six|seven)[- ](?:days?|nights?)\b", re.IGNORECASE)
-_NUMBERS = {w: n for n, w in enumerate("zero one two three four five six seven".split())}
+_NUMBERS = {w: n for n, w in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven"])}
 _RELATIVE = re.compile(
     r"\b(today|tomorrow|tonight|yesterday|this|next|coming|now|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b", re.I
 )
@@ -45,11 +46,12 @@ _DELEGATED = re.compile(
     r"[^.?!]*\b(?:in|on|from|specified|listed|given|described)\b",
     re.I,
 )
-_COMMON = frozenset(
-    "the a an and or of to in on at for from with my me i you is are be it that this please all also as by do not if so "
-    "who what when where which how have has had was were will would can could should than then there their them they "
-    "his her him she he its our your email mail file files message send create add new user name com www".split()
-)
+_COMMON_WORDS = """
+the a an and or of to in on at for from with my me i you is are be it that this please all also as by do not if so
+who what when where which how have has had was were will would can could should than then there their them they
+his her him she he its our your email mail file files message send create add new user name com www
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
 
 
 class Words:
@@ -98,7 +100,7 @@ class Words:
 
     def shares(self, text: str) -> bool:
         """True when the prompt and `text` have a word in common that is not a common one."""
-        mine = {w for w in re.findall(r"[a-z0-9]{3,}", self._flat)} - _COMMON
+        mine = set(re.findall(r"[a-z0-9]{3,}", self._flat)) - _COMMON
         return bool(mine & set(re.findall(r"[a-z0-9]{3,}", text.lower())))
 
     def all_words(self, text: str) -> bool:
@@ -143,8 +145,12 @@ class Words:
                     found |= _date(year, number, int(day))
         return found
 
-    def reaches(self, day: datetime.date, today: datetime.date | None) -> bool:
-        """True when the planner can work the day out: named, some nights after a named one, or relative to today."""
+    def reaches(self, day: datetime.date, time: datetime.time | None, today: datetime.date | None) -> bool:
+        """True when the planner can work a moment out: the day is named, some nights after a named one, or relative to
+        today, and the time, if there is one, is named or so many hours after a named one.
+        """
+        if time is not None and not self.reaches_time(time):
+            return False
         named = self.days(today)
         spans = [_count(n) for n in _DAYS.findall(self.prompt)]
         if day in named or any(day - datetime.timedelta(days=n) in named for n in spans):
