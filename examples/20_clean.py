@@ -16,7 +16,7 @@ INBOX = [
 ]
 
 
-@tool(effect="read", authority=(), fields={"[].id": "system", "[].sender": "attested"})
+@tool(effect="read", authority=(), fields={"[].id": "system", "[].sender": "attested", "[].body": "anyone"})
 def inbox() -> list[dict[str, object]]:
     """The mails of today."""
     return INBOX

@@ -391,6 +391,8 @@ class Tool:
             return "selector"
         if self._declared_authority is None and not self.selector:
             return "authority"
+        if argument not in self.argument_names:  # nothing is said of it, so it may decide anything
+            return "authority"
         return "authority" if argument in (self._declared_authority or ()) else "payload"
 
     @property
@@ -399,6 +401,15 @@ class Tool:
         if self._given_schema is not None:
             return tuple(self._given_schema.get("properties", {}))
         return tuple(n for n in self._parameters if n != self.key_argument and n not in self._context_arguments)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What the arguments are when a call leaves them out; None where that is not known."""
+        if self._given_schema is not None:
+            found = self._given_schema.get("properties", {})
+            return {n: p.get("default") if isinstance(p, Mapping) else None for n, p in found.items()}
+        defaults = {n: self._parameters[n].default for n in self.argument_names}
+        return {n: None if d is inspect.Parameter.empty else d for n, d in defaults.items()}
 
     @property
     def outside(self) -> bool:

@@ -92,7 +92,7 @@ CLEAN = Label()
         # choices by what is clean
         ("max(v1, key=lambda m: m.size).id", MADE),
         ("sorted(v1, key=lambda m: m.size)[0].sender", SENDER),
-        ("[m for m in v1 if m.sender == 'p2@x.org'][0].id", MADE),
+        ("[m for m in v1 if m.sender == 'p2@x.org'][0].id", MADE.join(SENDER.steering())),
         ("next((m for m in v1 if m.size > 3), None).id", MADE),
         ("v1[0].id if v1[0].size == 0 else 'x'", MADE),
         # choices by strangers

@@ -163,7 +163,7 @@ def test_choices_that_a_stranger_wrote_stay_the_strangers(home: Path, sent: list
     agent = clerk([call("mails"), call("ask_reader", **ask), call("send_mail", to="$v2", body=""), "end"], sent, ["x"])
     run = agent.run_sync("Look", home=home)
     assert run.status == "waiting"
-    assert "$v2 is a text of 1 characters" in seen(agent)
+    assert "$v2 is a short text" in seen(agent)
     assert "tool:mails" in run.state.guard.handles["v2"].labels[""].strangers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -70,9 +71,10 @@ def _holds(rule: Rule, call: Call) -> bool:
     if rule.above is None:
         return True
     argument = call.arguments.get(rule.argument)
-    if argument is None:
-        return False
-    return any(_above(v, rule.above) for v in _leaves(argument.value))
+    if argument is None and rule.argument not in call.defaults:
+        return False  # the tool has no such argument
+    value = call.defaults[rule.argument] if argument is None else argument.value
+    return any(_above(v, rule.above) for v in _leaves(value))
 
 
 def _leaves(value: Any) -> list[Any]:
@@ -84,8 +86,8 @@ def _leaves(value: Any) -> list[Any]:
 def _above(value: Any, most: float) -> bool:
     """A number above `most`; what is no number might stand for any, so it counts as above."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        try:
-            value = float(str(value).replace(",", ""))
-        except ValueError:
+        # "10.000" is ten here and ten thousand there; only what can be read in one way is compared.
+        if not re.fullmatch(r"\s*-?\d{1,15}(?:\.\d{1,2})?\s*", str(value)):
             return True
+        value = float(str(value))
     return not value <= most

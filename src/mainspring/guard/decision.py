@@ -46,6 +46,7 @@ class Call:
         outside: it tells somebody outside what it is passed.
         arguments: by name, resolved and labelled.
         server: the MCP server that the tool belongs to, or "".
+        defaults: what the tool's arguments are where the call leaves them out.
     """
 
     tool: str
@@ -54,6 +55,7 @@ class Call:
     outside: bool
     arguments: Mapping[str, Argument]
     server: str = ""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def consequential(self) -> bool:

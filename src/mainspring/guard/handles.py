@@ -20,6 +20,9 @@ from mainspring.value import MAX_DEPTH, Value, labels_of, read_path
 #: Handle name -> its value, or None when the run has no such handle.
 Lookup: TypeAlias = Callable[[str], Value | None]
 
+#: Longest text that handles are joined into.
+MAX_JOINED_CHARS = 32_000_000
+
 _PATH = r"(?:\[\d*\]|\[\"(?:[^\"\\]|\\.)*\"\]|\.[A-Za-z_][A-Za-z0-9_-]*)*"
 _WHOLE = re.compile(rf"\$(?:\{{(v\d+)({_PATH})\}}|(v\d+)({_PATH}))\Z")
 _ANYWHERE = re.compile(rf"\$\{{(v\d+)({_PATH})\}}|\$(v\d+)({_PATH})")
@@ -81,13 +84,16 @@ def _fill(text: str, lookup: Lookup, literal: Label, found: list[str], joined: l
         return Value(text, literal)
     label = literal
     pieces: list[str] = []
-    end = 0
+    end = size = 0
     for match in _INSIDE.finditer(text):
         value = _look(match[1], match[2], lookup)
         found.append(match[1] + match[2])
         joined[0] = True
         label = label.join(value.whole_label).join(JOINED)
         pieces += [text[end : match.start()], as_text(value)]
+        size += len(pieces[-1])
+        if size > MAX_JOINED_CHARS:
+            raise ToolError(f"the text with its handles filled in is longer than {MAX_JOINED_CHARS:,} characters")
         end = match.end()
     return Value("".join([*pieces, text[end:]]), label)
 
@@ -112,15 +118,18 @@ def fill_text(text: str, lookup: Lookup, literal: Label = SYSTEM) -> Value:
     """A model's final words with their handles filled in. What is no handle of this run stays as it was written."""
 
     pieces: list[str] = []
-    label, end = literal, 0
+    label, end, size = literal, 0, 0
     for match in _ANYWHERE.finditer(text):
         name, path = (match[1], match[2]) if match[1] else (match[3], match[4])
         try:
             value = _look(name, path, lookup)
         except ToolError:
             continue
+        if size > MAX_JOINED_CHARS:
+            break  # the rest stays as handles
         label = label.join(value.whole_label)
         pieces += [text[end : match.start()], as_text(value)]
+        size += len(pieces[-1])
         end = match.end()
     return Value("".join([*pieces, text[end:]]), label)
 

@@ -120,7 +120,7 @@ def question(call: CallState, checked: Checked, state: RunState) -> Call:
         n: Argument(r.value.plain(), r.value.whole_label, tool.role(n), r.origin, _whole(r))
         for n, r in checked.resolved.items()
     }
-    return Call(tool.name, tool.effect, tool.undoable, tool.outside, arguments, tool.server)
+    return Call(tool.name, tool.effect, tool.undoable, tool.outside, arguments, tool.server, tool.defaults)
 
 
 def decide_call(
@@ -171,7 +171,7 @@ def _decide_plan(asked: Call, context: CallContext, settings: Settings, tools: M
         if tool is None or not isinstance(passed, dict):
             continue  # the tool itself refuses such a plan
         arguments = {n: Argument(v, SYSTEM, tool.role(n), "the plan") for n, v in passed.items()}
-        call = Call(tool.name, tool.effect, tool.undoable, tool.outside, arguments, tool.server)
+        call = Call(tool.name, tool.effect, tool.undoable, tool.outside, arguments, tool.server, tool.defaults)
         limited = decide(call, context, Policy(allow=[tool.name]), limits=settings.limits)
         if limited.outcome == "deny":
             return Decision("deny", f"of what it plans, {tool.name} is not possible: {limited.reason}")

@@ -40,7 +40,7 @@ class Gate:
         self.state = journal.state
         self.tools = tools
         self.settings = settings
-        self._checked: dict[str, Checked] = {}
+        self._checked: dict[str, tuple[int, Checked]] = {}
         self._allowed: dict[str, Decision] = {}  # calls that may be begun in this turn, and why
         self._foreign_to = self._elsewhere()  # up to this event it was executed elsewhere
         # A fork has its parent's history; a right that its parent holds or has used is not there a second time.
@@ -68,11 +68,12 @@ class Gate:
     def check(self, call: CallState) -> Checked | Refusal:
         """The call with its handles filled in, or why it cannot be made."""
         known = self._checked.get(call.part.id)
-        if known is not None and not known.handles:  # what a handle is worth changes when a person vouches for it
-            return known
+        changes = self.state.guard.changes  # what a handle is worth changes when a person vouches for it
+        if known is not None and known[0] == changes:
+            return known[1]
         checked = check_call(call, self.tools, self.state)
         if isinstance(checked, Checked):
-            self._checked[call.part.id] = checked
+            self._checked[call.part.id] = (changes, checked)
         return checked
 
     def refuse(self, call: CallState, reason: str, cause: str, label: Label = SYSTEM) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from mainspring.agent import Agent
@@ -38,7 +39,8 @@ async def compile_grants(state: RunState, agent: Agent, tools: Iterable[Tool], m
                 payload["failed"] = f"{type(error).__name__}: {error}"[:500]
         if payload["how"] == "rules":
             grants = from_rules(words, held)
-    payload["grants"] = [g.encode() for g in grants]
+    turn = f"turn {len(guard.turns)}: "  # what is asked for twice is granted twice
+    payload["grants"] = [replace(g, why=turn + g.why).encode() for g in grants]
     return payload
 
 

@@ -51,6 +51,8 @@ class GuardState:
         self.lowered: dict[str, tuple[str, Label]] = {}  # handle and path -> (person, label)
         self.vouched: dict[str, int] = {}  # handle and path -> the event that lowered it
         self.given: dict[str, int] = {}  # id of a grant -> the newest event that gave it
+        self.changes = 0  # of labels by people; what was worked out before one does not hold after it
+        self._values: dict[str, Value] = {}
         self.label = SYSTEM  # of everything that the model has seen
         self._base = SYSTEM
         self._marks: dict[str, Label] = {}  # what a result or refusal brought into the context
@@ -103,14 +105,20 @@ class GuardState:
             name, path = split_target(target)
             value = self.value(name)
             self._marks[target] = SYSTEM if value is None else value.at(read_path(path)).whole_label
+        self._changed()
         self.lowered[target] = (by, label)
         self.vouched[target] = seq
         self._rejoin()
 
     def restore(self, target: str) -> None:
         """A person takes that back."""
+        self._changed()
         self.lowered.pop(target, None)  # whoever has read it, has read it: its old label comes back
         self._rejoin()
+
+    def _changed(self) -> None:
+        self.changes += 1
+        self._values.clear()
 
     def _rejoin(self) -> None:
         label = self._base
@@ -120,6 +128,7 @@ class GuardState:
 
     def distrust(self) -> None:
         """The run comes from elsewhere: whoever made its journal may have written everything in it so far."""
+        self._changed()
         self.base(IMPORTED)
         for name, handle in self.handles.items():
             if IMPORTED.sources - handle.labels.get("", SYSTEM).sources:
@@ -138,6 +147,9 @@ class GuardState:
 
     def value(self, name: str) -> Value | None:
         """The labelled value of a handle, with what people have lowered; None when there is no such handle."""
+        known = self._values.get(name)
+        if known is not None:
+            return known
         handle = self.handles.get(name)
         if handle is None:
             return None
@@ -146,7 +158,8 @@ class GuardState:
             owner, path = split_target(target)
             if owner == name:
                 labels = {p: v for p, v in labels.items() if not _under(p, path)} | {path: label}
-        return wrap(handle.data, labels)
+        self._values[name] = wrap(handle.data, labels)
+        return self._values[name]
 
 
 def split_target(target: str) -> tuple[str, str]:

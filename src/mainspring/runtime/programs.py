@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mainspring.errors import ToolError
 from mainspring.guard.program import Failed, Finished, Program, ProgramError, ProgramRun, ToolFailure, ToolRequest
 from mainspring.guard.view import show, shown_label
 from mainspring.label import JOINED, SYSTEM, Label
@@ -16,7 +17,7 @@ from mainspring.runtime.clean import RUN_PROGRAM
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.state import CallState
 from mainspring.tool import Tool
-from mainspring.value import Value, labels_of
+from mainspring.value import Value, labels_of, wrap
 
 #: Most tool calls of one program.
 MAX_CALLS = 500
@@ -49,7 +50,8 @@ class Programs:
                 event = run.next(self._answer(child))
                 self._answered[call.part.id] += 1
         except ProgramError as error:
-            self._end(call, Value(str(error)), f"The program was not run: {error}", SYSTEM, True, 0)
+            bits = 0 if run is None else run.steering_bits
+            self._end(call, Value(str(error)), f"The program was not run: {error}", SYSTEM, True, bits)
             return
         if isinstance(event, ToolRequest):
             self._ask(call, event, len(children) + 1)
@@ -58,8 +60,13 @@ class Programs:
             value = event.value.joined(JOINED)
             if event.printed:
                 value = Value({"result": value, "printed": Value(list(event.printed))})
-            name = state.guard.next_handle()
-            self._end(call, value, show(value, name), shown_label(value), False, run.steering_bits)
+            try:
+                value = wrap(value.plain(), labels_of(value))  # as it will be read back from the journal
+            except ToolError as error:
+                self._end(call, Value(str(error)), f"The program failed: {error}", SYSTEM, True, run.steering_bits)
+                return
+            view = show(value, state.guard.next_handle(), outer=False)
+            self._end(call, value, view, shown_label(value, outer=False), False, run.steering_bits)
         elif isinstance(event, Failed):
             name = state.guard.next_handle()
             view = f"The program failed: {event.message}. The whole of it is kept as ${name}."
@@ -84,7 +91,7 @@ class Programs:
     def _ask(self, call: CallState, asked: ToolRequest, number: int) -> None:
         if number > MAX_CALLS:
             text = f"The program made {MAX_CALLS} calls, which is the limit; go on with another program."
-            self._end(call, Value(text), text, SYSTEM, True, 0)
+            self._end(call, Value(text), text, SYSTEM, True, self._runs[call.part.id].steering_bits)
             return
         call_id = f"{call.part.id}/{number}"
         while call_id in self._journal.state.call_ids:

@@ -6,7 +6,7 @@ import builtins
 import contextlib
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -17,7 +17,7 @@ from mainspring.label import USER
 from mainspring.messages import Message, Part, Usage, encode, user
 from mainspring.names import check_person, person_key
 from mainspring.runtime.journal import RunEvent, Watcher
-from mainspring.runtime.pending import Pending, checked_name, people_of
+from mainspring.runtime.pending import Pending, checked_name, give_grant, people_of
 from mainspring.runtime.state import CallState, RunState
 from mainspring.runtime.vouching import checked_reason, lowered
 from mainspring.store import Changes, Event, NewEvent, SQLiteStore, open_store
@@ -295,9 +295,8 @@ class Run:
         self._store.post(self.id, "label.restored", payload)
 
     def grant(self, grant: Grant, *, by: str, reason: str = "") -> None:
-        """Give the run a right, from now on."""
-        given = replace(grant, by=self._person(by))
-        self._store.post(self.id, "grant.given", {"grant": given.encode(), "by": given.by, "reason": reason})
+        """Give the run a right, from its next step on; raises ApprovalError as :func:`give_grant` does."""
+        give_grant(self.id, grant, by=by, reason=reason, home=self._store.home)
 
     def _person(self, by: str) -> str:
         """The name of somebody who may decide for this home; raises ApprovalError for anybody else."""

@@ -28,9 +28,9 @@ def lowered(state: RunState, target: str, by: str, reason: str) -> dict[str, Any
             known = ", ".join(state.results) or "none"
             raise ApprovalError(f"run {state.run_id} has no answer to the call {target!r}; it has: {known}")
         return {"target": target, "by": by, "reason": why, "label": _label(by, marked).encode(), "text": None}
-    name, path = split_target(target)
-    whole = state.guard.value(name)
     try:
+        name, path = split_target(target)
+        whole = state.guard.value(name)
         value = None if whole is None else whole.at(read_path(path))
     except ToolError as error:
         raise ApprovalError(f"{target}: {error}") from None
