@@ -49,6 +49,13 @@ def test_the_built_in_tools(home: Path) -> None:
     assert "5 tools; a run with all of them is guarded in mode contained" in audit
 
 
+def test_hosts_that_a_person_grants_to_commands(home: Path) -> None:
+    configured(home, "[sandbox]\nhosts = ['pypi.org']\n")
+    audit = mainspring("tools", "audit", home=home).stdout
+    assert "run_terminal_command: irreversible (declared), needs authority" in audit
+    assert "tells outside: yes (declared)" in audit
+
+
 def test_an_agents_tools_with_what_was_assumed_and_what_a_person_says(home: Path, agent: Path) -> None:
     out = mainspring("tools", "audit", "--agent", agent, home=home).stdout
     assert "fetch: read (declared), needs authority" in out

@@ -72,10 +72,7 @@ hosts = ["pypi.org", "*.example.org:8443"]
 memory_mb = 2048
 [memory]
 ttl = "30d"
-[schedules]
-max_active = 5
-[skills]
-folders = ["skills"]
+max_records = 20
 """
 
 
@@ -97,14 +94,14 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
     assert config.secrets["files"] == "env:FILES_TOKEN"
     assert config.secrets["web"] == {"from": "file:web.token", "tools": ("post",), "hosts": ("api.example.org",)}
     assert (config.sandbox.hosts[1], config.sandbox.memory_mb) == ("*.example.org:8443", 2048)
-    assert (config.memory.ttl, config.schedules.max_active) == (30 * 86400, 5)
-    assert config.skills.folders == ("skills",)
+    assert (config.memory.enabled, config.memory.ttl, config.memory.max_records) == (True, 30 * 86400, 20)
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("[tols.x]\neffect='read'", "line 1: tols is no setting; did you mean 'tools'? known here: approvals, mcp"),
+        ("[schedules]\nenabled = true", "line 1: schedules is no setting"),
         ("\n[tools.x]\nefect = 'read'", "line 3: tools.x.efect is no setting; did you mean 'effect'?"),
         ("[tools.x]\neffect = 'reads'", "line 2: tools.x.effect is 'reads'; allowed: 'read', 'write', 'irreversible'"),
         ("[tools.x]\neffect = ['read']", "tools.x.effect is ['read']; allowed"),
@@ -153,7 +150,7 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
         ("a = 1\na = 2", "is no TOML"),
         (b"[tools.x]\neffect = '\xff'", "line 2: byte 0xff is no UTF-8"),
     ],
-    ids=range(48),
+    ids=range(49),
 )
 def test_what_is_refused_and_why(tmp_path: Path, text: str | bytes, complaint: str) -> None:
     path = written(tmp_path, text)

@@ -129,3 +129,41 @@ def test_a_run_cannot_fill_the_disk(home: Path) -> None:
             memory.add(f"{n}", MODEL, run="run1")
     with pytest.raises(ToolError, match="no more"):
         keep(context(home, text=MODEL), text="one more")
+
+
+def configure(home: Path, text: str) -> None:
+    (home / "mainspring.toml").write_text(f"[memory]\n{text}\n")
+
+
+def test_a_person_can_switch_it_off(home: Path) -> None:
+    keep(context(home, text=MODEL), text="tea")
+    configure(home, "enabled = false")
+    for attempt in (lambda: keep(context(home, "k2", text=MODEL), text="two"), lambda: find(context(home), query="")):
+        with pytest.raises(ToolError, match="switched off"):
+            attempt()
+    configure(home, "enabled = true")
+    assert [r["text"] for r in find(context(home), query="").plain()] == ["tea"]
+
+
+@pytest.mark.parametrize(("days", "kept_days"), [(0, 2), (1, 1), (30, 2)])
+def test_a_person_says_how_long_at_most(home: Path, days: int, kept_days: int) -> None:
+    configure(home, 'ttl = "2d"')
+    keep(context(home, text=MODEL), text="tea", days=days)
+    with open_memory(home) as memory:
+        (record,) = memory.records()
+    assert record.expires_at == pytest.approx(record.created_at + kept_days * 86_400)
+
+
+def test_a_person_says_how_many_notes_a_run_may_keep(home: Path) -> None:
+    configure(home, "max_records = 2")
+    for number in range(2):
+        keep(context(home, f"k{number}", text=MODEL), text=f"note {number}")
+    with pytest.raises(ToolError, match="this run has written 2 records already"):
+        keep(context(home, "k2", text=MODEL), text="one more")
+    assert keep(context(home, "k1", text=MODEL), text="note 1")["remembered"], "a repeated call is no new note"
+
+
+def test_a_configuration_that_is_wrong_is_not_passed_over(home: Path) -> None:
+    configure(home, "enabled = 'no'")
+    with pytest.raises(ToolError, match=r"memory\.enabled is 'no'; allowed: true or false"):
+        find(context(home), query="")

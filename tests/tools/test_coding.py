@@ -46,10 +46,14 @@ def test_the_prompt_stays_small() -> None:
 
 
 def test_each_tool_is_importable_by_itself() -> None:
-    from mainspring.tools import read_file
+    from mainspring import tools
 
-    assert isinstance(read_file, Tool)
-    assert read_file.name == "read_file"
+    for name in [*TOOLS, "web_fetch"]:
+        found = getattr(tools, name)
+        assert isinstance(found, Tool)
+        assert found.name == name
+    with pytest.raises(AttributeError, match="has no attribute 'no_such_tool'"):
+        _ = tools.no_such_tool
 
 
 def test_a_run_finds_mends_and_tests(workspace: Path, home: Path) -> None:

@@ -274,7 +274,7 @@ def _gather(agent: str | None, config: Path | None, servers: tuple[str, ...]) ->
     from mainspring.tools.mcp.server import McpServer
 
     settings = _load(config)
-    found = [settings.apply_to(tool) for tool in _own(agent)]
+    found = [settings.apply_to(tool) for tool in _own(agent, settings)]
     names = {tool.name for tool in found}
     sources: list[McpServer] = open_servers()  # those that the agent's file opened
     wanted = servers or (() if agent is not None else tuple(settings.mcp))
@@ -300,20 +300,22 @@ def _server(name: str, agent: str | None, config: Path | None) -> McpServer:
     from mainspring.tools.mcp.opened import open_servers, resolver
     from mainspring.tools.mcp.server import McpServer
 
+    loaded = _load(config)
     if agent is not None:
-        _own(agent)
+        _own(agent, loaded)
         found = [server for server in open_servers() if server.settings.name == name]
         if found:
             return found[0]
-    loaded = _load(config)
     return McpServer(_configured(loaded, (name,))[0], default_home().absolute(), resolver(loaded))
 
 
-def _own(agent: str | None) -> list[Tool]:
+def _own(agent: str | None, config: Config) -> list[Tool]:
     if agent is None:
+        from dataclasses import asdict
+
         from mainspring.tools import coding_tools
 
-        return coding_tools()
+        return coding_tools(sandbox=asdict(config.sandbox))
     from mainspring.cli.origin import load, split
 
     return list(load(split(agent)).tools.values())

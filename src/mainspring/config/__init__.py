@@ -10,12 +10,10 @@ from mainspring.config.load import Config, find_config, load_config
 from mainspring.config.sections import (
     ApprovalRule,
     Approvals,
-    Memory,
+    MemorySettings,
     Person,
     PolicyFiles,
     SandboxSettings,
-    Schedules,
-    Skills,
 )
 from mainspring.config.servers import ServerSettings, ToolSettings, read_server, read_tool
 from mainspring.config.tools import configured, said
@@ -24,13 +22,11 @@ __all__ = [
     "ApprovalRule",
     "Approvals",
     "Config",
-    "Memory",
+    "MemorySettings",
     "Person",
     "PolicyFiles",
     "SandboxSettings",
-    "Schedules",
     "ServerSettings",
-    "Skills",
     "ToolSettings",
     "configured",
     "find_config",

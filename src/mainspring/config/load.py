@@ -18,12 +18,10 @@ from mainspring.config.checks import At, known, names, references
 from mainspring.config.sections import (
     SECTIONS,
     Approvals,
-    Memory,
+    MemorySettings,
     Person,
     PolicyFiles,
     SandboxSettings,
-    Schedules,
-    Skills,
 )
 from mainspring.config.servers import ServerSettings, ToolSettings
 from mainspring.errors import DeclarationError
@@ -57,9 +55,7 @@ class Config:
     mcp: Mapping[str, ServerSettings] = field(default_factory=dict)
     secrets: Mapping[str, Any] = field(default_factory=dict)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
-    memory: Memory = field(default_factory=Memory)
-    schedules: Schedules = field(default_factory=Schedules)
-    skills: Skills = field(default_factory=Skills)
+    memory: MemorySettings = field(default_factory=MemorySettings)
 
     def apply_to(self, tool: Tool) -> Tool:
         """The tool as the configuration has it: a copy, or the tool itself when nothing is said of it.

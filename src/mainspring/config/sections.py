@@ -81,28 +81,18 @@ class SandboxSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """``[memory]``: what a run may keep for later ones, and for how long in seconds (None: for ever)."""
+class MemorySettings:
+    """``[memory]``: what agents may keep for later runs.
+
+    Args:
+        enabled: whether `remember` and `recall` work at all; people's own commands always do.
+        ttl: longest time that a note is kept, in seconds; None for ever.
+        max_records: most notes that one run may keep; None means memory's own default.
+    """
 
     enabled: bool = True
     ttl: float | None = None
     max_records: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Schedules:
-    """``[schedules]``: whether runs may be started by the clock, for how long (seconds) and how many at most."""
-
-    enabled: bool = True
-    ttl: float | None = None
-    max_active: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Skills:
-    """``[skills]``: folders that skills are looked for in; relative to the configuration's folder."""
-
-    folders: tuple[str, ...] = ()
 
 
 _PERSON: dict[str, check.Check] = {
@@ -161,11 +151,7 @@ SECTIONS: dict[str, check.Check] = {
             },
         )
     ),
-    "memory": lambda v, at: Memory(
+    "memory": lambda v, at: MemorySettings(
         **known(v, at, {"enabled": check.boolean, "ttl": check.seconds, "max_records": check.whole})
     ),
-    "schedules": lambda v, at: Schedules(
-        **known(v, at, {"enabled": check.boolean, "ttl": check.seconds, "max_active": check.whole})
-    ),
-    "skills": lambda v, at: Skills(**known(v, at, {"folders": check.texts})),
 }

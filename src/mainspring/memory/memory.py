@@ -85,6 +85,7 @@ class Memory(MemoryFile):
         by: str = "",
         parents: Sequence[str] = (),
         keep_s: float | None = None,
+        most: int = MAX_PER_RUN,
     ) -> Record:
         """Write a record. It is on disk when this returns.
 
@@ -96,6 +97,7 @@ class Memory(MemoryFile):
             parents: ids of records that it was made from: its label is never cleaner than theirs. Whatever the run
                 was told by memory before counts as a parent as well.
             keep_s: seconds after which it is not recalled any more; None keeps it.
+            most: so many records may a run write.
 
         Raises:
             ToolError: the value, the subject or a parent cannot be used.
@@ -112,7 +114,7 @@ class Memory(MemoryFile):
                 return self._repeated(id_, digest_of(about, text))
             self._check_parents(parents, scope)
             if run:
-                self._check_count(run)
+                self._check_count(run, most)
             heard = [r[0] for r in db.execute("SELECT record FROM heard WHERE run=?", (run,))] if run else []
             fields: dict[str, Any] = {"id": id_, "key": key, "kind": kind, "person": scope.person, "agent": scope.agent}
             fields |= {"about": about, "value": text, "digest": digest_of(about, text), "run": run, "tool": tool}
@@ -256,9 +258,9 @@ class Memory(MemoryFile):
             if not self.rows(f"id=? AND {where}", (parent, *values)):
                 raise ToolError(f"there is no record {parent!r} that this could be made from; recall lists ids")
 
-    def _check_count(self, run: str) -> None:
-        if self.read("SELECT count(*) FROM records WHERE run=?", (run,))[0][0] >= MAX_PER_RUN:
-            raise ToolError(f"this run has written {MAX_PER_RUN:,} records already; it may write no more")
+    def _check_count(self, run: str, most: int) -> None:
+        if self.read("SELECT count(*) FROM records WHERE run=?", (run,))[0][0] >= most:
+            raise ToolError(f"this run has written {most:,} records already; it may write no more")
 
 
 def _visible(scope: Scope | None, gone: bool = False) -> tuple[str, tuple[Any, ...]]:

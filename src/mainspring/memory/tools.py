@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mainspring.errors import StoreError, ToolError
+from mainspring.errors import DeclarationError, StoreError, ToolError
 from mainspring.label import SYSTEM, Label, join_all
-from mainspring.memory.memory import Memory, Scope, open_memory
+from mainspring.memory.memory import MAX_PER_RUN, Scope, open_memory
 from mainspring.memory.records import UNLABELLED
 from mainspring.tool import Tool, ToolContext, tool
 from mainspring.value import Labelled
+
+if TYPE_CHECKING:
+    from mainspring.config import MemorySettings
 
 T = TypeVar("T")
 
@@ -47,7 +52,10 @@ def remember(
     given = {"text": text, "about": about, "made_from": made_from, "days": days}
     defaults = {"about": "", "made_from": None, "days": 0}
     passed = [name for name, value in given.items() if name in context.labels or value != defaults.get(name)]
-    with _opened(context) as memory:
+    settings, home = _settings(context)
+    longest = settings.ttl if settings.ttl is not None else math.inf
+    keep_s = min(days * _DAY_S or math.inf, longest)
+    with _attempt(lambda: open_memory(home)) as memory:
         record = _attempt(
             lambda: memory.add(
                 text,
@@ -58,7 +66,8 @@ def remember(
                 run=context.run_id,
                 tool="remember",
                 parents=made_from or (),
-                keep_s=days * _DAY_S or None,
+                keep_s=None if keep_s == math.inf else keep_s,
+                most=settings.max_records or MAX_PER_RUN,
             )
         )
     return {"id": record.id, "remembered": True}
@@ -75,7 +84,8 @@ def recall(query: str, context: ToolContext, limit: int = 5) -> Labelled:
     if not 1 <= limit <= MAX_RECALLED:
         raise ToolError(f"limit must be from 1 to {MAX_RECALLED}, not {limit}")
     scope = Scope.of(context.principal)
-    with _opened(context) as memory:
+    _, home = _settings(context)
+    with _attempt(lambda: open_memory(home)) as memory:
         found = _attempt(lambda: memory.search(query, limit, scope, context.run_id))
         mixed = _attempt(lambda: memory.mixed(scope))
     asked = join_all(context.labels.values()).steering()  # a query chooses records and writes none
@@ -108,11 +118,19 @@ def memory_tools() -> list[Tool]:
     return [remember, recall]
 
 
-def _opened(context: ToolContext) -> Memory:
+def _settings(context: ToolContext) -> tuple[MemorySettings, Path]:
+    """What the configuration of the call's home says of memory, and that home."""
+    from mainspring.config import load_config
+
     if context.home is None:
         raise ToolError("memory needs a home; this call has none")
-    home = context.home
-    return _attempt(lambda: open_memory(home))
+    try:
+        settings = load_config(context.home).memory
+    except DeclarationError as error:
+        raise ToolError(f"memory cannot be used: {error}") from None
+    if not settings.enabled:
+        raise ToolError("memory is switched off: [memory] in mainspring.toml says enabled = false")
+    return settings, context.home
 
 
 def _attempt(action: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""The first tools: reading, searching and editing a workspace, running commands and tests in a sandbox.
+"""The first tools: reading, searching and editing a workspace, running commands and tests in a sandbox, the web.
 
 from mainspring import Agent
 from mainspring.tools import coding_tools
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     edit_file: Tool
     run_terminal_command: Tool
     execute_tests: Tool
+    web_fetch: Tool
 
 __all__ = [
     "coding_tools",
@@ -29,6 +30,7 @@ __all__ = [
     "read_file",
     "run_terminal_command",
     "search_codebase",
+    "web_fetch",
 ]
 
 
@@ -63,6 +65,11 @@ def coding_tools(
 
 def __getattr__(name: str) -> Any:
     # Each tool is also there by itself, for the run's own workspace; made when first asked for.
+    if name == "web_fetch":
+        from mainspring.tools.web import web_fetch
+
+        globals()[name] = web_fetch
+        return web_fetch
     if name in __all__:
         globals().update({tool.name: tool for tool in coding_tools()})
         return globals()[name]
