@@ -33,7 +33,12 @@ Origin: TypeAlias = Literal["system", "attested", "anyone"]
 Settlement: TypeAlias = Literal["read", "keyed", "reconcile", "opaque"]
 
 #: Parameters that say where a request goes: what such a call is passed leaves.
-_ADDRESS = re.compile(r"(?:^|_)(?:url|uri|link|href|host|domain|endpoint|webhook)s?(?:$|_)", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?:^|_)(?:url|uri|link|href|host|hostname|domain|endpoint|webhook|site|website|server|callback|proxy|feed"
+    r"|address|recipient)s?(?:$|_)",
+    re.IGNORECASE,
+)
+_CASE_CHANGE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|-")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
 
 
@@ -417,7 +422,7 @@ class Tool:
         if self._outside is not None:
             return self._outside
         if self.effect == "read":
-            return any(_ADDRESS.search(name) for name in self.argument_names)
+            return any(_ADDRESS.search(_CASE_CHANGE.sub("_", name)) for name in self.argument_names)
         return not self.undoable
 
     @property

@@ -8,22 +8,23 @@ from mainspring.guard.decision import Mode
 from mainspring.tool import Tool
 
 
-def choose(tools: Iterable[Tool], capable: bool = True) -> tuple[Mode, str]:
+def choose(tools: Iterable[Tool], capable: bool = True, workspace: bool = True) -> tuple[Mode, str]:
     """The mode for a run with these tools, and why, in words for a person.
 
     Args:
         tools: everything that the run holds, without Mainspring's own helpers.
         capable: whether its model can plan on handles; a weak model falls back from clean to tainted.
+        workspace: whether the run has a folder of its own, in which its undoable tools work.
     """
     held = list(tools)
     consequential = [t.name for t in held if t.consequential]
-    workspace = [t.name for t in held if t.undoable and not t.keeps_labels]
+    inside = workspace and any(t.undoable and not t.keeps_labels for t in held)
     if not consequential:
-        if workspace:
+        if inside:
             return "contained", "everything it can change stays in the workspace and the sandbox, and can be undone"
         return "plain", "nothing that it holds can change or tell anything outside"
     named = _named(consequential)
-    if workspace:
+    if inside:
         return "contained", f"it works in the workspace and reads freely; what leaves needs authority: {named}"
     if all(t.result_labels[""].trusted and all(f.trusted for f in t.fields.values()) for t in held):
         return "tainted", f"no tool returns outsiders' text; what needs authority: {named}"

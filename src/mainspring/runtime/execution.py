@@ -118,7 +118,11 @@ def _started_payload(
     home: Path,
 ) -> tuple[dict[str, Any], Label]:
     """The first event of a run: everything that its context begins with."""
-    mode, why = choose(tools.values(), agent.capable()) if agent.guard == "auto" else (agent.guard, "as declared")
+    mode, why = (
+        choose(tools.values(), agent.capable(), workspace is not None)
+        if agent.guard == "auto"
+        else (agent.guard, "as declared")
+    )
     turn = take_turn(messages, mode, 0)  # type: ignore[arg-type]
     orders = [_instructions(agent, home), ORDERS if mode == "clean" and agent.tools else ""]
     if agent.output_type is not None:

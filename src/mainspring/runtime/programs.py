@@ -11,7 +11,7 @@ from typing import Any
 from mainspring.errors import ToolError
 from mainspring.guard.program import Failed, Finished, Program, ProgramError, ProgramRun, ToolFailure, ToolRequest
 from mainspring.guard.view import show, shown_label
-from mainspring.label import JOINED, SYSTEM, Label
+from mainspring.label import JOINED, SYSTEM, Label, tool_label
 from mainspring.runtime.builtin import NOTE
 from mainspring.runtime.clean import RUN_PROGRAM
 from mainspring.runtime.journal import Journal
@@ -119,7 +119,9 @@ class Programs:
         value = guard.value(child.handle) if child.handle is not None else None
         assert child.result is not None
         if value is None:
-            value = Value(child.result.text, child.label)  # a refusal, or what a person answered
+            # A refusal is ours; what a person says that a call returned is the tool's word all the same.
+            ours = child.result.is_error
+            value = Value(child.result.text, child.label if ours else child.label.join(tool_label(child.part.name)))
         return ToolFailure(value) if child.result.is_error else value
 
     def _end(self, call: CallState, value: Value, view: str, seen: Label, is_error: bool, bits: int) -> None:
