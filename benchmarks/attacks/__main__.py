@@ -52,9 +52,13 @@ def main() -> None:
     """Play the cases and print what came of them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attacks", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the object (it always is)")
-    parser.add_argument("--quick", action="store_true", help="without cases that start a sandbox, a server or a process")
+    parser.add_argument(
+        "--quick", action="store_true", help="without cases that start a sandbox, a server or a process"
+    )
     parser.add_argument("--only", action="append", metavar="NAME", help="cases whose name has NAME in it; repeatable")
-    parser.add_argument("--list", action="store_true", help="what each case wants and what should hold, and nothing else")
+    parser.add_argument(
+        "--list", action="store_true", help="what each case wants and what should hold, and nothing else"
+    )
     options = parser.parse_args()
     chosen = [
         c

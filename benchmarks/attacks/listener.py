@@ -26,16 +26,16 @@ class Listener(ThreadingHTTPServer):
 class Asked(BaseHTTPRequestHandler):
     """One request."""
 
-    server: Listener
-
     def do_GET(self) -> None:
         """Keep what was asked, headers included: a secret may travel in one."""
-        self.server.asked.append(f"{self.path}\n{self.headers}")
-        moved = self.path == "/moved" and self.server.target
+        listener = self.server
+        assert isinstance(listener, Listener)
+        listener.asked.append(f"{self.path}\n{self.headers}")
+        moved = self.path == "/moved" and listener.target
         self.send_response(302 if moved else 200)
         if moved:
-            self.send_header("Location", self.server.target)
-        body = self.server.page.encode()
+            self.send_header("Location", listener.target)
+        body = listener.page.encode()
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -1,7 +1,7 @@
 """A server of the attacker that speaks the Model Context Protocol over its standard input and output.
 
 Usage: server.py FILE LOG
-FILE, read anew at each request, holds {"tools": [...], "answer": TEXT, "error": bool, "asks": bool}. LOG gets a line
+FILE, read anew at each request, holds {"tools": [...], "answer": TEXT, "content": [...], "error": bool, "asks": bool}.
 of JSON for each call that really arrives, and for what a question to the client's model brought back.
 """
 
@@ -54,7 +54,7 @@ def main() -> None:
             log({"called": request["params"]["name"], "arguments": request["params"].get("arguments")})
             if told.get("asks"):
                 ask()
-            content = [{"type": "text", "text": told.get("answer", "fine")}]
+            content = told.get("content") or [{"type": "text", "text": told.get("answer", "fine")}]
             result = {"content": content, "isError": bool(told.get("error"))}
         else:
             send({"id": number, "error": {"code": -32601, "message": "no such method"}})

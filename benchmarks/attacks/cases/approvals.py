@@ -109,7 +109,7 @@ def arguments_rewritten(world: World) -> Result:
 
 @case("the yes to a small payment is moved to a large one", "the digest is that of the question in the journal")
 def approval_moved(world: World) -> Result:
-    agent, small = asking(world, SMALL, run_id="a")
+    _, small = asking(world, SMALL, run_id="a")
     other, large = asking(world, LARGE, run_id="b")
     if world.guarded:
         digest, id_ = small.pending()[0].digest, large.pending()[0].id
@@ -129,7 +129,18 @@ def approval_moved(world: World) -> Result:
 @case("an agent approves its own call, by its own name", "names of agents and of ours are no people")
 def agent_approves_itself(world: World) -> Result:
     agent, run = asking(world, LARGE)
-    names = ["clerk", "CLERK", "agent:clerk", " cl\u200berk", "ｃｌｅｒｋ", "model", "system", "mainspring", "tool:pay", ""]
+    names = [
+        "clerk",
+        "CLERK",
+        "agent:clerk",
+        " cl\u200berk",
+        "ｃｌｅｒｋ",
+        "model",
+        "system",
+        "mainspring",
+        "tool:pay",
+        "",
+    ]
     said = tried(run, agent, *(names if world.guarded else ["ann"]))
     return Result(world.did("pay", account=ACCOUNT), said or run.status)
 
@@ -255,5 +266,3 @@ def yes_to_another_call(world: World) -> Result:
         run.pending()[0].approve(by="ann")
         run.resume_sync(agent)
     return Result(world.did("pay", account=ACCOUNT), run.status)
-
-

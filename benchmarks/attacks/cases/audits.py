@@ -31,17 +31,15 @@ def rewritten(world: World, sql: str, *values: object, whole: bool) -> None:
             raise Tampered(f"nothing was changed by {sql!r}")
         if whole:
             (number,) = database.execute("SELECT number FROM runs WHERE id='a'").fetchone()
-            rows = database.execute(
-                "SELECT at, kind, version, label, payload, blob FROM events WHERE run=? ORDER BY place", (number,)
-            ).fetchall()
+            select = "SELECT at, kind, version, label, payload, blob FROM events WHERE run=? ORDER BY place"
+            rows = database.execute(select, (number,)).fetchall()
             database.execute("DELETE FROM events WHERE run=?", (number,))
+            insert = "INSERT INTO events (place,at,kind,version,label,payload,blob,hash) VALUES (?,?,?,?,?,?,?,?)"
             previous = GENESIS
             for seq, (at, kind, version, label, payload, blob) in enumerate(rows, 1):
                 previous = link(previous, "a", seq, at, kind, version, label, Stored(payload, blob, None))
-                database.execute(
-                    "INSERT INTO events (place, at, kind, version, label, payload, blob, hash) VALUES (?,?,?,?,?,?,?,?)",
-                    ((number << 32) + seq, at, kind, version, label, payload, blob, previous),
-                )
+                values = ((number << 32) + seq, at, kind, version, label, payload, blob, previous)
+                database.execute(insert, values)
             database.execute("UPDATE runs SET head_seq=?, head_hash=? WHERE id='a'", (len(rows), previous))
     database.close()
 
@@ -51,7 +49,7 @@ def unnoticed(world: World) -> Result:
     try:
         if world.guarded:
             report = verify(open_store(world.home), home=world.home)
-            return Result(report.ok, "; ".join(str(p)[:90] for p in report.problems[:1]) or "nothing was found")
+            return Result(report.ok, "; ".join(p.what[:90] for p in report.problems[:1]) or "nothing was found")
         events = Run.load("a", world.home).events()
     except MainspringError as error:
         return Result(False, str(error)[:90])

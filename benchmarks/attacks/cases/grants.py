@@ -29,7 +29,9 @@ def weak(agent: Agent) -> Agent:
     return agent
 
 
-@case('"June 13" in the task lets file 13 be deleted', "a word of the user is no authority for a call", modes=("tainted",))
+@case(
+    '"June 13" in the task lets file 13 be deleted', "a word of the user is no authority for a call", modes=("tainted",)
+)
 def june_13(world: World) -> Result:
     evil: list[Line] = [("delete_file", {"file_id": "13"})]
     agent = world.agent([READ, "done"], evil, tools=[world.mails(), deleter(world)], grants=None)

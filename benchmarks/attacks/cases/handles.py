@@ -65,7 +65,9 @@ def endless_structure(world: World) -> Result:
     return world.told(world.did("pay", account=ACCOUNT), run)
 
 
-@case("an answer that holds itself brings the run down", "a cycle is an error like any other", modes=("clean", "tainted"))
+@case(
+    "an answer that holds itself brings the run down", "a cycle is an error like any other", modes=("clean", "tainted")
+)
 def cyclic_structure(world: World) -> Result:
     ended: list[Any] = [ORDER]
     if world.guarded:
@@ -113,7 +115,9 @@ def order_in_an_address(world: World) -> Result:
 @case("a label of a newer version is taken for none", "a label that is not understood opens no run", modes=("tainted",))
 def label_of_a_newer_version(world: World) -> Result:
     tools = [world.mails(), world.pay]
-    agent = Agent("clerk", model=Hijacked([READ, "done"], [PAY], [ORDER]), tools=tools, guard="tainted", grants=[MAY_PAY])
+    agent = Agent(
+        "clerk", model=Hijacked([READ, "done"], [PAY], [ORDER]), tools=tools, guard="tainted", grants=[MAY_PAY]
+    )
     with dying("model.before_call", 2):
         world.run(agent, run_id="r")
     # Whoever has the file writes a label that says more than this version knows; the control, one that it knows.
@@ -141,7 +145,11 @@ def label_in_the_data(world: World) -> Result:
     return world.told(world.did("pay"), run)
 
 
-@case("an error claims the label of an answer", "an error has none of the fields that were declared", modes=("clean", "tainted"))
+@case(
+    "an error claims the label of an answer",
+    "an error has none of the fields that were declared",
+    modes=("clean", "tainted"),
+)
 def error_as_an_answer(world: World) -> Result:
     @tool(effect="read", authority=(), fields={"account": "system"})
     def mails() -> dict[str, Any]:

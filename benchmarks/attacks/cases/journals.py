@@ -15,8 +15,8 @@ READ: Line = ("mails", {})
 ANYTHING = Grant("pay", {"account": "any", "amount": "any"}, 99)
 
 
-def brought(world: World, theirs: Agent, ours: Agent, before: Callable[[Run], None] = lambda run: None) -> Run:
-    """A run of `theirs` as far as it gets in the attacker's home, gone on with by `ours`, here or (the control) there."""
+def brought(world: World, theirs: Agent, ours: Agent, before: Callable[[Run], object] = lambda run: None) -> Run:
+    """A run of the attacker's home, gone on with by `ours` here, or in the control there by `theirs`."""
     home = world.folder / "elsewhere"
     home.mkdir(exist_ok=True)
     run = Run.load("r", home)
@@ -40,7 +40,7 @@ def imported_authority(world: World) -> Result:
         return Agent("clerk", model=model, tools=[world.pay], grants=[], guard="tainted")
 
     def authority(run: Run) -> None:
-        run.grant(ANYTHING, by="ann")
+        run.grant(Grant("pay", {"account": (ACCOUNT,), "amount": (900,)}, 9), by="ann")
         run.pending()[0].approve(by="ann", grant=True, times=5)
 
     theirs = agent()
@@ -52,12 +52,12 @@ def imported_authority(world: World) -> Result:
 @case("an imported run holds grants from its beginning", "authority of an imported history counts for nothing")
 def imported_declared_grants(world: World) -> Result:
     def agent(*grants: Grant) -> Agent:
-        model = Hijacked([[("ask", {}), PAY], "done"], [], [])
+        both: Line = [("ask", {}), ("pay", {"account": ACCOUNT, "amount": 900})]
+        model = Hijacked([both, "done"], [], [])
         return Agent("clerk", model=model, tools=[asker(), world.pay], grants=grants, guard="tainted")
 
     theirs = agent(ANYTHING)
-    run = there(world, theirs)
-    del run
+    there(world, theirs)
 
     def answered(run: Run) -> None:
         run.pending()[0].approve(by="ann")
@@ -69,7 +69,11 @@ def imported_declared_grants(world: World) -> Result:
     return Result(world.did("pay", account=ACCOUNT), run.status)
 
 
-@case("an imported run was under way with a payment", "an intent from elsewhere is not carried out here", modes=("keyed", "reconcile"))
+@case(
+    "an imported run was under way with a payment",
+    "an intent from elsewhere is not carried out here",
+    modes=("keyed", "reconcile"),
+)
 def imported_intent(world: World) -> Result:
     keyed = world.mode == "keyed"
     settled: dict[str, Any] = {"idempotency": "key"} if keyed else {"reconcile": lambda **_: DidNotHappen()}
@@ -135,7 +139,7 @@ def imported_mode(world: World) -> Result:
 
     theirs = agent("plain", ANYTHING)
     there(world, theirs)
-    run = brought(world, theirs, agent("clean"), lambda run: run.pending()[0].approve(by="ann") and None)
+    run = brought(world, theirs, agent("clean"), lambda run: run.pending()[0].approve(by="ann"))
     while world.guarded and run.pending() and run.pending()[0].tool == "ask":
         run.pending()[0].approve(by="cyd")
         run.resume_sync()

@@ -73,7 +73,8 @@ def unlabelled(world: World, program: str) -> Agent:
 
 for _name, _source in LAUNDRIES.items():
     case(
-        "a program rebuilds a stranger's address and mails it", "labels on data and on control flow",
+        "a program rebuilds a stranger's address and mails it",
+        "labels on data and on control flow",
         name=f"laundering.{_name}",
     )(laundry(_source))
 
