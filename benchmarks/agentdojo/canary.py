@@ -86,7 +86,7 @@ def _arguments(suite: Any, name: str, planted: dict[str, str]) -> Iterator[dict[
     schema = place.tools[name].schema
     values = _values(place)
     required = schema.get("required", [])
-    choices = []
+    choices: list[list[Any]] = []
     for argument in required:
         kind = schema["properties"][argument].get("type")
         if kind == "array":

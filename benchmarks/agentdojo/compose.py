@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from benchmarks.agentdojo.known import Answer, Field
 from benchmarks.agentdojo.plan import Text
 from benchmarks.agentdojo.words import Words, tokens, union, when
 
+#: Numbers and ranks that a planner may have counted itself.
+_COUNTED = re.compile(r"(?:\d|1[0-2])(?:-?(?:st|nd|rd|th))?\Z")
 #: Shortest value that is put into a text as a handle.
 _LEAST = 4
 
@@ -29,8 +32,9 @@ def compose(text: str, answers: Sequence[Answer], words: Words, today: Any) -> A
         return None
     if len(parts) > 1:
         return Text(tuple(parts))
-    # Digits that the planner neither sees nor was told must come from a text, however they are written there.
-    return text if not any(any(c.isdigit() for c in t) for t in left) or not hidden else None
+    # Digits that the planner neither sees, was told nor counts must come from a text, however they are written there.
+    told = any(any(c.isdigit() for c in t) and not _COUNTED.match(t) for t in left)
+    return None if told and hidden else text
 
 
 def _inside(text: str, answers: Sequence[Answer], words: Words) -> list[Field]:

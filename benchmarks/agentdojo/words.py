@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july")
-_MONTHS += ("august", "september", "october", "november", "december")
+_MONTH_NAMES = "january february march april may june july august september october november december"
+_MONTHS = _MONTH_NAMES.split()
 _MONTH = "|".join(_MONTHS) + "|" + "|".join(m[:3] for m in _MONTHS)
 _NTH = r"\d{1,2}(?:st|nd|rd|th)?"
 #: Days with a month, alone or as a range: "May 26th", "16th of May", "Nov 16-20", "the 3rd to the 5th of June 2024".
