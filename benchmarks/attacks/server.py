@@ -2,12 +2,14 @@
 
 Usage: server.py FILE LOG
 FILE, read anew at each request, holds {"tools": [...], "answer": TEXT, "content": [...], "error": bool, "asks": bool}.
-of JSON for each call that really arrives, and for what a question to the client's model brought back.
+With "looks" it keeps its environment. LOG gets a line of JSON for each call that really arrives, and for what a
+question to the client's model brought back.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -52,6 +54,8 @@ def main() -> None:
             result = {"tools": told["tools"]}
         elif method == "tools/call":
             log({"called": request["params"]["name"], "arguments": request["params"].get("arguments")})
+            if told.get("looks"):
+                log({"environment": dict(os.environ)})
             if told.get("asks"):
                 ask()
             content = told.get("content") or [{"type": "text", "text": told.get("answer", "fine")}]
