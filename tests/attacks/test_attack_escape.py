@@ -76,6 +76,7 @@ for family, protocol in [*kinds, (16, 9)]:
     assert all(line.endswith(" 97") for line in lines if not line.endswith("made")), lines
 
 
+@pytest.mark.slow
 def test_what_people_work_with_still_works(sandbox: Sandbox) -> None:
     (sandbox.workspace / "test_x.py").write_text(
         "import concurrent.futures as c, asyncio, subprocess, threading, tempfile, multiprocessing\n"

@@ -55,11 +55,11 @@ def wait_gone(pid: int, began: str) -> None:
         time.sleep(0.005)
 
 
-DETACHED = "(setsid bash -c 'touch begun; sleep 2; touch late' > /dev/null 2>&1 &); "
+DETACHED = "(setsid bash -c 'touch begun; sleep 1; touch late' > /dev/null 2>&1 &); "
 
 
 @pytest.mark.parametrize("program", [OWNER, NETWORKED], ids=["alone", "with a host"])
-@pytest.mark.parametrize("command", ["touch begun; sleep 2; touch late", DETACHED + "sleep 60"])
+@pytest.mark.parametrize("command", ["touch begun; sleep 1; touch late", DETACHED + "sleep 60"])
 def test_nothing_survives_kill_nine(workspace: Path, home: Path, command: str, program: str) -> None:
     owner = start(workspace, home, command, program)
     wait_for(workspace / "begun")
@@ -69,7 +69,7 @@ def test_nothing_survives_kill_nine(workspace: Path, home: Path, command: str, p
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     wait_gone(first["pid"], first["start"])
-    time.sleep(2.5)
+    time.sleep(1.3)
     assert not (workspace / "late").exists()
 
 

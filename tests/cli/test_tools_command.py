@@ -102,6 +102,20 @@ def test_a_servers_claims_are_shown_as_claims(home: Path) -> None:
     assert {"read_file", "real_add", "real_pay"} <= {row["name"] for row in rows}
 
 
+def test_approve_shows_what_is_new_and_accepts_exactly_that(home: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "l.json", [find("send", to="string")])
+    configured(home, f"[mcp.mail]\ncommand = {command('listing', file)!r}\npinning = 'person'\n")
+    shown = mainspring("tools", "approve", "mail", home=home).stdout
+    assert "new: send" in shown
+    assert "not accepted" in shown
+    wrong = mainspring("tools", "approve", "mail", "--by", "ann", "--digest", "0" * 16, home=home, expect=1)
+    assert "not (any more) those of digest" in wrong.stderr
+    digest = shown.split("--digest ")[1].strip()
+    done = mainspring("tools", "approve", "mail", "--by", "ann", "--digest", digest, home=home).stdout
+    assert "accepted by ann: 1 changes" in done
+
+
+@pytest.mark.slow
 def test_approve_shows_the_difference_and_binds_to_it(home: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "l.json", [find("send", to="string")])
     configured(home, f"[mcp.mail]\ncommand = {command('listing', file)!r}\npinning = 'person'\n")
@@ -148,6 +162,7 @@ def test_another_configuration(home: Path, tmp_path: Path, agent: Path) -> None:
     assert "cannot be read" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_server_that_an_agents_file_declares(home: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "l.json", [find("send", to="string")])
     path = tmp_path / "mailer.py"

@@ -1,8 +1,11 @@
-"""An MCP server made with the SDK that lists whatever a JSON file says, read anew each time.
+"""An MCP server that lists whatever a JSON file says, read anew each time.
 
 Usage: listing.py FILE [--http PORT]
 FILE holds a list of tools, or {"pages": [...], "endless": true, "result": {...}}. A call
 answers with `result`, or with its own arguments.
+
+Over standard input and output it speaks the protocol by itself: most tests start it several times, and the SDK takes a
+second to load; over HTTP the SDK does it.
 """
 
 from __future__ import annotations
@@ -11,11 +14,6 @@ import json
 import sys
 from typing import Any
 
-import anyio
-from mcp.server.lowlevel import Server
-from mcp.server.stdio import stdio_server
-from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams, TextContent
-
 
 def told() -> dict[str, Any]:
     with open(sys.argv[1]) as file:
@@ -23,34 +21,55 @@ def told() -> dict[str, Any]:
     return value if isinstance(value, dict) else {"pages": [value]}
 
 
-async def list_tools(ctx: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
+def listed(cursor: str | None) -> dict[str, Any]:
     value = told()
-    page = int(params.cursor or 0) if params is not None else 0
+    page = int(cursor or 0)
     tools = value["pages"][page % len(value["pages"])]
     more = page + 1 < len(value["pages"]) or value.get("endless")
     full = [{"inputSchema": {"type": "object", "properties": {}}, **t} for t in tools]
-    return ListToolsResult.model_validate({"tools": full, "nextCursor": str(page + 1) if more else None})
+    return {"tools": full} | ({"nextCursor": str(page + 1)} if more else {})
 
 
-async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallToolResult:
+def called(name: str, arguments: Any) -> Any:
     result = told().get("result")
-    if result is not None:
-        return CallToolResult.model_validate(result)
-    return CallToolResult(content=[TextContent(text=json.dumps({params.name: params.arguments}))])
+    return {"content": [{"type": "text", "text": json.dumps({name: arguments})}]} if result is None else result
 
 
-server: Server[Any] = Server("listing", on_list_tools=list_tools, on_call_tool=call_tool)
+def answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if method == "initialize":
+            about = {"protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}}}
+            return {"result": about | {"serverInfo": {"name": "listing", "version": "1"}}}
+        if method == "tools/list":
+            return {"result": listed(params.get("cursor"))}
+        if method == "tools/call":
+            return {"result": called(params["name"], params.get("arguments"))}
+    except Exception as error:
+        return {"error": {"code": -32603, "message": f"{type(error).__name__}: {error}"}}
+    return {"error": {"code": -32601, "message": "no such method"}}
 
 
-async def main() -> None:
-    async with stdio_server() as (read, write):
-        await server.run(read, write, server.create_initialization_options())
+def over_http(port: int) -> None:
+    import uvicorn
+    from mcp.server.lowlevel import Server
+    from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
+
+    async def list_tools(ctx: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult.model_validate(listed(None if params is None else params.cursor))
+
+    async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallToolResult:
+        return CallToolResult.model_validate(called(params.name, params.arguments))
+
+    server: Server[Any] = Server("listing", on_list_tools=list_tools, on_call_tool=call_tool)
+    uvicorn.run(server.streamable_http_app(), port=port, log_level="error")
 
 
 if __name__ == "__main__":
     if "--http" in sys.argv:
-        import uvicorn
-
-        uvicorn.run(server.streamable_http_app(), port=int(sys.argv[-1]), log_level="error")
+        over_http(int(sys.argv[-1]))
     else:
-        anyio.run(main)
+        for line in sys.stdin:
+            request = json.loads(line)
+            if request.get("id") is not None:
+                reply = answer(request.get("method", ""), request.get("params") or {})
+                print(json.dumps({"jsonrpc": "2.0", "id": request["id"], **reply}), flush=True)

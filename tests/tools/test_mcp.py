@@ -32,14 +32,23 @@ def _close() -> Iterator[None]:
     close_servers()
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The SDK's server over HTTP, which takes a second to start, and the log of its effects."""
+    log = tmp_path_factory.mktemp("served") / "log"
+    with http("real", "--log", log) as url:
+        yield url, log
+
+
 @pytest.fixture(params=["stdio", "http"])
-def real(request: pytest.FixtureRequest, home: Path) -> Iterator[McpTools]:
+def real(request: pytest.FixtureRequest, home: Path) -> McpTools:
     """The SDK's server over both transports; its effects are in home/log."""
     if request.param == "stdio":
-        yield mcp_tools(command("real", "--log", home / "log"), name="real", home=home)
-        return
-    with http("real", "--log", home / "log") as url:
-        yield mcp_tools(url, name="real", home=home)
+        return mcp_tools(command("real", "--log", home / "log"), name="real", home=home)
+    url, log = request.getfixturevalue("served")
+    log.unlink(missing_ok=True)
+    (home / "log").symlink_to(log)
+    return mcp_tools(url, name="real", home=home)
 
 
 def named(tools: McpTools, name: str) -> McpTool:
@@ -143,10 +152,10 @@ def test_a_cancelled_call_is_cancelled_at_the_server(home: Path) -> None:
     async def given_up() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
-                await named(tools, "slow").call({"seconds": 1.5}, ToolContext())
+                await named(tools, "slow").call({"seconds": 1}, ToolContext())
 
     asyncio.run(given_up())
-    time.sleep(2)
+    time.sleep(1)
     assert (home / "log").read_text() == "slow\n"
 
 
@@ -178,6 +187,7 @@ def test_a_server_killed_between_calls_costs_nothing(home: Path) -> None:
     assert int(call(named(tools, "pid"))) != pid
 
 
+@pytest.mark.slow
 def test_an_http_server_that_was_restarted_is_found_again(home: Path) -> None:
     port = free_port()
     with http("real", port=port) as url:
@@ -312,7 +322,14 @@ def test_an_agent_runs_them_with_the_servers_label(home: Path, workspace: Path) 
     assert done.payload["is_error"] is False
 
 
-@pytest.mark.parametrize("point", ["effect.before_act", "effect.acted", "outcome.before_commit"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("effect.before_act", marks=pytest.mark.slow),
+        "effect.acted",
+        pytest.param("outcome.before_commit", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("keyed", [False, True])
 def test_killed_in_a_call_it_happens_once_or_a_person_is_asked(home: Path, point: str, keyed: bool) -> None:
     import subprocess

@@ -52,16 +52,16 @@ def test_text_between_messages_is_left_out(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "complaint"),
+    ("mode", "seconds", "complaint"),
     [
-        ("noise", "prints text that is no message"),
-        ("exit", "no licence found"),
-        ("silent", "it gave no answer within 2 s"),
+        ("noise", 1.5, "prints text that is no message"),
+        ("exit", 30.0, "no licence found"),
+        ("silent", 0.5, "it gave no answer within 0.5 s"),
     ],
 )
-def test_servers_that_do_not_begin(home: Path, mode: str, complaint: str) -> None:
+def test_servers_that_do_not_begin(home: Path, mode: str, seconds: float, complaint: str) -> None:
     with pytest.raises(ToolError, match="MCP server 'odd'") as error:
-        mcp_tools(settings(command("odd", mode), connect_s=2.0), home=home)
+        mcp_tools(settings(command("odd", mode), connect_s=seconds), home=home)
     assert complaint in str(error.value)
 
 

@@ -156,7 +156,7 @@ class Connection:
         if error.code in (CONNECTION_CLOSED, PARSE_ERROR) or not self.alive:
             self._client = None
             if self._task is not None:  # why it ended is known a moment after our request has learnt that it did
-                await asyncio.wait({self._task}, timeout=0.5)
+                await asyncio.wait({self._task}, timeout=1)
             if self._ended is not None and _never_sent(self._ended):
                 return NotSentError()
             why = f" ({self._errors.ended})" if self._errors.ended else ""
