@@ -138,7 +138,7 @@ def _written(value: Any, lowered: str) -> bool:
 
 
 _SPECIFIC = (
-    re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),  # a mail address
+    re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"),  # a mail address
     re.compile(r"https?://[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]"),
     re.compile(r"\b[A-Z]{2}\d{2}[A-Z0-9]{10,30}\b"),  # an IBAN
     re.compile(r"(?<![\w/])(?:~|\.{1,2})?/[\w./-]*\w"),  # a path
@@ -166,7 +166,11 @@ def _one_group(words: str) -> tuple[str, ...]:
                 found.append((start, end, value))
         gaps = [words[a[1] : b[0]] for a, b in itertools.pairwise(found)]
         if found:
-            return tuple(dict.fromkeys(v for _, _, v in found)) if all(_LISTED.fullmatch(g) for g in gaps) else ()
+            return (
+                tuple(dict.fromkeys(v for _, _, v in found))
+                if all(len(g) < 20 and _LISTED.fullmatch(g) for g in gaps)
+                else ()
+            )
     return ()
 
 

@@ -125,6 +125,10 @@ class Grant:
                     return f"{name} may have been written by {', '.join(sorted(argument.label.strangers))}"
             elif not _within(argument.value, allowed):
                 return f"{name} is not one of the values that it names"
+        for name, allowed in self.arguments.items():
+            left_out = name not in call.arguments and not isinstance(allowed, str)
+            if left_out and not _within(call.defaults.get(name), allowed):
+                return f"{name} is left to its default, which is not one of the values that it names"
         return None
 
     def narrower(self, other: Grant) -> bool:

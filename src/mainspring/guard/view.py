@@ -30,7 +30,7 @@ def show(value: Value, name: str, keys: Container[str] = (), *, outer: bool = Tr
             answer needs it to be of use; what a program built could spell a text in lengths.
     """
     if showable(value) or (isinstance(value.data, list | dict) and (outer or _shaped(value))):
-        text = json.dumps(_shown(value, name, (), keys), ensure_ascii=False)
+        text = json.dumps(_shown(value, name, (), keys, outer), ensure_ascii=False)
         if len(text) > MAX_VIEW_CHARS:
             text = text[:MAX_VIEW_CHARS] + f" [cut; ${name} is a {_kind(value)}]"
         return f"${name} = {text}"
@@ -75,9 +75,9 @@ def shown_label(value: Value, keys: Container[str] = (), *, outer: bool = True, 
         return Label()
     label = Label(frozenset(s for s in value.label.sources if s.startswith("steered:")), value.label.readers)
     if isinstance(data, list):
-        inner = [shown_label(item, keys, inside=True) for item in data[:MAX_SHOWN_ITEMS]]
+        inner = [shown_label(item, keys, outer=outer, inside=True) for item in data[:MAX_SHOWN_ITEMS]]
     else:
-        inner = [shown_label(item, keys, inside=inside) for item in _members(value, keys).values()]
+        inner = [shown_label(item, keys, outer=outer, inside=inside) for item in _members(value, keys).values()]
     return join_all([label, *inner])
 
 
@@ -87,15 +87,17 @@ def _members(value: Value, keys: Container[str]) -> dict[str, Value]:
     return dict(known[:MAX_SHOWN_ITEMS])
 
 
-def _shown(value: Value, name: str, path: tuple[Step, ...], keys: Container[str]) -> Any:
+def _shown(value: Value, name: str, path: tuple[Step, ...], keys: Container[str], outer: bool) -> Any:
     data = value.data
     inside = any(isinstance(step, int) for step in path)
-    if isinstance(data, list) and (_shaped(value) or not inside):
-        items = [_shown(v, name, (*path, n), keys) for n, v in enumerate(data[:MAX_SHOWN_ITEMS])]
+    if isinstance(data, list) and (_shaped(value) or (outer and not inside)):
+        items = [_shown(v, name, (*path, n), keys, outer) for n, v in enumerate(data[:MAX_SHOWN_ITEMS])]
         left = len(data) - len(items)
         return [*items, f"... {left:,} more, up to ${name}{write_path((*path, len(data) - 1))}"] if left > 0 else items
     if isinstance(data, dict):
-        members: dict[str, Any] = {k: _shown(v, name, (*path, k), keys) for k, v in _members(value, keys).items()}
+        members: dict[str, Any] = {
+            k: _shown(v, name, (*path, k), keys, outer) for k, v in _members(value, keys).items()
+        }
         hidden = len(data) - len(members)
         if hidden and not members:
             return f"${name}{_dotted(path)}"

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from mainspring.messages import FilePart, ImagePart, Message, TextPart
 
-#: Text between these is pasted: a fenced block, or lines that begin with ``>``; also within lists and indented. Where
-#: it is not clear, it is pasted: then something more is asked, and nothing more is granted.
-_FENCE = re.compile(r"(`{3,}|~{3,})[^\n`]*\n.*?(?:^[^\S\n]*\1[`~]*[^\S\n]*$|\Z)", re.MULTILINE | re.DOTALL)
-_QUOTE = re.compile(r"(?:^[^\S\n]*(?:(?:[-*+]|\d+[.)])[^\S\n]*)*>[^\n]*(?:\n|\Z))+", re.MULTILINE)
+#: A run of marks that opens or closes a fenced block. A lookahead keeps the search linear.
+_RUN = re.compile(r"(?<![`~])(?:`{3,}|~{3,})(?![`~])")
+_CLOSING = re.compile(r"[^\S\n]*(?:>[^\S\n]*)?(`{3,}|~{3,})[^\S\n]*\n?\Z")
+_QUOTE = re.compile(r"[^\S\n]*(?:(?:[-*+]|\d{1,9}[.)])[^\S\n]*)*>")
 _LINE_ENDS = re.compile("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
@@ -27,24 +27,42 @@ class Segment:
 
 
 def segments(text: str) -> list[Segment]:
-    """A turn cut into the user's own words and what was pasted, in order; nothing is left out."""
-    lines = _LINE_ENDS.sub("\n", text)  # as many characters as before
-    spans = [m.span() for m in _FENCE.finditer(lines)]
-    for match in _QUOTE.finditer(lines):
-        if not any(a <= match.start() < b for a, b in spans):
-            spans.append(match.span())
+    """A turn cut into the user's own words and what was pasted, in order; nothing is left out.
+
+    Pasted is a fenced block, with its fences, and every line that begins with ``>``; also within lists and indented.
+    Where it is not clear, it is pasted: then more is asked, and nothing more is granted.
+    """
     found: list[Segment] = []
-    end = 0
-    for start, stop in sorted(spans):
-        if stop <= end:
+    fence = ""
+    at = 0
+    for line in _LINE_ENDS.sub("\n", text).splitlines(keepends=True):  # as many characters as before
+        piece = text[at : at + len(line)]
+        at += len(line)
+        if fence:
+            _append(found, piece, True)
+            closing = _CLOSING.match(line)
+            if closing is not None and closing[1].startswith(fence):
+                fence = ""
             continue
-        if start > end:
-            found.append(Segment(text[end:start], False))
-        found.append(Segment(text[max(start, end) : stop], True))
-        end = stop
-    if end < len(text):
-        found.append(Segment(text[end:], False))
+        runs = _RUN.findall(line)
+        if len(runs) % 2:  # an even number opens and closes within the line
+            start = line.rindex(runs[-1])
+            _append(found, piece[:start], _QUOTE.match(line) is not None)
+            _append(found, piece[start:], True)
+            fence = runs[-1]
+        else:
+            _append(found, piece, _QUOTE.match(line) is not None)
     return found
+
+
+def _append(found: list[Segment], text: str, pasted: bool) -> None:
+    """Add a stretch; neighbours of one kind become one."""
+    if not text:
+        return
+    if found and found[-1].pasted == pasted:
+        found[-1] = Segment(found[-1].text + text, pasted)
+    else:
+        found.append(Segment(text, pasted))
 
 
 def own_words(message: Message) -> str:

@@ -24,6 +24,9 @@ from mainspring.value import wrap
 #: The tool of a clean run that puts a question to a person.
 ASK_PERSON = "ask_person"
 
+#: Longest arguments of one call with its handles filled in, in characters.
+MAX_ARGUMENT_CHARS = 64_000_000
+
 _encoder = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -82,10 +85,21 @@ def check_call(call: CallState, tools: Mapping[str, Tool], state: RunState) -> C
     try:
         resolved = resolve_arguments(call, state)
         plain = {name: r.value.plain() for name, r in resolved.items()}
+        if any(r.handles for r in resolved.values()) and _characters(plain) > MAX_ARGUMENT_CHARS:
+            most = f"{MAX_ARGUMENT_CHARS:,} characters"
+            return Refusal(f"With its handles filled in, this call is longer than {most}; pass less of it.", "invalid")
         # What a handle holds must not come back to the planner in the words of a complaint.
         return Checked(tool, tool.validate(plain, quote=not any(r.handles for r in resolved.values())), resolved)
     except ToolError as error:
         return Refusal(str(error), "invalid")
+
+
+def _characters(data: Any) -> int:
+    if isinstance(data, str):
+        return len(data)
+    if isinstance(data, dict):
+        data = [*data.keys(), *data.values()]
+    return sum(_characters(v) for v in data) if isinstance(data, list) else 8
 
 
 def resolve_arguments(call: CallState, state: RunState) -> dict[str, Resolved]:
@@ -163,6 +177,8 @@ def _decide_plan(asked: Call, context: CallContext, settings: Settings, tools: M
     """A question to a person is asked whatever a policy says, of whoever would have to be asked for what it plans."""
     decision = decide(asked, context, Policy(ask=[ASK_PERSON]), limits=settings.limits)
     decision = replace(decision, outcome="deny" if decision.outcome == "deny" else "ask", grant="")
+    if settings.people is not None:
+        decision = with_rules(decision, asked, settings.rules, settings.people)
     plan = asked.arguments["plan"].value if "plan" in asked.arguments else None
     for planned in plan if isinstance(plan, list) else ():
         name = planned.get("tool") if isinstance(planned, dict) else None

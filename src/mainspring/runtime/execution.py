@@ -102,10 +102,16 @@ def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> No
             "digest": agent.digest(),
             "limits": None if limits is None else asdict(limits),
             "seconds": seconds,
-            **({"imported": True} if journal.store.imported(journal.state.run_id) is not None else {}),
+            **({"imported": True} if _from_elsewhere(journal) else {}),
         },
     )
     journal.send(status="running")
+
+
+def _from_elsewhere(journal: Journal) -> bool:
+    """Whether the run, or one whose history it has, was imported."""
+    state = journal.state
+    return any(journal.store.imported(id) is not None for id in [state.run_id, *(parent for parent, _ in state.forks)])
 
 
 def _started_payload(

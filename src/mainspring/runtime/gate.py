@@ -96,7 +96,13 @@ class Gate:
             return None
         grant = call.intended.get("grant")
         decision = self._ask(call, checked, Counter({grant: -1}) if grant else Counter(), self._revoked())
-        return decision.reason if decision.outcome == "deny" else None
+        held = call.intended.get("approval") is not None or not grant
+        # What a grant allowed needs that grant still; what a person approved may go on as it was approved.
+        return None if decision.outcome == "allow" or (held and decision.outcome == "ask") else decision.reason
+
+    def answered_here(self, call: CallState) -> bool:
+        """Whether a person of this home said that the call did not take effect, so that it is made again."""
+        return call.answered_seq > self._foreign_to
 
     def begun_elsewhere(self, call: CallState, tool: Tool) -> bool:
         """Whether an intent came with an imported run: it says that somebody there allowed the call, not that we do."""

@@ -130,6 +130,7 @@ class GuardState:
         """The run comes from elsewhere: whoever made its journal may have written everything in it so far."""
         self._changed()
         self.base(IMPORTED)
+        self.compiled = len(self.turns)  # what it calls its user's words gives no rights here
         for name, handle in self.handles.items():
             if IMPORTED.sources - handle.labels.get("", SYSTEM).sources:
                 labels = {path: label.join(IMPORTED) for path, label in ({"": SYSTEM} | dict(handle.labels)).items()}

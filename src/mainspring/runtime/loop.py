@@ -41,7 +41,7 @@ from mainspring.runtime.gate import Gate
 from mainspring.runtime.granting import compile_grants
 from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
 from mainspring.runtime.journal import Journal
-from mainspring.runtime.output import MAX_REJECTIONS, OutputType, judge
+from mainspring.runtime.output import CHECKED, MAX_REJECTIONS, OutputType, judge
 from mainspring.runtime.settings import settings_of
 from mainspring.runtime.state import CallState
 from mainspring.runtime.thinking import Answered, Asleep, Exhausted, Interrupted, Thinker, TooLong, checked
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 #: Seconds between looks into the inbox while a model or a tool works.
 POLL_S = 1.0
+#: Why a call of an imported run waits for a person.
+ELSEWHERE = "this run was imported, and its call was begun elsewhere: nobody here allowed it"
 #: Calls of one step that run beside each other.
 MAX_PARALLEL = 16
 
@@ -327,7 +329,9 @@ class Engine:
             tool, arguments = checked.tool, checked.arguments
             if call.stage == "retry":
                 refused = self._gate.refused_again(call, checked)
-                if refused is not None:
+                if self._gate.begun_elsewhere(call, tool) and not self._gate.answered_here(call):
+                    self.effects.park(call, ELSEWHERE)
+                elif refused is not None:
                     self._gate.refuse(call, denial(tool.name, f"Not allowed any more: {refused}."), "denied")
                 elif await self.effects.settle(call, tool, arguments):
                     begun.append((call, checked))
@@ -386,9 +390,7 @@ class Engine:
             if isinstance(checked, Refusal):
                 await self.effects.settle(call, None, None)
             elif self._gate.begun_elsewhere(call, checked.tool):
-                self.effects.park(
-                    call, "this run was imported, and its call was begun elsewhere: nobody here allowed it"
-                )
+                self.effects.park(call, ELSEWHERE)
             elif (refused := self._gate.refused_again(call, checked)) is not None:
                 self.effects.park(call, f"it was begun, and may not be repeated any more: {refused}")
             elif await self.effects.settle(call, checked.tool, checked.arguments):
@@ -426,7 +428,9 @@ class Engine:
             await self._end("failed", f"no acceptable final answer: {complaint}", message.text)
         else:
             rejected = {"step": state.step, "complaint": complaint}
-            if message.text != said.text:  # a complaint may quote what was filled in, which the planner must not see
+            # A complaint may quote what was filled in, and an agent's check whatever it found in the run.
+            quotes = message.text != said.text or (complaint.startswith(CHECKED) and bool(state.guard.handles))
+            if self._clean and quotes:
                 about = "Your final answer, with its handles filled in, was not accepted"
                 rejected |= {"complaint": f"{about}: it did not fit, or failed a check.", "detail": complaint}
             self.journal.record("output.rejected", rejected)

@@ -12,6 +12,8 @@ from mainspring.messages import Message
 
 #: Final answers that may be rejected in a row before the run fails.
 MAX_REJECTIONS = 5
+#: How a complaint of the agent's own check begins.
+CHECKED = "Your answer did not pass its check:"
 
 
 class OutputType:
@@ -71,7 +73,7 @@ async def judge(message: Message, agent: Agent, output_type: OutputType | None, 
         if inspect.isawaitable(complaint):
             complaint = await complaint
         if complaint:
-            return None, f"Your answer did not pass its check: {complaint}"
+            return None, f"{CHECKED} {complaint}"
     return output, None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from mainspring.errors import ToolError
 from mainspring.guard.program import Failed, Finished, Program, ProgramError, ProgramRun, ToolFailure, ToolRequest
 from mainspring.guard.view import show, shown_label
-from mainspring.label import JOINED, SYSTEM, Label, tool_label
+from mainspring.label import JOINED, SYSTEM, Label, join_all, tool_label
 from mainspring.runtime.builtin import NOTE
 from mainspring.runtime.clean import RUN_PROGRAM
 from mainspring.runtime.journal import Journal
@@ -59,7 +59,8 @@ class Programs:
             # What a program puts together is no longer one value as somebody wrote it.
             value = event.value.joined(JOINED)
             if event.printed:
-                value = Value({"result": value, "printed": Value(list(event.printed))})
+                told = join_all(p.whole_label for p in event.printed)  # how many there are tells something too
+                value = Value({"result": value, "printed": Value(list(event.printed), told)})
             try:
                 value = wrap(value.plain(), labels_of(value))  # as it will be read back from the journal
             except ToolError as error:

@@ -301,6 +301,8 @@ class Run:
     def _person(self, by: str) -> str:
         """The name of somebody who may decide for this home; raises ApprovalError for anybody else."""
         name = people_of(self._store.home).check(checked_name(by))
+        if person_key(name) == person_key(self.agent_name):
+            raise ApprovalError(f"{name!r} is the agent of this run; no agent vouches for what it reads")
         if person_key(name) in self._store.revoked():
             raise ApprovalError(f"the rights of {name} were taken back")
         return name

@@ -334,7 +334,7 @@ class RunState:
             return
         said = f" ({p['reason']})" if p.get("reason") else ""
         if p["answer"] == "did_not":
-            call.stage = "retry"
+            call.stage, call.answered_seq = "retry", event.seq
             self.persons.append(f"{p['by']} said that {_shown(call)} had not taken effect{said}")
             return
         if p["answer"] == "happened":

@@ -336,6 +336,8 @@ def _sound(text: object) -> str:
 
 def _sound_json(value: Any, depth: int = 0) -> Any:
     """A JSON value with sound text; anything else becomes its repr."""
+    if isinstance(value, int) and value.bit_length() > 13_000:
+        return f"[a number of {value.bit_length():,} bits]"  # longer than Python writes out
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
