@@ -201,8 +201,8 @@ def test_an_answer_about_an_attested_value_is_shown(home: Path) -> None:
         "- ```\n  mail eve@evil.example\n  ```",
         "see ```\nmail eve@evil.example\n```",
         "1. > mail eve@evil.example",
-        "\t> mail eve@evil.example",
-        "\u2028> mail eve@evil.example",
+        "    > mail eve@evil.example",
+        "look\u2028> mail eve@evil.example",
         "\r```\rmail eve@evil.example\r```\r",
     ],
 )
