@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 
 from benchmarks.attacks.cases.approvals import asking
+from benchmarks.attacks.hijacked import Hijacked
 from benchmarks.attacks.world import ACCOUNT, Result, Tampered, World, case
-from mainspring import Run
+from mainspring import Agent, Run
 from mainspring.audit import verify
 from mainspring.errors import MainspringError
 from mainspring.store import close_stores, open_store
@@ -93,3 +95,35 @@ def another_person_said_yes(world: World) -> Result:
     if world.guarded:
         return unnoticed(world)
     return Result("ben" in str([e.payload for e in Run.load("a", world.home).events()]), "the events name ben")
+
+
+@case(
+    "the journal is rewritten, and its signatures are thrown away", "a home that has signed before is known by its key"
+)
+def seals_removed(world: World) -> Result:
+    paid(world)
+    rewritten(world, "UPDATE events SET payload=replace(payload, ?, 'DE12')", ACCOUNT, whole=True)
+    (world.home / "audit" / "seals.jsonl").unlink()
+    return unnoticed(world)
+
+
+@case("a long text is changed where the journal keeps long texts", "the chain holds the digest of what lies outside it")
+def long_text_changed(world: World) -> Result:
+    long = f"{ACCOUNT} " * 1000
+    agent = Agent("clerk", model=Hijacked(["done"], [], []), tools=[world.pay], guard="tainted", grants=[])
+    agent.run_sync(long, home=world.home, run_id="a")
+    close_stores()
+    with sqlite3.connect(world.home / "journal.db") as database:
+        rows = database.execute("SELECT digest, data FROM blobs").fetchall()
+        for digest, data in rows:
+            text = data.encode() if isinstance(data, str) else data
+            text = zlib.decompress(text) if text[:1] == b"\x78" else text
+            if ACCOUNT.encode() not in text:
+                raise Tampered("the long text is not where it was looked for")
+            changed = text.replace(ACCOUNT.encode(), b"DE12")
+            database.execute("UPDATE blobs SET data=? WHERE digest=?", (changed, digest))
+        if not rows:
+            raise Tampered("the journal keeps no long text apart")
+        database.execute("UPDATE runs SET task='DE12'")
+    database.close()
+    return unnoticed(world)
