@@ -19,7 +19,7 @@ from mainspring.label import JOINED, SYSTEM, Label, join_all
 from mainspring.runtime.settings import Settings
 from mainspring.runtime.state import CallState, RunState
 from mainspring.tool import Tool
-from mainspring.value import wrap
+from mainspring.value import Value, wrap
 
 #: The tool of a clean run that puts a question to a person.
 ASK_PERSON = "ask_person"
@@ -84,6 +84,8 @@ def check_call(call: CallState, tools: Mapping[str, Tool], state: RunState) -> C
         )
     try:
         resolved = resolve_arguments(call, state)
+        if state.guard.mode == "clean" and tool.consequential:
+            resolved = {n: r if tool.role(n) != "payload" else _defanged(r) for n, r in resolved.items()}
         plain = {name: r.value.plain() for name, r in resolved.items()}
         if any(r.handles for r in resolved.values()) and _characters(plain) > MAX_ARGUMENT_CHARS:
             most = f"{MAX_ARGUMENT_CHARS:,} characters"
@@ -92,6 +94,25 @@ def check_call(call: CallState, tools: Mapping[str, Tool], state: RunState) -> C
         return Checked(tool, tool.validate(plain, quote=not any(r.handles for r in resolved.values())), resolved)
     except ToolError as error:
         return Refusal(str(error), "invalid")
+
+
+def _defanged(resolved: Resolved) -> Resolved:
+    """A message that leaves holds no live link that a hijacked reader may have written into it."""
+    label = resolved.value.whole_label
+    if READER.sources.isdisjoint(label.sources):
+        return resolved
+    return replace(resolved, value=_inert(resolved.value))
+
+
+def _inert(value: Value) -> Value:
+    from mainspring.guard.outputs import inert
+
+    if isinstance(value.data, list):
+        return Value([_inert(v) for v in value.data], value.label)
+    if isinstance(value.data, dict):
+        return Value({k: _inert(v) for k, v in value.data.items()}, value.label)
+    written = isinstance(value.data, str) and not READER.sources.isdisjoint(value.label.sources)
+    return Value(inert(value.data, value.label), value.label) if written else value
 
 
 def _characters(data: Any) -> int:
@@ -115,7 +136,13 @@ def resolve_arguments(call: CallState, state: RunState) -> dict[str, Resolved]:
         }
     if state.guard.mode != "clean":
         return {n: Resolved(wrap(v, {}, call.label), "written by the model", True, False) for n, v in _args(call)}
-    return {n: resolve(v, state.guard.value, call.label) for n, v in _args(call)}
+    resolved = {n: resolve(v, state.guard.value, call.label) for n, v in _args(call)}
+    # Whoever chose what the planner does next chose among its handles too.
+    steered = frozenset(s for s in call.label.sources if s.startswith("steered:"))
+    if not steered:
+        return resolved
+    chosen = Label(steered)
+    return {n: replace(r, value=r.value.joined(chosen)) if r.handles else r for n, r in resolved.items()}
 
 
 def _args(call: CallState) -> Any:
