@@ -127,7 +127,27 @@ def _seen(items: Sequence[_Item], number: int, words: Words, today: Any) -> bool
             texts = [str(o) for o in others if o is not None]
             if texts and (str(data) > max(texts) or str(data) < min(texts) or _next(data, texts, today)):
                 return True
+    return words.extreme and _seen_within(items, number, words)
+
+
+def _seen_within(items: Sequence[_Item], number: int, words: Words) -> bool:
+    """Whether the item is the extreme of those that a number of the prompt bounds: "the best one below 160"."""
+    rows = [{k: v for k, v in i.columns.items() if _is_number(v)} for i in items]
+    mine = rows[number]
+    for bounded, limit in ((c, n) for c in mine for n in words.numbers()):
+        for sign in (1, -1):
+            within = [r for r in rows if bounded in r and sign * r[bounded] <= sign * limit]
+            if mine not in within or len(within) in (1, len(rows)):
+                continue
+            for column in mine:
+                others = [r[column] for r in within if r is not mine and column in r]
+                if column != bounded and others and (mine[column] > max(others) or mine[column] < min(others)):
+                    return True
     return False
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _next(mine: str, others: Sequence[str], today: Any) -> bool:
