@@ -13,7 +13,7 @@ from mainspring.content import Content
 from mainspring.errors import ToolError
 from mainspring.guard import Grant
 from mainspring.guard.reader import LEAKAGE_BITS, READER, Question, stands_in
-from mainspring.label import MODEL, Label, join_all
+from mainspring.label import JOINED, MODEL, Label, join_all
 from mainspring.messages import FilePart, ImagePart, TextPart, Usage, decode_part, encode_usage
 from mainspring.model import Model, ModelSettings, model_name
 from mainspring.runtime.calls import ASK_PERSON
@@ -94,6 +94,8 @@ def clean_tools(
         found = asked.parse(message.text)
         if answer == "link" and not stands_in(found, source):
             raise ToolError("the reader named a link that does not stand in the text; it was not kept")
+        if answer == "link" and len(_writers(context.labels.get("source", Label()))) > 1:
+            label = label.join(JOINED)  # which of the links it is may tell one writer what another wrote
         if not asked.shown and answer != "link":
             label = label.join(READER)  # put together by a model that strangers may have talked to
         if asked.shown:
@@ -143,6 +145,11 @@ def clean_tools(
     asking = Tool(ask_person, effect="irreversible", idempotency=None, reconcile=lambda context: DidNotHappen())
     running = Tool(run_program, effect="read", authority=(), outside=False, parallel=False)
     return {ASK_READER: reading, ASK_PERSON: asking, RUN_PROGRAM: running}
+
+
+def _writers(label: Label) -> set[str]:
+    """The services that a value came from, however far they vouch for its parts."""
+    return {s.removeprefix("steered:").partition(":")[2] or s for s in label.sources if s != "model"}
 
 
 def content_of(source: Any, state: RunState, store: Store) -> Content:
