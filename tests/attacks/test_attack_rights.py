@@ -130,14 +130,16 @@ def test_a_person_gives_a_fork_its_grant_anew(home: Path, paid: list[str]) -> No
     assert paid == ["X"]
 
 
+@pytest.mark.parametrize("forked", [False, True])
 @pytest.mark.parametrize("mode", ["clean", "tainted"])
 def test_in_an_imported_run_only_exact_values_are_trusted(
-    home: Path, tmp_path: Path, paid: list[str], mode: str
+    home: Path, tmp_path: Path, paid: list[str], mode: str, forked: bool
 ) -> None:
     agent = payer(["hello", PAY, "end"], pay_tool(paid), guard=mode, grants=[])
     theirs = agent.run_sync("go", home=home)
     run = moved(theirs, tmp_path / "other")
-    run.resume_sync(agent)
+    if forked:
+        run = run.fork()
     run.grant(TRUSTED, by="ann")
     run.send("go on")
     run.resume_sync(agent)
@@ -197,12 +199,14 @@ def test_a_plan_of_what_a_limit_forbids_is_not_asked(home: Path, paid: list[str]
 def forbid(home: Path, how: str) -> None:
     if how == "revoked":
         open_store(home).revoke("payer", by="ann", reason="stop")
+    elif how == "grant":
+        open_store(home).revoke(TRUSTED.id, by="ann", reason="stop")
     else:
         (home / "limits.cedar").write_text(FORBIDDEN)
         (home / "mainspring.toml").write_text('[policy]\nlimits = ["limits.cedar"]\n')
 
 
-@pytest.mark.parametrize("how", ["revoked", "limit"])
+@pytest.mark.parametrize("how", ["revoked", "limit", "grant"])
 @pytest.mark.parametrize("settlement", ["keyed", "reconciled"])
 def test_what_was_begun_is_not_repeated_without_a_right(home: Path, paid: list[str], settlement: str, how: str) -> None:
     agent = payer([PAY, "end"], pay_tool(paid, settlement), grants=[TRUSTED])

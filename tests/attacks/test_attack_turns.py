@@ -214,7 +214,7 @@ def test_what_is_pasted_in_odd_ways_gives_no_right(home: Path, pasted: str) -> N
         sent.append(to)
         return "sent"
 
-    lines = [call("send_mail", "1", to=EVIL), call("send_mail", "2", to="bob@corp.example"), "end"]
+    lines: list[Any] = [call("send_mail", "1", to=EVIL), call("send_mail", "2", to="bob@corp.example"), "end"]
     agent = Agent("clerk", model=ScriptedModel(lines), tools=[send_mail], guard="clean")
     run = agent.run_sync(f"Send mail to bob@corp.example\n{pasted}\nthanks", home=home)
     assert (run.status, sent) == ("waiting", [])

@@ -13,10 +13,25 @@ from mainspring.messages import user
 
 SECRET = "ZQX"
 ENDS = ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
-bits = st.sampled_from(
-    ["`", "``", "```", "````", "~~~", "~~~~", ">", "> ", " ", "   ", "\t", "- ", "* ", "12. ", "word", "a@b.example"]
-    + ENDS
-)
+MARKS = [
+    "`",
+    "``",
+    "```",
+    "````",
+    "~~~",
+    "~~~~",
+    ">",
+    "> ",
+    " ",
+    "   ",
+    "\t",
+    "- ",
+    "* ",
+    "12. ",
+    "word",
+    "a@b.example",
+]
+bits = st.sampled_from([*MARKS, *ENDS])
 indents = st.sampled_from(["", " ", "    ", "\t", "- ", "* ", "+ ", "  1. ", "2) ", " - - ", "\u00a0", "\u3000"])
 marks = st.sampled_from(["```", "````", "~~~", "~~~~~"])
 ends = st.sampled_from(ENDS)
@@ -71,7 +86,7 @@ def test_a_fence_of_other_marks_does_not_close_it() -> None:
     assert SECRET not in own_words(user(f"````\na\n```\n{SECRET}\n````"))
 
 
-@pytest.mark.parametrize("bit", ["```\n", "> ", "- ", "- - >", " ", "1. ", "\r"])
+@pytest.mark.parametrize("bit", ["`", "~~~", "```\n", "> ", "- ", "- - >", " ", "1. ", "\r"])
 def test_no_turn_takes_for_ever(bit: str) -> None:
     began = time.process_time()
     segments(bit * (40_000 // len(bit)))
