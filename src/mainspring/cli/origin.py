@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -114,9 +114,10 @@ def _make_builtin(origin: Origin) -> Agent:
     which = origin.options.get("tools", "coding")
     tools: list[object] = []
     if which == "coding":
+        from mainspring.config import load_config
         from mainspring.tools import coding_tools
 
-        tools = list(coding_tools())
+        tools = list(coding_tools(sandbox=asdict(load_config().sandbox)))
     elif which != "none":
         raise DeclarationError(f"tools {which!r} are unknown; use 'coding' or 'none'")
     return Agent(

@@ -22,9 +22,18 @@ if TYPE_CHECKING:
 @click.option("--agent", "-a", metavar="FILE[:ATTR]", help="The declaration, where the run does not name its own.")
 @json_option
 @click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER", help="A new limit from here on. Repeatable.")
+@click.option("--workspace", "-w", metavar="DIR", help="The folder it may touch from here on; imported runs have none.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only the answer.")
 @click.option("--no-input", is_flag=True, help="Never ask at the terminal; exit 3 when a person is needed.")
-def resume(id_: str, agent: str | None, json_: bool, limits: tuple[str, ...], quiet: bool, no_input: bool) -> int:
+def resume(
+    id_: str,
+    agent: str | None,
+    json_: bool,
+    limits: tuple[str, ...],
+    workspace: str | None,
+    quiet: bool,
+    no_input: bool,
+) -> int:
     """Go on after a pause, a crash or an answer, with the same agent declaration.
 
     The declaration is made again from where it came from: the agent file that `run` was given, or the default
@@ -47,7 +56,7 @@ def resume(id_: str, agent: str | None, json_: bool, limits: tuple[str, ...], qu
     declared = declaration(run, agent)
     return execute(
         declared,
-        lambda **watching: run.resume(agent=declared, limits=changed, **watching),
+        lambda **watching: run.resume(agent=declared, limits=changed, workspace=workspace, **watching),
         run_id=run.id,
         old=run,
         output=output,
@@ -59,11 +68,16 @@ def resume(id_: str, agent: str | None, json_: bool, limits: tuple[str, ...], qu
 
 def declaration(run: Run, agent: str | None) -> Agent:
     """The agent of a run: the named file's, or the one from the run's own origin. Raises DeclarationError."""
-    text = run.origin
+    text = None if run.imported else run.origin  # an imported journal names no file and gives no options here
     if agent is not None:
         given = origin.split(agent)
         options = origin.parse(text).options if text and not origin.parse(text).builtin else {}
         return origin.load(origin.Origin(given.place, given.attribute, options=options))
+    if run.imported:
+        raise DeclarationError(
+            f"run {run.id} was imported, so what its journal names is not used; name the agent yourself: "
+            f"mainspring runs resume {run.id} --agent FILE"
+        )
     if not text:
         raise DeclarationError(
             f"run {run.id} was started by a program and names no agent file; resume it there with "

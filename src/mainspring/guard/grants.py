@@ -141,7 +141,9 @@ class Grant:
             mine = self.arguments.get(name, TRUSTED)
             if wider == ANY or mine == wider:
                 continue
-            if isinstance(mine, str) or isinstance(wider, str) or not _within(list(mine), wider):
+            if name not in self.arguments or isinstance(mine, str) or isinstance(wider, str):
+                return False
+            if not mine or not all(any(_same(value, w) for w in wider) for value in mine):
                 return False
         return all(name in other.arguments or mine == TRUSTED for name, mine in self.arguments.items())
 
@@ -211,12 +213,19 @@ def _values(tool: object, name: object, value: object) -> tuple[Any, ...]:
 
 def _within(value: Any, allowed: Sequence[Any]) -> bool:
     """A list is within when each of its items is; `True` is not `1`, and `1` is `1.0` only as a number."""
-    if any(type(value) is type(a) and value == a for a in allowed):
+    if any(_same(value, a) for a in allowed):
         return True
-    if isinstance(value, list):
-        return bool(value) and all(_within(item, allowed) for item in value)
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and any(isinstance(a, int | float) and not isinstance(a, bool) and a == value for a in allowed)
-    )
+    return isinstance(value, list) and bool(value) and all(_within(item, allowed) for item in value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality as JSON has it, at any depth."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return one == other
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(v, other[k]) for k, v in one.items())
+    return type(one) is type(other) and bool(one == other)

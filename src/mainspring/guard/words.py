@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from mainspring.messages import FilePart, ImagePart, Message, TextPart
 
-#: A run of marks that opens or closes a fenced block. A lookahead keeps the search linear.
-_RUN = re.compile(r"(?<![`~])(?:`{3,}|~{3,})(?![`~])")
-_CLOSING = re.compile(r"[^\S\n]*(?:>[^\S\n]*)?(`{3,}|~{3,})[^\S\n]*\n?\Z")
-_QUOTE = re.compile(r"[^\S\n]*(?:(?:[-*+]|\d{1,9}[.)])[^\S\n]*)*>")
+#: What may stand before a fence or a quote at the beginning of a line: blanks, list marks, and other quotes.
+_PREFIX = re.compile(r"(?:[^\S\n]|>|[-*+](?=[^\S\n]|>)|\d{1,9}[.)](?=[^\S\n]|>))*")
+_RUN = re.compile(r"`{3,}|~{3,}")
 _LINE_ENDS = re.compile("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
@@ -34,25 +33,52 @@ def segments(text: str) -> list[Segment]:
     """
     found: list[Segment] = []
     fence = ""
+    quoted = False  # whether the open fence stands in a quote
     at = 0
     for line in _LINE_ENDS.sub("\n", text).splitlines(keepends=True):  # as many characters as before
         piece = text[at : at + len(line)]
         at += len(line)
+        prefix = _prefix(line)
+        body = line[len(prefix) :]
         if fence:
             _append(found, piece, True)
-            closing = _CLOSING.match(line)
-            if closing is not None and closing[1].startswith(fence):
+            if _closes(body, fence) and (">" in prefix) <= quoted:
                 fence = ""
             continue
-        runs = _RUN.findall(line)
-        if len(runs) % 2:  # an even number opens and closes within the line
-            start = line.rindex(runs[-1])
-            _append(found, piece[:start], _QUOTE.match(line) is not None)
-            _append(found, piece[start:], True)
-            fence = runs[-1]
-        else:
-            _append(found, piece, _QUOTE.match(line) is not None)
+        opening = _RUN.match(body)
+        if opening is not None and not (opening[0][0] == "`" and "`" in body[opening.end() :]):
+            _append(found, piece, True)
+            fence, quoted = opening[0], ">" in prefix
+            continue
+        start = _open_within(body)
+        if start is None:
+            _append(found, piece, ">" in prefix)
+            continue
+        cut = len(prefix) + start[0]
+        _append(found, piece[:cut], ">" in prefix)
+        _append(found, piece[cut:], True)
+        fence, quoted = start[1], ">" in prefix
     return found
+
+
+def _prefix(line: str) -> str:
+    match = _PREFIX.match(line)
+    return match[0] if match is not None else ""
+
+
+def _closes(body: str, fence: str) -> bool:
+    """Whether a line ends the block: the same mark, at least as often, and nothing behind it."""
+    bare = body.rstrip()
+    return len(bare) >= len(fence) and set(bare) == {fence[0]}
+
+
+def _open_within(body: str) -> tuple[int, str] | None:
+    """Where in a line a fence stands open at its end, and what it is: an odd number of runs of one mark."""
+    for mark in "`~":
+        runs = [m for m in _RUN.finditer(body) if m[0][0] == mark]
+        if len(runs) % 2:
+            return runs[-1].start(), runs[-1][0]
+    return None
 
 
 def _append(found: list[Segment], text: str, pasted: bool) -> None:

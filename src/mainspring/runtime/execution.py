@@ -34,7 +34,9 @@ from mainspring.store import NewEvent, SQLiteStore
 from mainspring.tool import Tool
 
 
-async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watcher | None) -> None:
+async def execute(
+    run: Run, agent: Agent, limits: Limits | None, on_event: Watcher | None, workspace: Path | None = None
+) -> None:
     """Own a run and drive it until it stops. Used by `resume` and by a fresh start alike."""
     store = run._store
     refused, again = 0, False
@@ -48,7 +50,8 @@ async def execute(run: Run, agent: Agent, limits: Limits | None, on_event: Watch
         run._state = RunState()
         try:
             journal = Journal(store, lease, RunState.of(store.events(run.id)), on_event)
-            _record_resumed(journal, agent, limits)
+            unseen = _unseen(settings_of(store.home).configured(dict(agent.tools)))
+            _record_resumed(journal, agent, limits, workspace, unseen)
             limits = None  # they are in the journal now
             engine = Engine(agent, journal, store.home, run)
             await engine.drive()
@@ -77,7 +80,12 @@ def _overlooked(store: SQLiteStore, run_id: str, engine: Engine) -> bool:
     return CANCEL in kinds or (not engine.paused and bool(kinds - {PAUSE}))
 
 
-def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> None:
+def _record_resumed(
+    journal: Journal, agent: Agent, limits: Limits | None, workspace: Path | None, unseen: Label
+) -> None:
+    elsewhere = _from_elsewhere(journal)
+    if elsewhere and not journal.state.guard.foreign and limits is None:
+        limits = agent.limits  # and not those that the journal gives itself
     seconds = round(journal.state.seconds_so_far, 3)
     if journal.state.model_open is not None:
         called = journal.state.model_open
@@ -102,8 +110,10 @@ def _record_resumed(journal: Journal, agent: Agent, limits: Limits | None) -> No
             "digest": agent.digest(),
             "limits": None if limits is None else asdict(limits),
             "seconds": seconds,
-            **({"imported": True} if _from_elsewhere(journal) else {}),
+            **({"imported": True} if elsewhere else {}),
+            **({} if workspace is None else {"workspace": str(workspace)}),
         },
+        unseen,
     )
     journal.send(status="running")
 
@@ -151,9 +161,12 @@ def _started_payload(
     }
     if turn.values:
         payload["values"] = turn.values
-    # What servers say of their tools stands in the prompt: until a person has looked, it is a stranger's word.
-    unseen = frozenset(f"mcp:{t.server}" for t in tools.values() if t.unseen)
-    return payload, turn.label.join(Label(unseen))
+    return payload, turn.label.join(_unseen(tools))
+
+
+def _unseen(tools: dict[str, Tool]) -> Label:
+    """What servers say of their tools stands in the prompt: until a person has looked, it is a stranger's word."""
+    return Label(frozenset(f"mcp:{t.server}" for t in tools.values() if t.unseen))
 
 
 def _instructions(agent: Agent, home: Path) -> str:

@@ -51,6 +51,7 @@ class GuardState:
         self.lowered: dict[str, tuple[str, Label]] = {}  # handle and path -> (person, label)
         self.vouched: dict[str, int] = {}  # handle and path -> the event that lowered it
         self.given: dict[str, int] = {}  # id of a grant -> the newest event that gave it
+        self.foreign = False  # whether it was executed elsewhere
         self.changes = 0  # of labels by people; what was worked out before one does not hold after it
         self._values: dict[str, Value] = {}
         self.label = SYSTEM  # of everything that the model has seen
@@ -126,8 +127,16 @@ class GuardState:
             label = label.join(self.lowered[key][1] if key in self.lowered else marked)
         self.label = label
 
-    def distrust(self) -> None:
-        """The run comes from elsewhere: whoever made its journal may have written everything in it so far."""
+    def distrust(self) -> bool:
+        """The run comes from elsewhere: whoever made its journal may have written everything in it so far.
+
+        Returns False when that is known already.
+        """
+        if self.foreign:
+            return False
+        self.foreign = True
+        if self.mode != "clean":  # what a planner was shown there cannot be taken back
+            self.mode = "tainted"
         self._changed()
         self.base(IMPORTED)
         self.compiled = len(self.turns)  # what it calls its user's words gives no rights here
@@ -135,6 +144,7 @@ class GuardState:
             if IMPORTED.sources - handle.labels.get("", SYSTEM).sources:
                 labels = {path: label.join(IMPORTED) for path, label in ({"": SYSTEM} | dict(handle.labels)).items()}
                 self.handles[name] = replace(handle, labels=labels)
+        return True
 
     # --- reading ---
 

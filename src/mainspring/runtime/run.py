@@ -132,6 +132,12 @@ class Run:
         return self._store.row(self.id).agent
 
     @property
+    def imported(self) -> bool:
+        """True when it, or a run whose history it has, was executed elsewhere: what its journal names is not ours."""
+        runs = [self.id, *(parent for parent, _ in self.state.forks)]
+        return any(self._store.imported(id) is not None for id in runs)
+
+    @property
     def origin(self) -> str | None:
         """Where the agent's declaration came from, if it was said."""
         return self.state.origin
@@ -211,6 +217,7 @@ class Run:
         *,
         limits: Limits | dict[str, float | None] | None = None,
         on_event: Watcher | None = None,
+        workspace: str | Path | None = None,
     ) -> Run:
         """Go on where the journal ends; returns itself when there is nothing to go on with.
 
@@ -218,6 +225,7 @@ class Run:
             agent: its declaration; by default the agent of the same name that was declared in this process.
             limits: new limits from here on, for a run that reached its old ones.
             on_event: called with each RunEvent.
+            workspace: the folder that it may touch from here on. An imported run has none until one is named here.
 
         Raises:
             RunBusyError: a living process executes it.
@@ -239,7 +247,10 @@ class Run:
         from mainspring.runtime.execution import execute
 
         changed = Limits.of(limits) if limits is not None else None
-        await execute(self, executor, changed, on_event)
+        folder = None if workspace is None else Path(workspace).expanduser().resolve()
+        if folder is not None and not folder.is_dir():
+            raise DeclarationError(f"the workspace {folder} is no folder; make it first")
+        await execute(self, executor, changed, on_event, folder)
         return self
 
     def _may_go_on(self) -> bool:
@@ -261,11 +272,12 @@ class Run:
         *,
         limits: Limits | dict[str, float | None] | None = None,
         on_event: Watcher | None = None,
+        workspace: str | Path | None = None,
     ) -> Run:
         """:meth:`resume` for programs without an event loop."""
         from mainspring.runtime.execution import run_blocking
 
-        return run_blocking(self.resume(agent, limits=limits, on_event=on_event))
+        return run_blocking(self.resume(agent, limits=limits, on_event=on_event, workspace=workspace))
 
     def send(self, content: str | Part | Iterable[str | Part], *, by: str = "user") -> None:
         """Say something to the run; the model sees it before its next answer. A finished run goes on at `resume`."""

@@ -186,8 +186,11 @@ class RunState:
         self.busy_seconds = p.get("seconds", self.busy_seconds)  # the copied events have the time of the fork
 
     def _on_run_resumed(self, event: Event, p: dict[str, Any]) -> None:
-        if p.get("imported"):
-            self.guard.distrust()
+        self.guard.base(event.label)  # servers whose tools nobody has looked at
+        if p.get("imported") and self.guard.distrust():
+            self.workspace = None  # whoever made the journal named it; a person here names another
+        if p.get("workspace"):
+            self.workspace = p["workspace"]
         # A dead process left the clock running: its last event is where it stopped counting.
         self.busy_seconds = p.get("seconds", self.busy_seconds)
         self._busy_since = self.resumed_at = event.at
