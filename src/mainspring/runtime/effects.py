@@ -138,9 +138,8 @@ class Effects:
             answer: object = said_by(error)
             is_error = True
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise  # it is the run that is interrupted
+            if interrupted():
+                raise
             answer, is_error = _crash_report(tool, error), True
         except (Exception, SystemExit) as error:
             answer, is_error = _crash_report(tool, error), True
@@ -196,7 +195,9 @@ class Effects:
         context = self.context(call, call.intended["key"])
         try:
             settled = await tool.run_reconcile(await self._filled(call, tool, arguments, context), context)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and interrupted():
+                raise
             said = f"asking whether it took effect failed: {type(error).__name__}: {said_by(error)}"
             self.park(call, said if self.secrets is None else str(self.secrets.scrub(said)))
             return None
@@ -323,6 +324,12 @@ async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContex
         thread.add_done_callback(lambda t: t.cancelled() or t.exception())
         raise TimeoutError
     return thread.result()
+
+
+def interrupted() -> bool:
+    """Whether a CancelledError is ours: the run is interrupted. Libraries let out their own."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def said_by(error: BaseException) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mainspring.agent import Agent
 from mainspring.errors import ApprovalError
 from mainspring.guard import Decision
 from mainspring.label import SYSTEM, Label
+from mainspring.names import person_key
 from mainspring.points import reach
 from mainspring.runtime.calls import (
     Checked,
@@ -26,6 +27,15 @@ from mainspring.runtime.settings import Settings
 from mainspring.runtime.state import CallState
 from mainspring.store import ApprovalRequest
 from mainspring.tool import Tool
+
+
+def key_of(name: str) -> str:
+    """A name as names are compared; one that is no person's as it is."""
+    try:
+        return person_key(name)
+    except ApprovalError:
+        return name
+
 
 #: Seconds for which an unanswered approval stays open, where the configuration says nothing.
 APPROVAL_TTL_S = 7 * 24 * 3600.0
@@ -52,6 +62,7 @@ class Gate:
         """Decide whatever waits to be decided; what may be begun after it is `allowed`."""
         self._allowed.clear()
         revoked = self._revoked()
+        self._doubt(lambda target, by: by in revoked or key_of(by) in revoked, "their rights were taken back")
         for call in calls:
             if call.stage == "new":
                 self._decide(call, revoked)
@@ -81,6 +92,12 @@ class Gate:
         about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}
         self.journal.record("call.refused", about | {"reason": reason, "cause": cause}, label)
 
+    def _doubt(self, gone: Callable[[str, str], bool], reason: str) -> None:
+        """Take back what people vouched for, where `gone` says so of the target and the person."""
+        for target, (by, _) in list(self.state.guard.lowered.items()):
+            if gone(target, by):
+                self.journal.record("label.restored", {"target": target, "by": "mainspring", "reason": reason})
+
     def _elsewhere(self) -> int:
         imported = self.journal.store.imported
         ends = [] if (mine := imported(self.state.run_id)) is None else [mine.head_seq]
@@ -94,9 +111,14 @@ class Gate:
         """Why a call that was begun may not be begun again: a limit or a revocation came since. None when it may."""
         if not checked.tool.consequential:
             return None
-        grant = call.intended.get("grant")
-        decision = self._ask(call, checked, Counter({grant: -1}) if grant else Counter(), self._revoked())
-        held = call.intended.get("approval") is not None or not grant
+        grant, approval = call.intended.get("grant"), call.intended.get("approval")
+        revoked = self._revoked()
+        if approval is not None:
+            gone = [a.by for a in self.journal.store.approval(approval).answers if key_of(a.by) in revoked]
+            if gone:
+                return f"the rights of {', '.join(gone)}, who approved it, were taken back"
+        decision = self._ask(call, checked, Counter({grant: -1}) if grant else Counter(), revoked)
+        held = approval is not None or not grant
         # What a grant allowed needs that grant still; what a person approved may go on as it was approved.
         return None if decision.outcome == "allow" or (held and decision.outcome == "ask") else decision.reason
 
@@ -115,9 +137,7 @@ class Gate:
         approved there is asked here.
         """
         reason = "this run was imported: nobody here said so"
-        guard = self.state.guard
-        for target in [t for t in guard.lowered if guard.vouched[t] <= self._foreign_to]:
-            self.journal.record("label.restored", {"target": target, "by": "mainspring", "reason": reason})
+        self._doubt(lambda target, by: self.state.guard.vouched[target] <= self._foreign_to, reason)
         for call in self.state.open_calls:
             if call.stage == "approved" and call.approval is not None and call.answered_seq <= self._foreign_to:
                 self.journal.expire(call.approval)

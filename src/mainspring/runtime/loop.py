@@ -36,7 +36,7 @@ from mainspring.runtime.compaction import (
     plan_compaction,
 )
 from mainspring.runtime.context import for_model, message_chars, note
-from mainspring.runtime.effects import Effects, said_by
+from mainspring.runtime.effects import Effects, interrupted, said_by
 from mainspring.runtime.gate import Gate
 from mainspring.runtime.granting import compile_grants
 from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
@@ -338,7 +338,9 @@ class Engine:
                 continue
             try:
                 prepared.append((call, checked, await self.effects.prepare(call, tool, arguments)))
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and interrupted():
+                    raise
                 self._gate.refuse(call, *self._unprepared(call, tool, error))
         for call, checked, answer in prepared:  # without a pause, so that none is left begun by an interrupt
             allowed = self._gate.allowed(call)
@@ -349,7 +351,7 @@ class Engine:
             return
         await self._begin(begun)
 
-    def _unprepared(self, call: CallState, tool: Tool, error: Exception) -> tuple[str, str, Label]:
+    def _unprepared(self, call: CallState, tool: Tool, error: BaseException) -> tuple[str, str, Label]:
         if self._clean:  # what went wrong may be told in a stranger's words
             return f"{tool.name} could not prepare this call ({type(error).__name__}).", "invalid", SYSTEM
         reason = said_by(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {said_by(error)}"
@@ -413,8 +415,11 @@ class Engine:
             if self._clean:
                 message = self._filled(message)
             output, complaint = await judge(message, self.agent, self._output_type, self._run)
-        except Exception as error:
-            await self._end("failed", f"the agent's check failed: {type(error).__name__}: {error}", message.text)
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and interrupted():
+                raise
+            reason = f"the agent's check failed: {type(error).__name__}: {said_by(error)}"
+            await self._end("failed", reason, message.text)
             return
         if complaint is None:
             last = any(key.endswith(":last") for key in state.warned)

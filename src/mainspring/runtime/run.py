@@ -232,6 +232,9 @@ class Run:
             DeclarationError: no agent of this name is declared here.
             JournalVersionError, StoreError: the journal cannot be read or written.
         """
+        folder = None if workspace is None else Path(workspace).expanduser().resolve()
+        if folder is not None and not folder.is_dir():
+            raise DeclarationError(f"the workspace {folder} is no folder; make it first")
         row = self._store.row(self.id)
         inbox = {item.kind for item in self._store.inbox(self.id)}
         if row.status in ("done", "cancelled") and "message" not in inbox:
@@ -247,9 +250,6 @@ class Run:
         from mainspring.runtime.execution import execute
 
         changed = Limits.of(limits) if limits is not None else None
-        folder = None if workspace is None else Path(workspace).expanduser().resolve()
-        if folder is not None and not folder.is_dir():
-            raise DeclarationError(f"the workspace {folder} is no folder; make it first")
         await execute(self, executor, changed, on_event, folder)
         return self
 

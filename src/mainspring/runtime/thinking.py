@@ -226,8 +226,11 @@ class Thinker:
             failure = ModelError(f"{name} gave no answer within {allowed_s:.3g} s", retryable=True)
         except MainspringError as error:
             failure = ModelError(str(error))
-        except Exception as error:
-            failure = ModelError(f"{name} failed: {type(error).__name__}: {error}")
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise  # the run is interrupted; a library lets out its own
+            failure = ModelError(f"{name} failed: {type(error).__name__}: {_words(error)}")
         finally:
             self._timeout = None
         if isinstance(failure, ContextWindowError):
@@ -269,6 +272,13 @@ async def _made(spec: str | Model) -> Model:
 
     # A provider's library takes seconds to import; other runs of this loop go on meanwhile.
     return await asyncio.to_thread(resolve, spec)
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "its words cannot be had"
 
 
 def _all_failed(state: RunState) -> str:
