@@ -55,6 +55,7 @@ HEIGHT = {
     "model": 0,
     "content": 0,
     "value": 0,
+    "signature": 0,
     "messages": -1,
     "names": -1,
     "label": -1,

