@@ -1,6 +1,6 @@
 """Code mode: the planner chooses the largest file in a program, without seeing any file's name.
 
-    python examples/21_code_mode.py
+python examples/21_code_mode.py
 """
 
 from mainspring import Agent, ScriptedModel, tool

@@ -319,8 +319,8 @@ def make_guard(home: Path) -> None:
     run.grant(Grant("tell", {"to": ("zoe@corp.example",)}), by="ann", reason="she asked")
     run.vouch("v1", by="ann", reason="I pasted it")
     for _ in range(4):
-        for pending in run.pending():
-            pending.approve(by="ann")
+        for asked in run.pending():
+            asked.approve(by="ann")
         run.resume_sync(agent)
     run.doubt("v1", by="ann", reason="I am not sure")
     run.send("And again", by="ann")
