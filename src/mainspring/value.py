@@ -64,14 +64,13 @@ class Value:
             data = found.data
             if step is None and isinstance(data, list):
                 return Value([item.at(path[number + 1 :]) for item in data], found.label)
-            there = (isinstance(data, list) and isinstance(step, int) and -len(data) <= step < len(data)) or (
-                isinstance(data, dict) and step in data
-            )
-            if not there:
-                raise ToolError(
-                    f"there is no {write_path(path[: number + 1]) or 'value'} in this value ({kind_of(data)})"
-                )
-            found = data[step]
+            if isinstance(data, list) and isinstance(step, int) and step < len(data):
+                found = data[step]
+            elif isinstance(data, dict) and step in data:
+                found = data[step]
+            else:
+                at = write_path(path[: number + 1]) or "value"
+                raise ToolError(f"there is no {at} in this value ({_rough(data)})")
         return found
 
     def joined(self, label: Label) -> Value:
@@ -182,6 +181,11 @@ def write_path(path: Sequence[Step]) -> str:
         else:
             text += f"[{step}]" if isinstance(step, int) else _member(step, bool(text))
     return text
+
+
+def _rough(data: Any) -> str:
+    """A kind without any length: a planner hears it, and a stranger may have chosen how long a text or list is."""
+    return "a list" if isinstance(data, list) else "an object" if isinstance(data, dict) else "no list or object"
 
 
 def kind_of(data: Any) -> str:

@@ -18,22 +18,27 @@ class Rule(Protocol):
     @property
     def tools(self) -> tuple[str, ...]:
         """Names or patterns of the tools that it is about."""
+        ...
 
     @property
     def people(self) -> int:
         """How many different people must say yes."""
+        ...
 
     @property
     def approvers(self) -> tuple[str, ...]:
         """People or roles who may; empty means anybody."""
+        ...
 
     @property
     def argument(self) -> str:
         """The rule holds only where this argument is above `above`; "" means always."""
+        ...
 
     @property
     def above(self) -> float | None:
         """See `argument`."""
+        ...
 
 
 def with_rules(decision: Decision, call: Call, rules: Iterable[Rule], people: People) -> Decision:
