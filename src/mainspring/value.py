@@ -64,13 +64,15 @@ class Value:
             data = found.data
             if step is None and isinstance(data, list):
                 return Value([item.at(path[number + 1 :]) for item in data], found.label)
-            if isinstance(data, list) and isinstance(step, int) and step < len(data):
-                found = data[step]
-            elif isinstance(data, dict) and step in data:
-                found = data[step]
+            if isinstance(data, dict):
+                below = data.get(step)
             else:
+                there = isinstance(data, list) and isinstance(step, int) and step < len(data)
+                below = data[step] if there and isinstance(step, int) else None
+            if below is None:
                 at = write_path(path[: number + 1]) or "value"
                 raise ToolError(f"there is no {at} in this value ({_rough(data)})")
+            found = below
         return found
 
     def joined(self, label: Label) -> Value:

@@ -88,7 +88,7 @@ class GuardTeller:
         self.doing = "waiting for a person"
         self._asked[str(p.get("id"))] = str(p.get("call_id"))
         lines = [f"? {call_text(p)}", f"  needs a person's yes: {safe(str(p.get('reason', '')))}"]
-        if not self.will_ask and p.get("id") not in self.asked_below:
+        if not self.will_ask and str(p.get("id")) not in self.asked_below:
             lines += [f"  {line}" for line in guarded.asked_lines(p)]
         yield Line("warn", "\n".join(lines))
 
