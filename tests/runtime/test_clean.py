@@ -329,3 +329,39 @@ def test_one_search_does_not_taint_for_good(home: Path, sent: list[dict[str, Any
     run.doubt(read, by="ann", reason="no, they are not")
     run.resume_sync(agent)
     assert not run.state.label.trusted
+
+
+class Capable(Watched):
+    """A model that plans on handles, and compiles grants of what the user said before anything is read."""
+
+    clean = True
+    compiled: Any = None
+
+    async def respond(self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings) -> Message:
+        if not tools:
+            assert EVIL not in repr(messages)
+            assert settings.output_schema is not None
+            return assistant(self.compiled)
+        return await super().respond(messages, tools, settings)
+
+
+def test_a_capable_model_compiles_its_grants_first(home: Path, sent: list[dict[str, Any]]) -> None:
+    lines = [call("mails"), call("send_mail", to="$v1[0].sender", body="thanks"), "end", "again"]
+    agent = clerk(lines, sent, guard="auto", grants=None)
+    model = Capable(lines)
+    model.compiled = '{"grants": [{"tool": "send_mail", "count": 1, "arguments": {"to": "trusted"}, "why": "thanks"}]}'
+    agent.models = (model,)
+    run = agent.run_sync("Thank whoever wrote first", home=home)
+    assert (run.mode, run.status) == ("clean", "done"), run.reason
+    assert [s["to"] for s in sent] == ["bob@corp.example"]
+    kinds = [e.kind for e in run.events()]
+    assert kinds.index("grants.compiled") < kinds.index("model.called")
+    compiled = next(e.payload for e in run.events() if e.kind == "grants.compiled")
+    assert (compiled["how"], compiled["turns"]) == ("model", 1)
+    assert run.usage.calls == 4  # the compiling call counts
+    model.compiled = "no list at all"
+    run.send("and again, please", by="ann")
+    run.resume_sync(agent)
+    failed = [e.payload for e in run.events() if e.kind == "grants.compiled"][-1]
+    assert (failed["how"], failed["grants"]) == ("rules", [])
+    assert "DeclarationError" in failed["failed"]

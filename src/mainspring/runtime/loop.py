@@ -149,7 +149,7 @@ class Engine:
 
     async def _compile(self) -> None:
         """Grants from what the user said, before anything else of this turn is read."""
-        asked = await self._reader() if self.agent.compiles_grants() else None
+        asked = await self._thinker.model(0) if self.agent.compiles_grants() else None
         payload = await compile_grants(
             self.state, self.agent, [t for n, t in self.tools.items() if n in self.agent.tools], asked
         )
