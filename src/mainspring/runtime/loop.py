@@ -149,7 +149,10 @@ class Engine:
 
     async def _compile(self) -> None:
         """Grants from what the user said, before anything else of this turn is read."""
-        asked = await self._thinker.model(0) if self.agent.compiles_grants() else None
+        asked: Model | None = None
+        if self.agent.compiles_grants():
+            with contextlib.suppress(MainspringError):  # thinking will say that the model cannot be had
+                asked = await self._thinker.model(0)
         payload = await compile_grants(
             self.state, self.agent, [t for n, t in self.tools.items() if n in self.agent.tools], asked
         )
