@@ -16,12 +16,12 @@ from mainspring.guard.reader import LEAKAGE_BITS, READER, Question, stands_in
 from mainspring.label import JOINED, MODEL, Label, join_all
 from mainspring.messages import FilePart, ImagePart, TextPart, Usage, decode_part, encode_usage
 from mainspring.model import Model, ModelSettings, model_name
-from mainspring.runtime.calls import ASK_PERSON
+from mainspring.runtime.calls import ASK_PERSON, resolve_arguments
 from mainspring.runtime.state import RunState
 from mainspring.runtime.thinking import checked
 from mainspring.store import Store
 from mainspring.tool import DidNotHappen, Tool, ToolContext
-from mainspring.value import Labelled
+from mainspring.value import Labelled, Value
 
 ASK_READER = "ask_reader"
 RUN_PROGRAM = "run_program"
@@ -94,7 +94,7 @@ def clean_tools(
         found = asked.parse(message.text)
         if answer == "link" and not stands_in(found, source):
             raise ToolError("the reader named a link that does not stand in the text; it was not kept")
-        if answer == "link" and len(_writers(context.labels.get("source", Label()))) > 1:
+        if answer == "link" and len(_writers(_source_of(context.key, state))) > 1:
             label = label.join(JOINED)  # which of the links it is may tell one writer what another wrote
         if not asked.shown and answer != "link":
             label = label.join(READER)  # put together by a model that strangers may have talked to
@@ -147,9 +147,20 @@ def clean_tools(
     return {ASK_READER: reading, ASK_PERSON: asking, RUN_PROGRAM: running}
 
 
-def _writers(label: Label) -> set[str]:
-    """The services that a value came from, however far they vouch for its parts."""
-    return {s.removeprefix("steered:").partition(":")[2] or s for s in label.sources if s != "model"}
+def _source_of(key: str, state: RunState) -> Value:
+    """What the call with this key reads, labelled."""
+    call = next(c for c in state.calls.values() if c.intended.get("key") == key)
+    return resolve_arguments(call, state)["source"].value
+
+
+def _writers(value: Value) -> set[str]:
+    """The services that the texts in a value came from, however far they vouch for them."""
+    if isinstance(value.data, list | dict):
+        inner = value.data if isinstance(value.data, list) else value.data.values()
+        return {writer for item in inner for writer in _writers(item)}
+    # What was asked for stands in an answer's label too; whoever wrote the text is the stranger in it, if there is one.
+    wrote = value.label.strangers or [s for s in value.label.sources if s.startswith(("made:", "attested:"))]
+    return {s.partition(":")[2] or s for s in wrote} or {"user"}
 
 
 def content_of(source: Any, state: RunState, store: Store) -> Content:
