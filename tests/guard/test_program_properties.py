@@ -109,6 +109,7 @@ def python_says(source: str) -> Any:
         return type(error)
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @settings(max_examples=400, deadline=None)
 @given(PROGRAMS)
 def test_any_program_means_what_python_means(source: str) -> None:
