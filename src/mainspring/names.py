@@ -47,6 +47,14 @@ def person_key(name: str) -> str:
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
+def spellings(name: str) -> frozenset[str]:
+    """A name as it is written and as names are compared; one that is nobody's (``"a person"``) only as it is."""
+    try:
+        return frozenset({name, person_key(name)})
+    except ApprovalError:
+        return frozenset({name})
+
+
 def check_person(name: str) -> str:
     """The name, without spaces around it, of somebody who may be a person.
 

@@ -1,7 +1,7 @@
 """Decides whether a call may go ahead. It knows nothing of the runtime that asks."""
 
 from mainspring.guard.decision import MODES, Argument, Call, CallContext, Decision, Mode, Outcome
-from mainspring.guard.grants import ANY, TRUSTED, Grant, cover, shrink, smallest_grant
+from mainspring.guard.grants import ANY, TRUSTED, Grant, shrink, smallest_grant
 from mainspring.guard.policy import DEFAULT_POLICY, Limits, Policy, decide
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Mode",
     "Outcome",
     "Policy",
-    "cover",
     "decide",
     "shrink",
     "smallest_grant",

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mainspring.errors import ApprovalError, DeclarationError
-from mainspring.names import person_key
+from mainspring.errors import DeclarationError
+from mainspring.names import spellings
 
 if TYPE_CHECKING:
     from mainspring.guard.decision import Call, CallContext
@@ -108,7 +108,7 @@ class Grant:
             return "it is for another tool"
         if self.id in context.revoked:
             return "it was revoked"
-        if context.revoked and _names(self.by) & context.revoked:
+        if context.revoked and spellings(self.by) & context.revoked:
             return "the rights of whoever gave it were taken back"
         if self.expires_at is not None and context.now >= self.expires_at:
             return "it has expired"
@@ -167,18 +167,6 @@ class Grant:
         )
 
 
-def cover(call: Call, context: CallContext) -> tuple[Grant | None, str]:
-    """The first grant that covers `call`; else None and why the nearest one does not."""
-    why = "no grant is for this tool"
-    for grant in context.grants:
-        missed = grant.misses(call, context)
-        if missed is None:
-            return grant, ""
-        if grant.tool == call.tool:
-            why = f"the grant {grant.shown()!r} does not cover it: {missed}"
-    return None, why
-
-
 def smallest_grant(call: Call, by: str = "") -> Grant:
     """The smallest grant that would cover `call`: once, with exactly these authority and selector values."""
     named = {n: (a.value,) for n, a in call.arguments.items() if a.role != "payload"}
@@ -195,14 +183,6 @@ def shrink(grants: Sequence[Grant], held: Sequence[Grant]) -> list[Grant]:
         if not any(grant.narrower(h) for h in held):
             raise DeclarationError(f"{grant.shown()!r} is more than the creator holds; rights only shrink")
     return [replace(g) for g in grants]
-
-
-def _names(by: str) -> set[str]:
-    """A giver's name as it is written and as names are compared."""
-    try:
-        return {by, person_key(by)}
-    except ApprovalError:  # "a person", "agent:x": nobody whose name is compared
-        return {by}
 
 
 def _values(tool: object, name: object, value: object) -> tuple[Any, ...]:

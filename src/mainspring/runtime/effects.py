@@ -24,6 +24,7 @@ from mainspring.messages import TextPart
 from mainspring.points import reach
 from mainspring.runtime.builtin import NOTE
 from mainspring.runtime.calls import Checked, arguments_digest, call_digest, effect_key, resolve_arguments
+from mainspring.runtime.foreign import interrupted, said_by
 from mainspring.runtime.journal import Journal, soon
 from mainspring.runtime.outcome import outcome
 from mainspring.runtime.state import CallState
@@ -324,20 +325,6 @@ async def _bounded(tool: Tool, arguments: Mapping[str, Any], context: ToolContex
         thread.add_done_callback(lambda t: t.cancelled() or t.exception())
         raise TimeoutError
     return thread.result()
-
-
-def interrupted() -> bool:
-    """Whether a CancelledError is ours: the run is interrupted. Libraries let out their own."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
-
-
-def said_by(error: BaseException) -> str:
-    """An error's words, also when saying them fails."""
-    try:
-        return str(error)
-    except Exception as second:
-        return f"[its words cannot be had: {type(second).__name__}]"
 
 
 def _crash_report(tool: Tool, error: BaseException) -> str:

@@ -22,6 +22,7 @@ from mainspring.label import Label
 from mainspring.messages import Message, encode
 from mainspring.points import reach
 from mainspring.runtime.clean import ORDERS
+from mainspring.runtime.imported import executed_elsewhere
 from mainspring.runtime.inbox import CANCEL, PAUSE
 from mainspring.runtime.journal import Journal, RunEvent, Watcher
 from mainspring.runtime.loop import Engine
@@ -83,7 +84,7 @@ def _overlooked(store: SQLiteStore, run_id: str, engine: Engine) -> bool:
 def _record_resumed(
     journal: Journal, agent: Agent, limits: Limits | None, workspace: Path | None, unseen: Label
 ) -> None:
-    elsewhere = _from_elsewhere(journal)
+    elsewhere = executed_elsewhere(journal.store, journal.state) > 0
     if elsewhere and not journal.state.guard.foreign and limits is None:
         limits = agent.limits  # and not those that the journal gives itself
     seconds = round(journal.state.seconds_so_far, 3)
@@ -116,12 +117,6 @@ def _record_resumed(
         unseen,
     )
     journal.send(status="running")
-
-
-def _from_elsewhere(journal: Journal) -> bool:
-    """Whether the run, or one whose history it has, was imported."""
-    state = journal.state
-    return any(journal.store.imported(id) is not None for id in [state.run_id, *(parent for parent, _ in state.forks)])
 
 
 def _started_payload(

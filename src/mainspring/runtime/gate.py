@@ -10,7 +10,7 @@ from mainspring.agent import Agent
 from mainspring.errors import ApprovalError
 from mainspring.guard import Decision
 from mainspring.label import SYSTEM, Label
-from mainspring.names import person_key
+from mainspring.names import spellings
 from mainspring.points import reach
 from mainspring.runtime.calls import (
     Checked,
@@ -22,20 +22,12 @@ from mainspring.runtime.calls import (
     denial,
     effect_key,
 )
+from mainspring.runtime.imported import executed_elsewhere
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.settings import Settings
 from mainspring.runtime.state import CallState
 from mainspring.store import ApprovalRequest
 from mainspring.tool import Tool
-
-
-def key_of(name: str) -> str:
-    """A name as names are compared; one that is no person's as it is."""
-    try:
-        return person_key(name)
-    except ApprovalError:
-        return name
-
 
 #: Seconds for which an unanswered approval stays open, where the configuration says nothing.
 APPROVAL_TTL_S = 7 * 24 * 3600.0
@@ -52,7 +44,7 @@ class Gate:
         self.settings = settings
         self._checked: dict[str, tuple[int, Checked]] = {}
         self._allowed: dict[str, Decision] = {}  # calls that may be begun in this turn, and why
-        self._foreign_to = self._elsewhere()  # up to this event it was executed elsewhere
+        self._foreign_to = executed_elsewhere(journal.store, self.state)  # up to this event it was executed elsewhere
         # A fork has its parent's history; a right that its parent holds or has used is not there a second time.
         own_from = max([self._foreign_to, *(seq for _, seq in self.state.forks)])
         given = self.state.guard.given.items()
@@ -62,7 +54,7 @@ class Gate:
         """Decide whatever waits to be decided; what may be begun after it is `allowed`."""
         self._allowed.clear()
         revoked = self._revoked()
-        self._doubt(lambda target, by: by in revoked or key_of(by) in revoked, "their rights were taken back")
+        self._doubt(lambda target, by: bool(spellings(by) & revoked), "their rights were taken back")
         for call in calls:
             if call.stage == "new":
                 self._decide(call, revoked)
@@ -98,15 +90,6 @@ class Gate:
             if gone(target, by):
                 self.journal.record("label.restored", {"target": target, "by": "mainspring", "reason": reason})
 
-    def _elsewhere(self) -> int:
-        imported = self.journal.store.imported
-        ends = [] if (mine := imported(self.state.run_id)) is None else [mine.head_seq]
-        for parent, seq in self.state.forks:
-            theirs = imported(parent)
-            if theirs is not None:
-                ends.append(min(seq, theirs.head_seq))
-        return max(ends, default=0)
-
     def refused_again(self, call: CallState, checked: Checked) -> str | None:
         """Why a call that was begun may not be begun again: a limit or a revocation came since. None when it may."""
         if not checked.tool.consequential:
@@ -114,7 +97,7 @@ class Gate:
         grant, approval = call.intended.get("grant"), call.intended.get("approval")
         revoked = self._revoked()
         if approval is not None:
-            gone = [a.by for a in self.journal.store.approval(approval).answers if key_of(a.by) in revoked]
+            gone = [a.by for a in self.journal.store.approval(approval).answers if spellings(a.by) & revoked]
             if gone:
                 return f"the rights of {', '.join(gone)}, who approved it, were taken back"
         decision = self._ask(call, checked, Counter({grant: -1}) if grant else Counter(), revoked)

@@ -36,7 +36,8 @@ from mainspring.runtime.compaction import (
     plan_compaction,
 )
 from mainspring.runtime.context import for_model, message_chars, note
-from mainspring.runtime.effects import Effects, interrupted, said_by
+from mainspring.runtime.effects import Effects
+from mainspring.runtime.foreign import interrupted, said_by
 from mainspring.runtime.gate import Gate
 from mainspring.runtime.granting import compile_grants
 from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox

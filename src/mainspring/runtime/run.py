@@ -16,6 +16,7 @@ from mainspring.guard import Grant
 from mainspring.label import USER
 from mainspring.messages import Message, Part, Usage, encode, user
 from mainspring.names import check_person, person_key
+from mainspring.runtime.imported import executed_elsewhere
 from mainspring.runtime.journal import RunEvent, Watcher
 from mainspring.runtime.pending import Pending, checked_name, give_grant, people_of
 from mainspring.runtime.state import CallState, RunState
@@ -134,8 +135,7 @@ class Run:
     @property
     def imported(self) -> bool:
         """True when it, or a run whose history it has, was executed elsewhere: what its journal names is not ours."""
-        runs = [self.id, *(parent for parent, _ in self.state.forks)]
-        return any(self._store.imported(id) is not None for id in runs)
+        return executed_elsewhere(self._store, self.state) > 0
 
     @property
     def origin(self) -> str | None:

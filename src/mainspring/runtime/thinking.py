@@ -28,6 +28,7 @@ from mainspring.messages import (
 from mainspring.model import Delta, Model, ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
 from mainspring.runtime.context import for_model
+from mainspring.runtime.foreign import interrupted, said_by
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.state import RunState
 
@@ -227,10 +228,9 @@ class Thinker:
         except MainspringError as error:
             failure = ModelError(str(error))
         except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
-                raise  # the run is interrupted; a library lets out its own
-            failure = ModelError(f"{name} failed: {type(error).__name__}: {_words(error)}")
+            if isinstance(error, asyncio.CancelledError) and interrupted():
+                raise
+            failure = ModelError(f"{name} failed: {type(error).__name__}: {said_by(error)}")
         finally:
             self._timeout = None
         if isinstance(failure, ContextWindowError):
@@ -272,13 +272,6 @@ async def _made(spec: str | Model) -> Model:
 
     # A provider's library takes seconds to import; other runs of this loop go on meanwhile.
     return await asyncio.to_thread(resolve, spec)
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "its words cannot be had"
 
 
 def _all_failed(state: RunState) -> str:
