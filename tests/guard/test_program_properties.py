@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mainspring.guard.program import Failed, Finished, Program, ToolRequest
@@ -112,6 +112,7 @@ def python_says(source: str) -> Any:
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @settings(max_examples=400, deadline=None)
 @given(PROGRAMS)
+@example("a = 'two' * (0 == '')\nb = (1 == 1) * [2]\nstr([a, b])")
 def test_any_program_means_what_python_means(source: str) -> None:
     event = Program.parse(source, {}).start().next()
     expected = python_says(source)

@@ -50,9 +50,9 @@ def binary(run: Machine, sign: str, left: Cell, right: Cell) -> Cell:
     elif type(a) is str and type(b) is str and sign == "+":
         run.text_size(len(a) + len(b))
         data = a + b
-    elif sign == "*" and isinstance(a, str | Seq) and type(b) is int:
+    elif sign == "*" and isinstance(a, str | Seq) and isinstance(b, int):
         return _repeat(run, left, right)
-    elif sign == "*" and isinstance(b, str | Seq) and type(a) is int:
+    elif sign == "*" and isinstance(b, str | Seq) and isinstance(a, int):
         return _repeat(run, right, left)
     elif sign == "+" and isinstance(a, Seq) and isinstance(b, Seq) and a.tuple == b.tuple:
         return concat(run, left, right)
