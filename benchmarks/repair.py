@@ -28,10 +28,10 @@ from typing import Any
 
 from mainspring import Agent, Limits, Run
 from mainspring.code import RepairPlanner, repair_agent
-from mainspring.code.demo import break_one_line, whole_suite
-from mainspring.code.mutate import Mutation
-from mainspring.code.sdist import SOURCES, Source, fetch
-from mainspring.code.tracing import is_test_file
+from mainspring.code.breaking.demo import break_one_line, whole_suite
+from mainspring.code.breaking.mutate import Mutation
+from mainspring.code.breaking.sdist import SOURCES, Source, fetch
+from mainspring.code.repair.tracing import is_test_file
 from mainspring.errors import MainspringError
 from mainspring.models import resolve
 from mainspring.tools import coding_tools

@@ -28,6 +28,10 @@ HEAVY = {
     "anthropic",
     "cedarpy",
     "mcp",
+    "tree_sitter",
+    "bandit",
+    "pyte",
+    "acp",
 }
 
 #: Every room by its height. A room may import what stands lower; `SIDEWAYS` and `DOORS` name the exceptions.
@@ -37,6 +41,7 @@ HEIGHT = {
     "console": 7,
     "lab": 6,
     "swarm": 6,
+    "acp": 6,
     "langchain": 6,
     "audit": 6,
     "runtime": 5,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from small_project import COMMAND, SHAPES
 
-from mainspring.code import sdist
-from mainspring.code.demo import _Show, break_one_line, whole_suite
-from mainspring.code.sdist import SOURCES, Source, SourceError, fetch, source_named
+from mainspring.code.breaking import sdist
+from mainspring.code.breaking.demo import _Show, break_one_line, whole_suite
+from mainspring.code.breaking.sdist import SOURCES, Source, SourceError, fetch, source_named
 
 
 def test_a_broken_line_is_noticed_and_the_same_for_the_same_seed(project: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from small_project import COMMAND, break_line
 
 from mainspring import ToolContext, ToolError
-from mainspring.code.fault import FaultLocator, read_test_command
-from mainspring.code.tracing import is_test_file
+from mainspring.code.repair.fault import FaultLocator, read_test_command
+from mainspring.code.repair.tracing import is_test_file
 
 
 def locate(project: Path, tests: list[str] | None = None, command: str | None = COMMAND) -> dict[str, Any]:

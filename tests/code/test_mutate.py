@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.code.mutate import KINDS, Mutation, mutations
+from mainspring.code.breaking.mutate import KINDS, Mutation, mutations
 
 SOURCE = '''"""Docstring with 1 < 2."""
 

@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
-from mainspring.code.proposals import Infill, ask_line, changed_line, function_edit, line_edit, spans
-from mainspring.code.source import all_functions, one_function, statement_lines
+from mainspring.code.repair.proposals import Infill, ask_line, changed_line, function_edit, line_edit, spans
+from mainspring.code.repair.source import all_functions, one_function, statement_lines
 
 FILE = '''import os
 

@@ -25,6 +25,6 @@ def demo(model: str, package: str | None, seed: int, workspace: Path | None, jso
       mainspring demo
       mainspring demo --model local:1.5b --seed 3
     """
-    from mainspring.code.demo import run_demo
+    from mainspring.code.breaking.demo import run_demo
 
     return run_demo(model=model, package=package, seed=seed, workspace=workspace, json_lines=json_)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mainspring.code.planner import RepairPlanner
-    from mainspring.code.repair import repair_agent
+    from mainspring.code.repair.agent import repair_agent
+    from mainspring.code.repair.planner import RepairPlanner
 
 __all__ = ["RepairPlanner", "repair_agent"]
 
-_HOME = {"RepairPlanner": "planner", "repair_agent": "repair"}
+_HOME = {"RepairPlanner": "repair.planner", "repair_agent": "repair.agent"}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from mainspring.code.mutate import Mutation, mutations
-from mainspring.code.sdist import SourceError, fetch, source_named
+from mainspring.code.breaking.mutate import Mutation, mutations
+from mainspring.code.breaking.sdist import SourceError, fetch, source_named
 from mainspring.errors import MainspringError
 
 #: What is broken when nothing else is asked for.
@@ -89,7 +89,7 @@ def run_demo(
 
     Args:
         model: who proposes the changes.
-        package: one of :data:`mainspring.code.sdist.SOURCES`, by name.
+        package: one of :data:`mainspring.code.breaking.sdist.SOURCES`, by name.
         seed: chooses the broken line.
         workspace: an empty or missing folder to work in; by default a new one that is kept.
         json_lines: print one JSON object per line.
@@ -105,8 +105,8 @@ def run_demo(
 
 
 def _demo(show: _Show, model: str, package: str, seed: int, workspace: Path | None, started: float) -> int:
-    from mainspring.code.planner import RepairPlanner
-    from mainspring.code.repair import repair_agent
+    from mainspring.code.repair.agent import repair_agent
+    from mainspring.code.repair.planner import RepairPlanner
 
     if importlib.util.find_spec("pytest") is None:
         raise SourceError(f"the packages' own tests need pytest: {sys.executable} -m pip install pytest")

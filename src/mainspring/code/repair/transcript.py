@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mainspring.code.source import FunctionSource, one_function
+from mainspring.code.repair.source import FunctionSource, one_function
 from mainspring.messages import Message, ToolCallPart, ToolResultPart
 
 _HEADLINE = re.compile(r"\A(PASSED|FAILED|TIMED OUT|ENDED)[^:\n]*(?::? ?)(.*)")

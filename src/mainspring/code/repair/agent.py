@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mainspring.agent import Agent
-from mainspring.code.planner import RepairPlanner
+from mainspring.code.repair.planner import RepairPlanner
 from mainspring.model import Model
 
 INSTRUCTIONS = "Mend the project in the workspace until its own tests pass. Change no test."
@@ -47,7 +47,7 @@ def repair_agent(
         ModelError: there is no such model.
         DeclarationError: a limit is wrong.
     """
-    from mainspring.code.fault import FaultLocator
+    from mainspring.code.repair.fault import FaultLocator
     from mainspring.models import resolve
     from mainspring.tools import coding_tools
 

@@ -52,7 +52,7 @@ class Source:
 
     def files(self, root: Path) -> list[str]:
         """Its Python files under `root`, relative and with forward slashes, tests left out."""
-        from mainspring.code.tracing import is_test_file
+        from mainspring.code.repair.tracing import is_test_file
 
         found: list[str] = []
         for place in self.code:

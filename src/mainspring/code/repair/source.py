@@ -7,7 +7,7 @@ import re
 import textwrap
 from dataclasses import dataclass
 
-from mainspring.code.mutate import functions
+from mainspring.code.breaking.mutate import functions
 
 
 @dataclass(frozen=True, slots=True)

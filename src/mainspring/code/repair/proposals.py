@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mainspring.code.source import FunctionSource, code_in_answer, reindented, same_meaning, signature
+from mainspring.code.repair.source import FunctionSource, code_in_answer, reindented, same_meaning, signature
 from mainspring.messages import Message, system, user
 
 Kind = Literal["line", "span", "function"]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mainspring.code.proposals import (
+from mainspring.code.repair.proposals import (
     INFILLS,
     Infill,
     Question,
@@ -29,8 +29,8 @@ from mainspring.code.proposals import (
     spans,
     too_long,
 )
-from mainspring.code.source import FunctionSource
-from mainspring.code.transcript import Edit, Progress, read_progress
+from mainspring.code.repair.source import FunctionSource
+from mainspring.code.repair.transcript import Edit, Progress, read_progress
 from mainspring.errors import ModelError
 from mainspring.messages import Message, ToolCallPart, Usage, assistant
 from mainspring.model import Delta, Model, ModelSettings, ToolSpec, model_name

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mainspring.code.source import FunctionSource, all_functions, statement_lines
+from mainspring.code.repair.source import FunctionSource, all_functions, statement_lines
 
 # A nudge only: executed by the right tests weighs more than a name or a traceback.
 _RAISED, _NAMED = 0.06, 0.12
@@ -38,7 +38,7 @@ class Suspect:
 
 
 def rank(trace: Mapping[str, Any], root: Path) -> list[Suspect]:
-    """Suspects of a trace made by :mod:`mainspring.code.tracing`, the most suspicious first."""
+    """Suspects of a trace made by :mod:`mainspring.code.repair.tracing`, the most suspicious first."""
     failed = trace["failed"]
     if not failed:
         return []

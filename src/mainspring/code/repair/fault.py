@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mainspring.code import tracing
-from mainspring.code.localize import Suspect, failing_statement, rank
+from mainspring.code.repair import tracing
+from mainspring.code.repair.localize import Suspect, failing_statement, rank
 from mainspring.errors import SandboxError, ToolError
 from mainspring.label import Label
 from mainspring.tool import Settled, Tool, ToolContext
