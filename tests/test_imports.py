@@ -42,6 +42,7 @@ HEIGHT = {
     "lab": 6,
     "swarm": 6,
     "acp": 6,
+    "engineer": 6,
     "langchain": 6,
     "audit": 6,
     "runtime": 5,
@@ -75,6 +76,7 @@ SIDEWAYS = {
     ("memory", "guard"),
     ("code", "tools"),
     ("code", "models"),
+    ("acp", "engineer"),
     ("label", "errors"),
     ("messages", "errors"),
 }

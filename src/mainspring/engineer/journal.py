@@ -1,0 +1,52 @@
+"""Reads a run's journal for what its verifications found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from mainspring.engineer.ledger import Verification
+
+VERIFY = "verify_change"
+
+
+class EventLike(Protocol):
+    """What is needed of a run's event."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def seq(self) -> int | None: ...
+    @property
+    def payload(self) -> Mapping[str, Any]: ...
+
+
+def verifications(events: Iterable[EventLike]) -> list[Verification]:
+    """Every verification that a run's journal holds, oldest first."""
+    intended: set[int] = set()
+    found = []
+    for event in events:
+        payload = event.payload
+        if event.kind == "effect.intended" and payload.get("tool") == VERIFY:
+            assert event.seq is not None
+            intended.add(event.seq)
+        elif event.kind == "effect.done" and payload.get("intent") in intended and not payload.get("is_error"):
+            try:
+                found.append(Verification.decode(_data(payload)))
+            except (ValueError, KeyError, TypeError):
+                continue  # a run that was imported from elsewhere may hold anything
+    return found
+
+
+def verification_of(events: Iterable[EventLike], digest: str) -> Verification | None:
+    """The newest verification of exactly this patch, or None."""
+    return next((v for v in reversed(verifications(events)) if v.digest == digest), None)
+
+
+def _data(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    text = "".join(part.get("text", "") for part in payload["content"])
+    data = json.loads(text)
+    if not isinstance(data, Mapping):
+        raise TypeError(f"a verification is an object, not {type(data).__name__}")
+    return data
