@@ -8,19 +8,26 @@ goes on at the step where it was.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
 from mainspring.code.repair.planner import RepairPlanner
 from mainspring.code.repair.transcript import TestOutcome
+from mainspring.engineer import reproduce
 from mainspring.engineer.journal import VERIFY
 from mainspring.errors import ModelError
-from mainspring.messages import Message, ToolCallPart, ToolResultPart, assistant
+from mainspring.messages import Message, ToolCallPart, ToolResultPart, Usage, assistant
 from mainspring.model import Model, ModelSettings, ToolSpec, model_name
 
 _WRITES = frozenset({"edit_file", "replace_symbol", "apply_patch", "run_terminal_command", "execute_tests"})
 #: Verifications that may fail before the run is given up.
 _MAX_FAILED = 4
+
+
+#: How the harness's own messages begin that it reads again later.
+_TEST = "Test"
+_NONE = "No test that fails was found; on without one."
 
 
 class WorkPlanner:
@@ -54,10 +61,10 @@ class WorkPlanner:
         call_id = f"work-{sum(1 for m in messages if m.role == 'assistant') + 1}"
         if story.first_tests is None:
             return assistant("First, the tests.", ToolCallPart(call_id, "execute_tests", {}))
-        if story.said and (story.verdict == "passed" or story.first_tests.failed):
+        if story.said and (story.verdict == "passed" or story.mending is not None):
             answer = assistant(story.said)  # what it said before its patch was verified
-        elif story.first_tests.failed:
-            answer = await self.repair.respond(messages, tools, settings)
+        elif story.mending is not None:
+            answer = await self.repair.respond(messages[story.mending :], tools, settings)
         else:
             answer = await self._ask(messages, tools, settings, story, call_id)
         if answer.tool_calls:
@@ -72,11 +79,43 @@ class WorkPlanner:
         story: _Story,
         call_id: str,
     ) -> Message:
-        """Nothing is broken: the model works with the tools, and is shown first where things are."""
-        if not story.mapped and any(spec.name == "repo_map" for spec in tools):
+        """Nothing is broken: a failing test is written first; without one the model works by itself."""
+        if story.map is None and any(spec.name == "repo_map" for spec in tools):
             return assistant("Where is what?", ToolCallPart(call_id, "repo_map", {"task": story.task[:2000]}))
+        if (reproducing := await self._reproduce(story, settings, call_id)) is not None:
+            return reproducing
         shown = [spec for spec in tools if spec.name not in ("locate_fault", VERIFY)]
         return await self.inner.respond(messages, shown, settings)
+
+    async def _reproduce(self, story: _Story, settings: ModelSettings, call_id: str) -> Message | None:
+        """The next step towards a test that fails; None when there is none, or it was given up."""
+        if not story.map or story.gave_up:
+            return None
+        path = reproduce.place(story.task, story.map)
+        if story.written is not None and not story.judged:
+            return assistant("Does it fail?", ToolCallPart(call_id, "execute_tests", {"target": path}))
+        spent = Usage()
+        for number in range(story.asked, reproduce.MAX_TESTS):
+            extra = {"prefill": reproduce.BEGIN, "stop": list(reproduce.STOP)}
+            asked = replace(
+                settings,
+                max_output_tokens=reproduce.TOKENS,
+                temperature=0.0 if number == 0 else 0.7,
+                seed=self.repair.seed + number,
+                output_schema=None,
+                extra=extra if hasattr(self.inner, "engine_pid") else {},
+            )
+            answer = await self.inner.respond(reproduce.question(story.task, story.map), (), asked)
+            spent = spent + (answer.usage or Usage(calls=1))
+            code = reproduce.usable(answer.text)
+            if code is not None and code != story.written:
+                edit = {"path": path, "old": story.written or "", "new": code}
+                text = f"{_TEST} {number + 1} that fails as long as it is not done."
+                return replace(assistant(text, ToolCallPart(call_id, "edit_file", edit)), usage=spent)
+        if story.written is not None:
+            remove = ToolCallPart(call_id, "run_terminal_command", {"command": f"rm -f {shlex.quote(path)}"})
+            return replace(assistant(_NONE, remove), usage=spent)
+        return None
 
 
 class _Story:
@@ -85,27 +124,53 @@ class _Story:
     def __init__(self, messages: Sequence[Message]) -> None:
         self.task = next((m.text for m in messages if m.role == "user"), "")
         self.first_tests: TestOutcome | None = None
-        self.mapped = False
+        self.map: str | None = None
+        self.asked = 0  # tests that were written to reproduce
+        self.written: str | None = None  # the newest of them
+        self.judged = False  # it was run
+        self.gave_up = False
+        self.mending: int | None = None  # from which message on the repair planner has its say
         self.said = ""  # the answer whose patch is being verified
         self.changed = False
         self.failed = 0
         self.verdict = ""  # of the newest verification of what is there now
         calls: dict[str, ToolCallPart] = {}
-        for message in messages:
+        began = 0
+        for index, message in enumerate(messages):
             if message.role == "assistant":
+                self._hear(message.text)
+                if message.tool_calls and message.tool_calls[0].name == "execute_tests" and self.mending is None:
+                    began = index
                 calls.update({call.id: call for call in message.tool_calls})
                 if any(call.name == VERIFY for call in message.tool_calls):
                     self.said = message.text
             elif message.role == "tool":
                 for part in message.parts:
                     if isinstance(part, ToolResultPart) and part.call_id in calls:
-                        self._take(calls.pop(part.call_id), part)
+                        self._take(calls.pop(part.call_id), part, began)
 
-    def _take(self, call: ToolCallPart, result: ToolResultPart) -> None:
+    def _hear(self, text: str) -> None:
+        if text.startswith(_TEST):
+            self.asked = int(text.removeprefix(_TEST).split()[0])
+        elif text.startswith(_NONE):
+            self.gave_up, self.written = True, None
+
+    def _take(self, call: ToolCallPart, result: ToolResultPart, began: int) -> None:
         if call.name == "execute_tests" and self.first_tests is None:
             self.first_tests = TestOutcome.read("" if result.is_error else result.text)
+            if self.first_tests.failed:
+                self.mending = began
+        elif call.name == "execute_tests" and self.written is not None and not self.judged:
+            self.judged = True
+            if not result.is_error and reproduce.reproduces(result.text):
+                self.mending = began
         elif call.name == "repo_map":
-            self.mapped = True
+            self.map = "" if result.is_error else result.text
+        elif call.name == "edit_file" and self.mending is None and self.asked and not self.gave_up:
+            if result.is_error:
+                self.gave_up = True
+            else:
+                self.written, self.judged = str(call.arguments["new"]), False
         elif call.name == VERIFY:
             self.verdict = _verdict(result)
             self.failed += self.verdict != "passed"
@@ -130,6 +195,6 @@ def _verified(answer: Message, story: _Story, call_id: str) -> Message:
         return answer
     if story.failed >= _MAX_FAILED:
         raise ModelError(f"gave up: the patch failed its verification {story.failed} times")
-    if story.verdict == "failed" and story.first_tests is not None and story.first_tests.failed:
+    if story.verdict == "failed" and story.mending is not None:
         raise ModelError("the tests pass, but the patch failed its verification; see the report")
     return replace(answer, parts=(*answer.parts, ToolCallPart(call_id, VERIFY, {})), finish="tool_calls")
