@@ -1,0 +1,278 @@
+"""The agent that an editor talks to: a session is a run, so it survives the editor, this process and a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import acp
+from acp import schema, text_block, tool_content, tool_diff_content, update_agent_message_text
+from acp.interfaces import Client
+
+import mainspring
+from mainspring.acp.asking import answer, choice
+from mainspring.acp.prompts import parts_of
+from mainspring.acp.updates import Narrator
+from mainspring.agent import Agent
+from mainspring.errors import MainspringError
+from mainspring.messages import Part
+from mainspring.runtime.execution import new_run_id
+from mainspring.runtime.journal import RunEvent
+from mainspring.runtime.run import Run
+
+_TAKE = schema.PermissionOption(option_id="take", name="Put it into my files", kind="allow_once")
+_LEAVE = schema.PermissionOption(option_id="leave", name="Leave it as a patch", kind="reject_once")
+#: Sessions of one answer to `session/list`.
+_PAGE = 50
+
+
+@dataclass(slots=True)
+class Session:
+    """One conversation with the editor.
+
+    Args:
+        run_id: also the session's id.
+        folder: where the editor works.
+        begun: the run exists.
+        busy: a prompt is being worked on.
+        cancelled: the person pressed stop during it.
+    """
+
+    run_id: str
+    folder: Path
+    begun: bool = False
+    busy: bool = False
+    cancelled: bool = False
+    applied: str = ""  # digest of the patch that was offered last
+    told: asyncio.Queue[RunEvent | None] = field(default_factory=asyncio.Queue)
+
+
+class Server:
+    """Speaks the agent's side of the protocol.
+
+    Args:
+        declare: makes the agent's declaration, as :func:`mainspring.engineer.code_agent` does.
+        home: Mainspring's folder.
+        by: on whose behalf the runs act, and who answers at the editor.
+        in_place: edit the editor's own files instead of a copy whose patch is offered at the end.
+    """
+
+    def __init__(self, declare: Callable[[], Agent], home: Path, *, by: str, in_place: bool = False) -> None:
+        self._declare = declare
+        self._home = home
+        self._by = by
+        self._in_place = in_place
+        self._sessions: dict[str, Session] = {}
+        self._client: Client | None = None
+
+    def on_connect(self, conn: Client) -> None:
+        """The editor is there."""
+        self._client = conn
+
+    @property
+    def client(self) -> Client:
+        """The editor's side of the connection."""
+        assert self._client is not None
+        return self._client
+
+    async def initialize(
+        self, protocol_version: int, client_capabilities: Any = None, client_info: Any = None, **_: Any
+    ) -> schema.InitializeResponse:
+        """What this agent can do."""
+        return schema.InitializeResponse(
+            protocol_version=min(protocol_version, acp.PROTOCOL_VERSION),
+            agent_info=schema.Implementation(name="mainspring", title="Mainspring", version=mainspring.__version__),
+            agent_capabilities=schema.AgentCapabilities(
+                load_session=True,
+                prompt_capabilities=schema.PromptCapabilities(image=True, audio=False, embedded_context=True),
+                session_capabilities=schema.SessionCapabilities(list=schema.SessionListCapabilities()),
+            ),
+            auth_methods=[],
+        )
+
+    async def authenticate(self, method_id: str, **_: Any) -> schema.AuthenticateResponse:
+        """Nothing to do: whoever can start this process on this account is the person."""
+        return schema.AuthenticateResponse()
+
+    async def new_session(
+        self, cwd: str, additional_directories: Any = None, mcp_servers: Any = None, **_: Any
+    ) -> schema.NewSessionResponse:
+        """Begin a conversation about the folder `cwd`."""
+        folder = _folder(cwd)
+        if mcp_servers:
+            # A server that a project's settings name is a stranger's program; people configure theirs themselves.
+            raise acp.RequestError.invalid_params(
+                {"mcp_servers": "configure MCP servers in mainspring.toml (see docs/mcp.md), not in the editor"}
+            )
+        session = Session(new_run_id(), folder)
+        self._sessions[session.run_id] = session
+        return schema.NewSessionResponse(session_id=session.run_id)
+
+    async def load_session(
+        self, cwd: str, session_id: str, mcp_servers: Any = None, additional_directories: Any = None, **_: Any
+    ) -> schema.LoadSessionResponse:
+        """Show a conversation again, from its journal, and go on with it."""
+        folder = _folder(cwd)
+        try:
+            run = await asyncio.to_thread(Run.load, session_id, self._home)
+            events = await asyncio.to_thread(run.events)
+        except MainspringError as error:
+            raise _failed(error) from None
+        narrator = Narrator(replay=True)
+        for event in events:
+            for update in narrator.tell(event):
+                await self.client.session_update(session_id=session_id, update=update)
+        self._sessions[session_id] = Session(session_id, folder, begun=True)
+        return schema.LoadSessionResponse()
+
+    async def list_sessions(
+        self, cwd: str | None = None, cursor: str | None = None, **_: Any
+    ) -> schema.ListSessionsResponse:
+        """Conversations that can be gone on with, newest first."""
+        from mainspring.code.git import load
+
+        found = []
+        for run in await asyncio.to_thread(Run.list, self._home, None, _PAGE):
+            try:
+                place = str(load(self._home, run.id).repository)
+            except MainspringError:
+                continue  # a run on something else than code
+            if cwd is None or os.path.realpath(cwd) == os.path.realpath(place):
+                found.append(schema.SessionInfo(session_id=run.id, cwd=place, title=run.task[:80]))
+        return schema.ListSessionsResponse(sessions=found)
+
+    async def prompt(self, session_id: str, prompt: list[Any], **_: Any) -> schema.PromptResponse:
+        """Work on what the person said, until it is done or needs them."""
+        session = self._session(session_id)
+        if session.busy:
+            raise acp.RequestError.invalid_params(
+                {"session_id": f"session {session_id} is working on a prompt already"}
+            )
+        session.busy, session.cancelled = True, False
+        try:
+            return await self._work(session, parts_of(prompt))
+        except MainspringError as error:
+            raise _failed(error) from None
+        finally:
+            session.busy = False
+
+    async def cancel(self, session_id: str, **_: Any) -> None:
+        """Pause after the effect under way; nothing is lost, and the next prompt goes on from there."""
+        session = self._sessions.get(session_id)
+        if session is not None and session.busy and session.begun:
+            session.cancelled = True
+            try:
+                run = await asyncio.to_thread(Run.load, session_id, self._home)
+                await asyncio.to_thread(run.pause, "stopped in the editor")
+            except MainspringError:  # it is not journaled yet, or has just ended: `_work` sees the mark
+                return
+
+    async def _work(self, session: Session, words: list[str | Part]) -> schema.PromptResponse:
+        teller = asyncio.ensure_future(self._tell(session))
+        try:
+            run = await self._go_on(session, words)
+            while run.status in ("waiting", "in_doubt") and not session.cancelled and run.pending():
+                answered = [await answer(self.client, session.run_id, one, by=self._by) for one in run.pending()]
+                if not any(answered):
+                    break
+                run = await run.resume(self._declare(), on_event=self._watcher(session))
+        finally:
+            session.told.put_nowait(None)
+            await teller
+        if session.cancelled:
+            return schema.PromptResponse(stop_reason="cancelled")
+        await self._report(session, run)
+        return schema.PromptResponse(stop_reason="end_turn")
+
+    async def _go_on(self, session: Session, words: list[str | Part]) -> Run:
+        from mainspring.engineer.start import prepare
+
+        if session.begun:
+            run = Run.load(session.run_id, self._home)
+            run.send(words, by=self._by)
+            return await run.resume(self._declare(), on_event=self._watcher(session))
+        made = await asyncio.to_thread(prepare, session.folder, session.run_id, self._home, in_place=self._in_place)
+        session.begun = True
+        return await self._declare().run(
+            words,
+            workspace=made.path,
+            run_id=session.run_id,
+            home=self._home,
+            by=self._by,
+            on_event=self._watcher(session),
+        )
+
+    async def _report(self, session: Session, run: Run) -> None:
+        """How it ended, what was verified, and the patch for the person to take."""
+        from mainspring.engineer.start import finish
+
+        result = await asyncio.to_thread(finish, run)
+        report, patch = result.report, result.report.patch
+        if run.status != "done" or patch:
+            await self._say(session, "\n\n" + report.text())
+        if run.status != "done" or not patch or self._in_place or session.applied == patch.digest:
+            return
+        session.applied = patch.digest
+        call = schema.ToolCallUpdate(
+            tool_call_id=f"patch-{patch.digest[:12]}",
+            title=f"Put the patch into your files ({len(patch.changes)} files)?",
+            kind="edit",
+            status="pending",
+            content=[
+                tool_diff_content(str(session.folder / c.path), c.text("after"), c.text("before") or None)
+                if not c.binary and c.after is not None
+                else tool_content(text_block(f"{c.kind}: {c.path}"))
+                for c in patch.changes
+            ],
+        )
+        if await choice(self.client, session.run_id, call, [_TAKE, _LEAVE]) == "take":
+            from mainspring.code.git import apply_to, load
+
+            record = load(self._home, session.run_id)
+            told = await asyncio.to_thread(apply_to, record.repository, patch, self._home)
+            await self._say(session, f"\n{told}")
+
+    def _watcher(self, session: Session) -> Callable[[RunEvent], None]:
+        loop = asyncio.get_running_loop()
+
+        def watch(event: RunEvent) -> None:  # tools report from threads of their own
+            loop.call_soon_threadsafe(session.told.put_nowait, event)
+
+        return watch
+
+    async def _tell(self, session: Session) -> None:
+        narrator = Narrator()
+        while (event := await session.told.get()) is not None:
+            for update in narrator.tell(event):
+                await self.client.session_update(session_id=session.run_id, update=update)
+
+    async def _say(self, session: Session, text: str) -> None:
+        await self.client.session_update(session_id=session.run_id, update=update_agent_message_text(text))
+
+    def _session(self, session_id: str) -> Session:
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise acp.RequestError.invalid_params(
+                {"session_id": f"there is no session {session_id!r}; make one with session/new or session/load"}
+            )
+        return session
+
+
+async def serve(server: Server) -> None:
+    """Speak over standard input and output until the editor goes away."""
+    await acp.run_agent(server)  # type: ignore[arg-type]  # the protocol's optional methods are left out
+
+
+def _folder(cwd: str) -> Path:
+    folder = Path(cwd)
+    if not folder.is_absolute() or not folder.is_dir():
+        raise acp.RequestError.invalid_params({"cwd": f"{cwd!r} is no folder with an absolute path"})
+    return folder
+
+
+def _failed(error: MainspringError) -> acp.RequestError:
+    return acp.RequestError(-32000, str(error))
