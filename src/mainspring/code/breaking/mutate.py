@@ -46,14 +46,14 @@ _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One broken line.
+    """A broken line, or a few of one function.
 
     Args:
         path: the file, relative to the package's root, with forward slashes.
-        function: the qualified name of the function that holds the line, such as ``"Cache.pop"``.
-        line: line number in the file, from 1.
-        before, after: the whole line without its end, sound and broken.
-        kind: which slip it is, one of :data:`KINDS`.
+        function: the qualified name of the function that holds the lines, such as ``"Cache.pop"``.
+        line: number of the first of them in the file, from 1.
+        before, after: the whole lines without the last one's end, sound and broken.
+        kind: which slip it is, one of :data:`KINDS`, or ``"reverted"``.
     """
 
     path: str
@@ -64,20 +64,22 @@ class Mutation:
     kind: str
 
     def apply(self, root: Path) -> None:
-        """Write the broken line into the file under `root`. Raises ValueError when the file is another one."""
+        """Write the broken lines into the file under `root`. Raises ValueError when the file is another one."""
         self._replace(root, self.before, self.after)
 
     def revert(self, root: Path) -> None:
-        """Write the sound line back. Raises ValueError when the broken line is not there."""
+        """Write the sound lines back. Raises ValueError when the broken ones are not there."""
         self._replace(root, self.after, self.before)
 
     def _replace(self, root: Path, old: str, new: str) -> None:
         file = root / self.path
         lines = file.read_bytes().decode("utf-8").split("\n")
-        found = lines[self.line - 1] if self.line <= len(lines) else None
-        if found is None or found.rstrip("\r") != old:
+        first, last = self.line - 1, self.line - 1 + len(old.split("\n"))
+        found = "\n".join(line.rstrip("\r") for line in lines[first:last])
+        if found != old:
             raise ValueError(f"{self.path}:{self.line} is {found!r}, expected {old!r}: not the file it was made for")
-        lines[self.line - 1] = new + ("\r" if found.endswith("\r") else "")
+        end = "\r" if lines[first].endswith("\r") else ""
+        lines[first:last] = [line + end for line in new.split("\n")]
         file.write_bytes("\n".join(lines).encode("utf-8"))
 
 
