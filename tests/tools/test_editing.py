@@ -43,7 +43,7 @@ def test_an_existing_file_is_not_overwritten_by_creating_it(workspace: Path) -> 
 
 def test_a_near_miss_shows_the_nearest_lines(workspace: Path) -> None:
     (workspace / "a.py").write_text("def f():\n    return  1\n\ndef g():\n    return 2\n")
-    with pytest.raises(ToolError, match=r"does not occur in a.py. Nearest lines, as they are:\n    1\| def f"):
+    with pytest.raises(ToolError, match=r"Only blank space differs. Nearest lines, as they are:\n    1\| def f"):
         edit(workspace, "a.py", "def f():\n    return 1\n", "x")
     with pytest.raises(ToolError, match="Only blank space differs"):
         edit(workspace, "a.py", "def g():\n  return 2\n", "x")
@@ -136,7 +136,7 @@ def test_reconcile_of_a_new_file_and_of_what_a_crash_left(workspace: Path, home:
     prepared = editing.prepare(home, change)
     assert editing.reconcile(workspace, home, prepared, "k") == DidNotHappen()
     (workspace / "sub").mkdir()
-    (workspace / "sub" / editing._temporary("k")).write_text("half")
+    (workspace / "sub" / editing.temporary("k")).write_text("half")
     assert editing.reconcile(workspace, home, prepared, "k") == DidNotHappen()
     assert os.listdir(workspace / "sub") == []
     result = editing.apply(workspace, home, change, "k")
@@ -177,5 +177,5 @@ def test_undo_without_the_old_content_refuses(workspace: Path, home: Path) -> No
     kept.write_text("damaged")
     with pytest.raises(ToolError, match="cannot be restored"):
         undo_edit(home, workspace, {"tool": "edit_file", "prepared": prepared})
-    with pytest.raises(ToolError, match="no intent of edit_file"):
+    with pytest.raises(ToolError, match="no intent of apply_patch, edit_file or replace_symbol"):
         undo_edit(home, workspace, {"tool": "run_terminal_command", "prepared": {}})

@@ -93,6 +93,7 @@ class Coding:
             raise ToolError(f"{change.path} was changed by someone else meanwhile; read it again")
         if prepared is None and context.home is not None:
             editing.prepare(context.home, change)
+        assert change.after is not None
         label = self._edit_label(context, change.path, editing.digest(change.before))
         text = editing.apply(workspace, context.home, change, context.key)
         return self._kept(context, change.path, provenance.digest_of(change.after), Labelled(text, {"": label}))

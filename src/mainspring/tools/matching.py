@@ -1,87 +1,107 @@
-"""Replaces an exact piece of text, and says precisely what is there when it does not match."""
+"""Replaces an exact piece of text, and says precisely what is there when it does not match.
+
+Nothing that only resembles `old` is ever replaced. Two things count as exact: line ends (a model sends ``\\n``, the
+file may have ``\\r\\n``), and the line numbers of `read_file`'s listing, which are no part of the file.
+"""
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from mainspring.errors import ToolError
+from mainspring.tools.nearest import nearest
 from mainspring.tools.textfile import uses_crlf
 
+__all__ = ["nearest", "replace_text"]
+
 _NUMBERED = re.compile(r" *\d+\| ?")
-_CONTEXT_LINES = 12
-_COMPARED_LINES = 20_000
+_SHOWN_PLACES = 10
+_SHOWN_CHARACTERS = 100
 
 
 def replace_text(text: str, old: str, new: str, shown: str, every: bool = False) -> str:
     """`text` with `old` replaced by `new`; line ends follow the file's.
 
     Raises:
-        ToolError: `old` does not occur (with the nearest lines), occurs several times (with their line
-            numbers), or equals `new`.
+        ToolError: `old` does not occur (with the nearest lines, and what differs), occurs several times (with their
+            places), or equals `new`.
     """
     if not old:
         raise ToolError(f"{shown} already has content; give the exact text to replace as `old`")
-    if uses_crlf(text):
-        old, new = (re.sub(r"\r?\n", "\r\n", piece) for piece in (old, new))
-    if old not in text and _is_numbered(old):
-        old, new = _without_numbers(old), _without_numbers(new) if _is_numbered(new) else new
-    count = text.count(old)
+    spans = _spans(text, old)
+    if not spans and _is_numbered(old):
+        spans = _spans(text, _without_numbers(old))
+        if spans:
+            old, new = _without_numbers(old), _without_numbers(new) if _is_numbered(new) else new
     if old == new:
         raise ToolError("`old` and `new` are the same; nothing would change")
-    if count == 0:
+    if not spans:
         raise ToolError(f"`old` does not occur in {shown}. {nearest(text, old)}")
-    if count > 1 and not every:
-        lines = ", ".join(str(n) for n in _lines_of(text, old)[:20])
+    if len(spans) > 1 and not every:
+        places = [start for start, _ in spans]
         raise ToolError(
-            f"`old` occurs {count} times in {shown}, at lines {lines}; add lines around it until it is unique, "
-            "or set every=true"
+            f"`old` occurs {len(places):,} times in {shown}, at lines {_numbers(text, places)}; add lines around it "
+            f"until it is unique, or set every=true:\n{_listed(text, places)}"
         )
-    return text.replace(old, new)
+    made, at = [], 0
+    for start, end in spans:
+        if start >= at:  # else it overlaps the one before
+            made += [text[at:start], _fitted(new, text[start:end], text)]
+            at = end
+    after = "".join([*made, text[at:]])
+    if after == text:
+        raise ToolError("`old` and `new` differ in nothing but line ends, and those follow the file's")
+    return after
 
 
-def nearest(text: str, old: str) -> str:
-    """The lines of a text that resemble `old` most, numbered and exact."""
-    lines = text.splitlines()
-    wanted = [line.strip() for line in old.splitlines() if line.strip()]
-    if not lines or not wanted:
-        return "The file is empty." if not lines else "`old` holds only blank space."
-    start = _best_start(lines, wanted)
-    if start is None:
-        return "No line resembles it; read the file again."
-    span = max(1, min(len(old.splitlines()), _CONTEXT_LINES))
-    first = max(0, start - 1)
-    exact = lines[start : start + len(old.splitlines())]
-    why = "Only blank space differs. " if [x.strip() for x in exact if x.strip()] == wanted else ""
-    numbered = "\n".join(f"{n + 1:>5}| {lines[n]}" for n in range(first, min(len(lines), start + span + 1)))
-    return f"{why}Nearest lines, as they are:\n{numbered}"
-
-
-def _best_start(lines: list[str], wanted: list[str]) -> int | None:
-    stripped = [line.strip() for line in lines[:_COMPARED_LINES]]
-    places: dict[str, list[int]] = {}
-    for number, line in enumerate(stripped):
-        places.setdefault(line, []).append(number)
-    # Each wanted line that occurs somewhere votes for where the whole would begin.
-    votes: dict[int, int] = {}
-    for offset, line in enumerate(wanted):
-        for number in places.get(line, [])[:200]:
-            votes[max(0, number - offset)] = votes.get(max(0, number - offset), 0) + 1
-    if votes:
-        return max(votes, key=lambda start: (votes[start], -start))
-    longest = max(wanted, key=len)
-    close = difflib.get_close_matches(longest, list(places)[:5_000], n=1, cutoff=0.5)
-    if not close:
-        return None
-    return max(0, places[close[0]][0] - wanted.index(longest))
-
-
-def _lines_of(text: str, old: str) -> list[int]:
-    found, at = [], text.find(old)
+def _spans(text: str, old: str) -> list[tuple[int, int]]:
+    """Where it occurs, whatever its line ends there; places that overlap too, since nobody knows which was meant."""
+    old = old.replace("\r\n", "\n")
+    if "\n" in old and "\r\n" in text:
+        pattern = re.compile(r"\r?\n".join(re.escape(line) for line in old.split("\n")))
+        found, match = [], pattern.search(text)
+        while match is not None:
+            found.append(match.span())
+            match = pattern.search(text, match.start() + 1)
+        # A leading line end can be met with and without its "\r": that is one place.
+        return [(a, b) for n, (a, b) in enumerate(found) if n == 0 or (a, b) != (found[n - 1][0] + 1, found[n - 1][1])]
+    places, at = [], text.find(old)
     while at >= 0:
-        found.append(text.count("\n", 0, at) + 1)
-        at = text.find(old, at + len(old))
-    return found
+        places.append((at, at + len(old)))
+        at = text.find(old, at + 1)
+    return places
+
+
+def _fitted(new: str, replaced: str, text: str) -> str:
+    """`new` with the line ends of what it replaces."""
+    crlf = uses_crlf(replaced if "\n" in replaced else text)
+    return re.sub(r"\r?\n", "\r\n", new) if crlf else new.replace("\r\n", "\n")
+
+
+def _numbers(text: str, places: list[int]) -> str:
+    numbers, line, at = [], 1, 0
+    for place in places[:20]:
+        line += text.count("\n", at, place)
+        at = place
+        numbers.append(str(line))
+    return ", ".join(numbers) + (" ..." if len(places) > 20 else "")
+
+
+def _listed(text: str, places: list[int]) -> str:
+    """The places' lines, each with the line before it, which tells them apart."""
+    rows, line, at = [], 1, 0
+    for place in places[:_SHOWN_PLACES]:
+        line += text.count("\n", at, place)
+        at = place
+        start = text.rfind("\n", 0, place) + 1
+        end = text.find("\n", place)
+        if start:
+            above = text.rfind("\n", 0, start - 1) + 1
+            rows.append(f"{line - 1:>5}| {text[above : start - 1].rstrip()[:_SHOWN_CHARACTERS]}")
+        rows.append(f"{line:>5}> {text[start : end if end >= 0 else len(text)].rstrip()[:_SHOWN_CHARACTERS]}")
+    if len(places) > _SHOWN_PLACES:
+        rows.append(f"... and {len(places) - _SHOWN_PLACES:,} more")
+    return "\n".join(rows)
 
 
 def _is_numbered(piece: str) -> bool:

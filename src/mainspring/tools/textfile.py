@@ -52,6 +52,22 @@ def encoding_of(data: bytes, *, whole: bool) -> Encoding | None:
     return Encoding("utf-8")
 
 
+def decoded(data: bytes, encoding: Encoding, shown: str) -> str:
+    """A file's text, to be changed and written back.
+
+    Raises:
+        ToolError: what would be written back is not what was read (a broken pair of UTF-16 units, for example).
+    """
+    text = encoding.decode(data)
+    try:
+        same = encoding.mark + text.encode(encoding.name) == data
+    except UnicodeEncodeError:
+        same = False
+    if not same:
+        raise ToolError(f"{shown} is no sound {encoding.name} text; an edit would change other parts of it too")
+    return text
+
+
 def uses_crlf(text: str) -> bool:
     """True when most lines end with carriage return and newline."""
     return text.count("\r\n") * 2 > text.count("\n")

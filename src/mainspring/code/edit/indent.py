@@ -1,0 +1,120 @@
+"""Lets a piece of code stand where it is put: its indentation follows the file's, the text of its strings stays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from mainspring.tools.syntax import parse
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+__all__ = ["fit", "unit_of"]
+
+_STRINGS = frozenset(
+    [
+        "string",
+        "template_string",
+        "raw_string_literal",
+        "string_literal",
+        "raw_string",
+        "interpreted_string_literal",
+        "concatenated_string",
+        "text_block",
+        "preproc_def",
+        "preproc_function_def",
+    ]
+)
+_LOOKED_AT = 4_000
+
+
+def unit_of(text: str, default: str) -> str:
+    """One step of a text's indentation: a tab, or the number of spaces that lines mostly step in by."""
+    steps: Counter[str] = Counter()
+    before = ""
+    for line in text.split("\n")[:_LOOKED_AT]:
+        if not line.strip():
+            continue
+        head = _head(line)
+        if head.startswith(before) and len(head) > len(before):
+            step = head[len(before) :]
+            if step == "\t" or (step.strip(" ") == "" and len(step) in (2, 3, 4, 8)):
+                steps[step] += 1
+        before = head
+    return steps.most_common(1)[0][0] if steps else default
+
+
+def fit(code: str, indent: str, unit: str, language: str) -> str:
+    """A piece of code, indented for a place; its first line begins without indentation and it has no last newline.
+
+    Args:
+        code: as it was given, with any indentation of its own.
+        indent: the place's indentation.
+        unit: one step of indentation there.
+        language: for finding the strings, whose inner lines are left as they are.
+    """
+    lines = code.replace("\r\n", "\n").strip("\n").rstrip().split("\n")
+    kept = _inside_strings(language, lines)
+    common = _common(lines, kept)
+    if common:
+        lines = [line[len(common) :] if n not in kept and line.strip() else line for n, line in enumerate(lines)]
+    shift = _shift(lines, kept, indent, unit)
+    own = unit_of("\n".join(line[shift:] if n else line for n, line in enumerate(lines) if n not in kept), unit)
+    heads = [_head(line)[shift:] for n, line in enumerate(lines) if n and n not in kept and line.strip()]
+    convert = own != unit and all(len(head) % len(own) == 0 for head in heads)
+    made = [lines[0].lstrip() if 0 not in kept else lines[0]]
+    for number, line in enumerate(lines[1:], 1):
+        if number in kept:
+            made.append(line)
+            continue
+        if not line.strip():
+            made.append("")
+            continue
+        head = _head(line)[shift:]
+        if convert or (("\t" in own) != ("\t" in unit) and own in head):
+            head = unit * (len(head) // len(own)) + " " * (len(head) % len(own))
+        made.append(indent + head + line.lstrip(" \t"))
+    return "\n".join(made)
+
+
+def _shift(lines: list[str], kept: set[int], indent: str, unit: str) -> int:
+    """How many characters all lines but the first are too far in: it was copied from behind its first indentation."""
+    rest = [_head(line) for n, line in enumerate(lines) if n and n not in kept and line.strip()]
+    if not rest or not indent or _head(lines[0]):
+        return 0
+    least = min(rest, key=len)
+    closes = lines[-1].lstrip()[:1] in ("}", ")", "]")
+    if closes:
+        return len(least) if least == rest[-1] else 0
+    return len(indent) if least == indent + unit else 0
+
+
+def _common(lines: list[str], kept: set[int]) -> str:
+    heads = [_head(line) for n, line in enumerate(lines) if n not in kept and line.strip()]
+    common = min(heads, key=len, default="")
+    while not all(head.startswith(common) for head in heads):
+        common = common[:-1]
+    return common
+
+
+def _inside_strings(language: str, lines: list[str]) -> set[int]:
+    """Lines (from 0) that begin inside a string or a macro; not those of a Python docstring."""
+    found: set[int] = set()
+    pending: list[Node] = [parse(language, "\n".join(lines).encode("utf-8", "replace")).root_node]
+    while pending:
+        node = pending.pop()
+        if node.start_point.row == node.end_point.row:
+            continue
+        if node.type in _STRINGS:
+            parent = node.parent
+            if parent is None or parent.type != "expression_statement" or language != "python":
+                last = node.end_point.row if node.end_point.column else node.end_point.row - 1
+                found.update(range(node.start_point.row + 1, last + 1))
+            continue
+        pending.extend(node.children)
+    return found
+
+
+def _head(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
