@@ -89,7 +89,7 @@ def _harness(home: Path, model: str, folder: Path, source: Source, budget: Budge
         model,
         None,
         source.test_command,
-        name=f"harness-{model}",
+        name="harness",
         tries=1000,
         seconds=budget.seconds,
         tokens=budget.tokens,

@@ -1,4 +1,4 @@
-"""Bugs that a search found before, by name and digest, so that nobody has to run hundreds of test suites to find them again.
+"""Bugs that a search found before, by name and digest: finding them again would take hundreds of test runs.
 
 The file holds no code of the packages: each bug is made anew from the pinned archives, and its digest compared.
 
