@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from mainspring.agent import Agent, Effort, Limits
+from mainspring.agent import Agent, Limits
 from mainspring.engineer.gate import only_verified
 from mainspring.engineer.instructions import MEND, METHOD
 from mainspring.errors import DeclarationError
-from mainspring.model import Model
+from mainspring.model import Effort, Model
 
 Harness: TypeAlias = Literal["auto", "full", "light"]
 HARNESSES: tuple[Harness, ...] = ("auto", "full", "light")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mainspring.engineer.ledger import Check
+from mainspring.engineer.ledger import Check, Verdict
 
 if TYPE_CHECKING:
     from mainspring.tools.runners import TestReport
@@ -95,7 +95,7 @@ def whole_suite(before: Suite, after: Suite, flaky: Iterable[str] = ()) -> Check
     if not after.outcomes:
         if after.ok:
             return Check(name, "passed", f"{after.said} (the runner does not tell single tests)")
-        verdict = "failed" if before.ok else "not done"
+        verdict: Verdict = "failed" if before.ok else "not done"
         return Check(name, verdict, f"{after.said}; before the change: {before.said}")
     found = compare(before, after)
     unsteady = frozenset(flaky)
