@@ -55,7 +55,7 @@ def attempt(scratch: Path, model: str, arm: str, bug: Bug, budget: Budget) -> di
         work = _harness if arm == "harness" else _bare
         done, result = work(scratch / "home", model, folder, source, budget)
         seconds = time.monotonic() - started
-        untouched = all(_tests(folder).get(name) == digest for name, digest in tests.items())
+        untouched = _untouched(folder, tests)
         solved = untouched and judge(source, folder, bug, place / "judge")
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -142,6 +142,12 @@ def _edits(run: Run) -> int:
         if e.kind == "effect.intended" and e.payload["tool"] == "edit_file"
     ]
     return sum(1 for i, (old, new) in enumerate(edits) if (new, old) not in edits[max(0, i - 1) : i])
+
+
+def _untouched(folder: Path, tests: dict[str, str]) -> bool:
+    """Whether every test file is still there as it was. New ones do not matter: the judge does not take them."""
+    now = _tests(folder)
+    return all(now.get(name) == digest for name, digest in tests.items())
 
 
 def _tests(folder: Path) -> dict[str, str]:
