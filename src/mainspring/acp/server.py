@@ -18,7 +18,7 @@ from mainspring.acp.asking import answer, choice
 from mainspring.acp.prompts import parts_of
 from mainspring.acp.updates import Narrator
 from mainspring.agent import Agent
-from mainspring.errors import MainspringError
+from mainspring.errors import MainspringError, ToolError
 from mainspring.messages import Part
 from mainspring.runtime.execution import new_run_id
 from mainspring.runtime.journal import RunEvent
@@ -138,7 +138,7 @@ class Server:
         found = []
         for run in await asyncio.to_thread(Run.list, self._home, None, _PAGE):
             try:
-                place = str(load(self._home, run.id).repository)
+                place = str(load(self._home, run.id).repository.top)
             except MainspringError:
                 continue  # a run on something else than code
             if cwd is None or os.path.realpath(cwd) == os.path.realpath(place):
@@ -233,8 +233,14 @@ class Server:
             from mainspring.code.git import apply_to, load
 
             record = load(self._home, session.run_id)
-            told = await asyncio.to_thread(apply_to, record.repository, patch, self._home)
-            await self._say(session, f"\n{told}")
+            try:
+                done = await asyncio.to_thread(
+                    apply_to, record.repository, patch, home=self._home, run_id=session.run_id
+                )
+            except ToolError as error:  # say, a file was changed meanwhile; the patch is kept
+                await self._say(session, f"\nNot applied: {error}")
+                return
+            await self._say(session, f"\nApplied to {len(done.paths)} files; `mainspring code undo` takes it back.")
 
     def _watcher(self, session: Session) -> Callable[[RunEvent], None]:
         loop = asyncio.get_running_loop()

@@ -10,6 +10,8 @@ from mainspring.engineer.gate import only_verified
 from mainspring.engineer.instructions import MEND, METHOD
 from mainspring.errors import DeclarationError
 from mainspring.model import Effort, Model
+from mainspring.tool import ToolContext
+from mainspring.tools.surroundings import Surroundings
 
 Harness: TypeAlias = Literal["auto", "full", "light"]
 HARNESSES: tuple[Harness, ...] = ("auto", "full", "light")
@@ -83,6 +85,16 @@ def code_agent(
     )
 
 
+def around(context: ToolContext) -> Surroundings:
+    """What belongs to a run's working copy: the repository's own interpreter, and its history to read."""
+    from mainspring.code.git import load
+
+    if context.home is None:
+        return Surroundings()
+    record = load(context.home, context.run_id)
+    return Surroundings(record.python, record.read_only)
+
+
 def _light_tools(test_command: str | None, sandbox: Mapping[str, Any] | None) -> list[Any]:
     """Everything that a strong model can make use of."""
     from mainspring.code.edit import edit_tools
@@ -94,7 +106,7 @@ def _light_tools(test_command: str | None, sandbox: Mapping[str, Any] | None) ->
     from mainspring.tools.shells import process_tools
 
     return [
-        *coding_tools(test_command=test_command, sandbox=sandbox),
+        *coding_tools(test_command=test_command, sandbox=sandbox, around=around),
         *edit_tools(),
         *index_tools(),
         repo_map_tool(),
@@ -113,8 +125,8 @@ def _full_tools(test_command: str | None, sandbox: Mapping[str, Any] | None) -> 
     from mainspring.tools import coding_tools
 
     return [
-        *coding_tools(test_command=test_command, sandbox=sandbox),
-        FaultLocator(None, test_command).tool(),
+        *coding_tools(test_command=test_command, sandbox=sandbox, around=around),
+        FaultLocator(None, test_command, around=around).tool(),
         repo_map_tool(),
         verify_change(test_command),
     ]

@@ -44,7 +44,7 @@ class Report:
         patch = record.patch()
         found = verification_of(run.events(), patch.digest) if patch else None
         said = run.output if isinstance(run.output, str) else ""
-        return cls(run.id, run.status, run.reason, said, patch, found, str(record.repository))
+        return cls(run.id, run.status, run.reason, said, patch, found, str(record.repository.top))
 
     @property
     def verified(self) -> bool:

@@ -64,8 +64,7 @@ def prepare(
 
     repository = Repository.find(Path(repo))
     make = WorkingCopy.in_place if in_place else WorkingCopy.make
-    copy = make(repository, home, run=run_id, progress=report)
-    return record(home, run_id, copy)
+    return record(home, run_id, make(repository, home, run_id, report))
 
 
 async def code(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mainspring.tool import Tool
     from mainspring.tools.limits import SandboxLimits, SandboxSettings
+    from mainspring.tools.surroundings import Around
 
     read_file: Tool
     search_codebase: Tool
@@ -40,6 +41,7 @@ def coding_tools(
     test_command: str | None = None,
     limits: SandboxLimits | None = None,
     sandbox: SandboxSettings | Mapping[str, Any] | None = None,
+    around: Around | None = None,
 ) -> list[Tool]:
     """The five tools for work on code.
 
@@ -50,6 +52,7 @@ def coding_tools(
         sandbox: the hosts that commands may reach and limits in a person's units, as the section ``[sandbox]`` of
             the configuration has them: ``{"hosts": ["pypi.org"], "cpu_s": 600, "memory_mb": 4000, "processes": 200,
             "disk_mb": 2000}``. With hosts, `run_terminal_command` is irreversible and tells somebody outside.
+        around: what commands and tests see besides the workspace (`mainspring.tools.surroundings`).
 
     Raises:
         DeclarationError: a setting is unknown or has no fitting value.
@@ -58,9 +61,10 @@ def coding_tools(
 
     from mainspring.tools.coding import Coding
     from mainspring.tools.limits import SandboxSettings
+    from mainspring.tools.surroundings import nothing
 
     folder = None if workspace is None else Path(workspace).expanduser().absolute()
-    return Coding(folder, test_command, limits, SandboxSettings.read(sandbox)).tools()
+    return Coding(folder, test_command, limits, SandboxSettings.read(sandbox), around or nothing).tools()
 
 
 def __getattr__(name: str) -> Any:

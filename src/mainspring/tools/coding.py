@@ -17,6 +17,7 @@ from mainspring.tools.capture import shorten
 from mainspring.tools.limits import SandboxLimits, SandboxSettings
 from mainspring.tools.provenance import WORKSPACE
 from mainspring.tools.sandbox import CommandResult, Sandbox
+from mainspring.tools.surroundings import Around, nothing
 from mainspring.tools.testrun import run_tests
 from mainspring.value import Labelled
 
@@ -35,12 +36,14 @@ class Coding:
         test_command: what `execute_tests` runs instead of what it detects, as a shell command.
         limits: what commands and tests may use.
         settings: the hosts that commands may reach, and limits in a person's units; tests reach none.
+        around: what commands and tests see besides the workspace.
     """
 
     workspace: Path | None = None
     test_command: str | None = None
     limits: SandboxLimits | None = None
     settings: SandboxSettings = field(default_factory=SandboxSettings)
+    around: Around = nothing
 
     def tools(self) -> list[Tool]:
         """The five tools."""
@@ -105,8 +108,17 @@ class Coding:
         if not command.strip() or "\0" in command:
             raise ToolError("command is empty or holds a NUL byte; give one shell command")
 
+        around = self.around(context)
+
         def run(stop: threading.Event) -> CommandResult:
-            sandbox = Sandbox(workspace, home=context.home, limits=self._limits(), hosts=self.settings.hosts)
+            sandbox = Sandbox(
+                workspace,
+                home=context.home,
+                limits=self._limits(),
+                python=around.python,
+                read_only=around.read_only,
+                hosts=self.settings.hosts,
+            )
             record = recovery.record_file(context)
             return sandbox.run(
                 ["bash", "-c", command], timeout_s=seconds, stop=stop, record=record, report=context.report
@@ -131,6 +143,7 @@ class Coding:
                 target,
                 self.test_command,
                 seconds,
+                python=self.around(context).python,
                 limits=self._limits(),
                 stop=stop,
                 record=recovery.record_file(context),

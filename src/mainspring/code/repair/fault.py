@@ -20,6 +20,7 @@ from mainspring.label import Label
 from mainspring.tool import Settled, Tool, ToolContext
 from mainspring.tools import recovery
 from mainspring.tools.sandbox import CommandResult, Sandbox, SandboxLimits
+from mainspring.tools.surroundings import Around, nothing
 
 _SUSPECTS = 6
 _SHOWN_TESTS = 3
@@ -38,11 +39,13 @@ class FaultLocator:
         test_command: how its tests are run. Only variables set in front of it and arguments after ``pytest`` are
             used: the tests always run under pytest here, which also runs unittest's.
         limits: what the tests may use.
+        around: what the tests see besides the workspace.
     """
 
     workspace: Path | None = None
     test_command: str | None = None
     limits: SandboxLimits | None = None
+    around: Around = nothing
 
     def tool(self) -> Tool:
         """The tool."""
@@ -72,9 +75,12 @@ class FaultLocator:
         }
         program = Path(tracing.__file__).read_text(encoding="utf-8")
         stop = threading.Event()
+        around = self.around(context)
 
         def run() -> CommandResult:
-            sandbox = Sandbox(workspace, home=context.home, limits=self.limits)
+            sandbox = Sandbox(
+                workspace, home=context.home, limits=self.limits, python=around.python, read_only=around.read_only
+            )
             command = [str(sandbox.python), "-c", program, json.dumps(wanted)]
             record = recovery.record_file(context)
             return sandbox.run(command, timeout_s=_SECONDS * 6, env=environment, stop=stop, record=record)

@@ -1,0 +1,50 @@
+"""A program that serves the protocol with a scripted model: `served.py HOME [in-place]`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engineer"))
+
+from calculator import DONE, MEND, VERIFY, Scripted, call
+
+from mainspring import tool
+from mainspring.acp.server import Server, serve
+from mainspring.agent import Agent
+from mainspring.engineer import code_agent
+from mainspring.messages import assistant
+
+
+@tool(effect="irreversible", authority=["to"])
+def announce(to: str) -> str:
+    """Tell the world."""
+    (Path(sys.argv[1]) / "announced").write_text(to)
+    return "told"
+
+
+def declare() -> Agent:
+    """The agent of this process; what its model says is chosen by the word that the person began with."""
+    agent = code_agent(Model())
+    agent.tools["announce"] = announce
+    return agent
+
+
+class Model:
+    """Plays one of three parts."""
+
+    name = "scripted"
+
+    async def respond(self, messages, tools, settings):  # type: ignore[no-untyped-def]
+        task = next(m.text for m in messages if m.role == "user")
+        if task.startswith("announce"):
+            lines = (call("announce", to="everybody"), assistant("I asked."))
+        elif task.startswith("look"):
+            lines = (assistant("There is nothing to see."), assistant("Still nothing."))
+        else:
+            lines = (MEND, VERIFY, DONE)
+        return await Scripted(*lines).respond(messages, tools, settings)
+
+
+asyncio.run(serve(Server(declare, Path(sys.argv[1]), by="ann", in_place="in-place" in sys.argv)))
