@@ -1,11 +1,18 @@
-"""The network of one command that was granted hosts: the proxy outside, and how programs inside find it."""
+"""The networks of commands: the proxy for one that was granted hosts, and a loopback that those of one run share."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mainspring.errors import SandboxError
 from mainspring.tools.limits import SandboxLimits
 from mainspring.tools.proxy.server import NetworkUse, Proxy
 
@@ -15,6 +22,82 @@ PORT = 3128
 _KEPT = 500
 _NAMED = 8
 _REACHED = 20
+_NS_GET_USERNS = 0xB701  # linux/nsfs.h: the user namespace that owns another namespace
+# Enters the namespaces and becomes the program. Its rights over them end with that: the superuser's are dropped by
+# bubblewrap, another user's by the kernel. Bubblewrap makes a user namespace below, which has none over the network.
+_JOIN = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for fd, kind in ((int(sys.argv[1]), 0x10000000), (int(sys.argv[2]), 0x40000000)):
+    if libc.setns(fd, kind):
+        sys.exit("bwrap: joining a network namespace: " + os.strerror(ctypes.get_errno()))
+    os.close(fd)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+class Loopback:
+    """A network that is nothing but a loopback, which several sandboxes use and nobody else.
+
+    It exists as long as this object or a sandbox in it does; when this process dies, so does it.
+
+    Args:
+        bwrap: path of bubblewrap.
+
+    Raises:
+        SandboxError: it cannot be made.
+    """
+
+    def __init__(self, bwrap: str) -> None:
+        self.user = self.net = -1
+        read, write = os.pipe()
+        with open(read, "rb", buffering=0) as info:
+            try:
+                arguments = "--unshare-user --unshare-net --cap-drop ALL --die-with-parent --new-session --ro-bind / /"
+                holder = subprocess.Popen(
+                    [bwrap, *arguments.split(), "--info-fd", str(write), "--", "/bin/sh", "-c", "echo; read -r go"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env={},
+                    cwd="/",
+                    pass_fds=[write],
+                )
+            finally:
+                os.close(write)
+            with holder:
+                assert holder.stdout is not None
+                try:
+                    said = holder.stdout.readline()
+                    found = re.search(rb'"child-pid": (\d+)\D', info.read(4096) if said == b"\n" else b"")
+                    if found is None:
+                        raise SandboxError(
+                            f"no network for a run's processes can be made: {said.decode(errors='replace').strip()}"
+                        )
+                    self.net = os.open(f"/proc/{int(found[1])}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+                    self.user = fcntl.ioctl(self.net, _NS_GET_USERNS)
+                except OSError as error:
+                    self.close()
+                    raise SandboxError(f"no network for a run's processes can be made: {error}") from None
+                finally:
+                    holder.kill()
+
+    def launcher(self) -> list[str]:
+        """The beginning of a command line whose rest then runs in this network; pass it `descriptors`."""
+        return [sys.executable, "-I", "-S", "-c", _JOIN, str(self.user), str(self.net)]
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What the launcher has to inherit; it closes them before the program begins."""
+        return [self.user, self.net]
+
+    def close(self) -> None:
+        """Let go of it."""
+        for fd in (self.user, self.net):
+            if fd >= 0:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+        self.user = self.net = -1
 
 
 class Network:

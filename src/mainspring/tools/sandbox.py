@@ -32,7 +32,7 @@ from mainspring.tools.mounts import (
     python_mounts,
     system_mounts,
 )
-from mainspring.tools.network import PORT, SOCKET, Network
+from mainspring.tools.network import PORT, SOCKET, Loopback, Network
 from mainspring.tools.proxy.hosts import parse_hosts
 from mainspring.tools.supervise import ALLOW_NAMESPACES, CommandResult, Supervisor
 
@@ -70,6 +70,8 @@ class Sandbox:
             ``"example.com:8443"``; nothing by default.
         resolver: granted name -> (address, port) to use for it, whatever the address is; for servers of one's own
             network, which the proxy would refuse.
+        loopback: a network that commands share with others, so that they reach each other's ports. With hosts
+            granted, a command keeps a network of its own: another one must not find its way to them.
 
     Raises:
         SandboxError: the workspace is unfit, bubblewrap is not installed, or the machine has no filter of calls.
@@ -86,6 +88,7 @@ class Sandbox:
         read_only: Sequence[str | Path] = (),
         hosts: Sequence[str] = (),
         resolver: Mapping[str, tuple[str, int]] | None = None,
+        loopback: Loopback | None = None,
     ) -> None:
         self.workspace = check_workspace(Path(workspace))
         self.home = None if home is None else Path(os.path.realpath(home))
@@ -96,6 +99,7 @@ class Sandbox:
         self.resolver = dict(resolver or {})
         if self.hosts:
             parse_hosts(self.hosts)
+        self.loopback = None if self.hosts else loopback
         self._bwrap = _find_bwrap()
         self._filter = seccomp.program(os.uname().machine)
 
@@ -110,6 +114,7 @@ class Sandbox:
         stop: threading.Event | None = None,
         record: Path | None = None,
         report: Callable[[str], None] | None = None,
+        inherit: Sequence[int] = (),
     ) -> CommandResult:
         """Run a command and return when it and everything it started are gone.
 
@@ -122,6 +127,7 @@ class Sandbox:
             stop: set it from another thread to end the command.
             record: a file that names the sandbox's first process while it runs.
             report: receives a recent line of output, twice a second at most.
+            inherit: open descriptors that the command gets, under the same numbers.
 
         Raises:
             SandboxError: the sandbox could not be set up; the command has not run.
@@ -152,7 +158,7 @@ class Sandbox:
                 if network is not None:
                     arguments += [sys.executable, network.program]
                 env = (network.environment if network is not None else {}) | dict(env or {})
-                process = self._begin([*arguments, *command], env, [*passed, filter_fd, info_write])
+                process = self._begin([*arguments, *command], env, [*passed, filter_fd, info_write, *inherit])
             try:
                 supervisor = Supervisor(process, limits, self.workspace, record, report)
                 result = supervisor.run(info_read, timeout_s, stop)
@@ -166,9 +172,13 @@ class Sandbox:
         return replace(result, notes=(*told, *network.notes(), *notes), network=network.uses())
 
     def _begin(self, arguments: list[str], env: Mapping[str, str] | None, passed: list[int]) -> subprocess.Popen[bytes]:
+        first = [self._bwrap]
+        if self.loopback is not None:
+            first = [*self.loopback.launcher(), self._bwrap]
+            passed = [*passed, *self.loopback.descriptors]
         try:
             return subprocess.Popen(
-                [self._bwrap, *arguments],
+                [*first, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -201,7 +211,9 @@ class Sandbox:
         new = bwrap_version() >= (0, 8)
         size = f"--size {self.limits.tmp_bytes} " if new else ""
         arguments = (
-            "--unshare-all --unshare-user --uid 1000 --gid 1000 --hostname sandbox --cap-drop ALL "
+            "--unshare-all --unshare-user "
+            + ("" if self.loopback is None else "--share-net ")
+            + "--uid 1000 --gid 1000 --hostname sandbox --cap-drop ALL "
             "--die-with-parent --new-session --proc /proc --dev /dev "
             + ("--disable-userns " if new else "")
             + "".join(f"{size}--tmpfs {path} " for path in ("/dev/shm", "/tmp", "/var/tmp", HOME_INSIDE))
@@ -232,6 +244,11 @@ class Sandbox:
         if self.home is not None and self.home.is_dir() and any(contains(s, self.home) for s in shown):
             mounts.append(Mount("hide", str(self.home)))
         return mounts
+
+
+def new_loopback() -> Loopback:
+    """A network that sandboxes can share. Raises SandboxError."""
+    return Loopback(_find_bwrap())
 
 
 def check() -> tuple[bool, str, str]:
