@@ -6,6 +6,7 @@ out when it is asked for, and again only after something that it depends on chan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,9 @@ __all__ = ["Graph", "Node"]
 
 #: A name that more files than this define says nothing about which of them is meant (`run`, `get`, `__init__`).
 MANY_DEFINERS = 24
+#: Files whose imports are what they offer.
+_DOORS = re.compile(r"(?:^|/)(?:__init__\.pyi?|index\.[cm]?[jt]sx?|mod\.rs|lib\.rs)$|\.(?:h|hh|hpp|hxx)$")
+_MOST_DOORS = 200
 
 
 @dataclass(slots=True)
@@ -40,6 +44,8 @@ class Graph:
         self._users: dict[int, list[int]] = {}
         self._importers: dict[int, set[int]] = {}
         self._edges: dict[int, dict[int, float]] = {}
+        self._folders: list[str] = []
+        self._doors: set[int] = set()
 
     def files(self) -> Collection[int]:
         """The numbers of the files that are there."""
@@ -84,11 +90,26 @@ class Graph:
         """Files that import a file."""
         return self._importers.get(file, ())
 
+    def reach(self, file: int) -> Collection[int]:
+        """Files whose names a file gets by its imports: those it imports, and what a package's door passes on."""
+        found = set(self._nodes[file].imports)
+        pending = [other for other in found if self._is_door(other)]
+        for _ in range(_MOST_DOORS):
+            if not pending:
+                break
+            for other in self._nodes[pending.pop()].imports:
+                if other not in found:
+                    found.add(other)
+                    if self._is_door(other):
+                        pending.append(other)
+        return found
+
     def edges(self, file: int) -> Mapping[int, float]:
         """Files whose names a file uses -> how much: the square root of how often, over the candidates of each name.
 
         A name that the file defines itself points nowhere else. Of several files that define a name, imported ones
-        are meant; else all of them share it, unless there are too many for it to say anything.
+        are meant, then those that an imported package passes on, then those in the same folder; else all of them share
+        it, unless there are too many for it to say anything.
         """
         found = self._edges.get(file)
         if found is None:
@@ -101,6 +122,9 @@ class Graph:
         if file is None:
             file = self._file_numbers[path] = len(self.paths)
             self.paths.append(path)
+            self._folders.append(path.rpartition("/")[0])
+            if _DOORS.search(path):
+                self._doors.add(file)
         self.paths[file] = path
         number = self._intern
         node = Node(tuple(sorted({number(n) for n in defines})), {number(n): count for n, count in uses.items()})
@@ -123,6 +147,8 @@ class Graph:
             self._importers.setdefault(new, set()).add(file)
         node.imports = wanted
         self._edges.pop(file, None)
+        if file in self._doors:
+            self._forget_door(file)
 
     def drop(self, path: str) -> None:
         """Take a file out; files that import it are to be linked anew."""
@@ -138,6 +164,8 @@ class Graph:
             other = self._nodes[importer]
             other.imports -= {file}
             self._edges.pop(importer, None)
+            if importer in self._doors:
+                self._forget_door(importer)
         self.paths[file] = None
 
     def _intern(self, name: str) -> int:
@@ -163,14 +191,32 @@ class Graph:
             for user in self._users.get(name, ()):
                 self._edges.pop(user, None)
 
+    def _is_door(self, file: int) -> bool:
+        return file in self._doors and file in self._nodes
+
+    def _forget_door(self, door: int) -> None:
+        """Edges that go through a door whose imports changed, over further doors too."""
+        seen, pending = {door}, [door]
+        while pending:
+            for importer in self._importers.get(pending.pop(), ()):
+                self._edges.pop(importer, None)
+                if importer in self._doors and importer not in seen:
+                    seen.add(importer)
+                    pending.append(importer)
+
     def _work_out(self, file: int) -> dict[int, float]:
         node = self._nodes[file]
         own, edges = set(node.defines), dict.fromkeys(node.imports, 0.0)
+        reach, folder = self.reach(file), self._folders[file]
         for name, count in node.uses.items():
             definers = self._definers.get(name, ())
             if not definers or name in own:
                 continue
             meant: Sequence[int] = [f for f in definers if f in node.imports]
+            if not meant:
+                meant = [f for f in definers if f in reach]
+            if not meant:
+                meant = [f for f in definers if self._folders[f] == folder]
             if not meant:
                 if len(definers) > MANY_DEFINERS:
                     continue
