@@ -27,6 +27,8 @@ _STRINGS = frozenset(
     ]
 )
 _LOOKED_AT = 4_000
+#: How a comment, a decorator or an attribute begins.
+_LEADING = ("@", "#", "//", "/*")
 
 
 def unit_of(text: str, default: str) -> str:
@@ -80,13 +82,14 @@ def fit(code: str, indent: str, unit: str, language: str) -> str:
 
 def _shift(lines: list[str], kept: set[int], indent: str, unit: str) -> int:
     """How many characters all lines but the first are too far in: it was copied from behind its first indentation."""
-    rest = [_head(line) for n, line in enumerate(lines) if n and n not in kept and line.strip()]
+    rest = [line for n, line in enumerate(lines) if n and n not in kept and line.strip()]
     if not rest or not indent or _head(lines[0]):
         return 0
-    least = min(rest, key=len)
-    closes = lines[-1].lstrip()[:1] in ("}", ")", "]")
-    if closes:
-        return len(least) if least == rest[-1] else 0
+    least = min((_head(line) for line in rest), key=len)
+    outermost = [line.lstrip() for line in rest if _head(line) == least]
+    # These would stand as far out as the first line.
+    if lines[0].startswith(_LEADING) or all(line.startswith((")", "]", "}")) for line in outermost):
+        return len(least)
     return len(indent) if least == indent + unit else 0
 
 

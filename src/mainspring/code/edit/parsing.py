@@ -37,7 +37,7 @@ def read_patch(text: str) -> list[FilePatch]:
         raise ToolError(f"the patch has {len(text):,} characters; at most {MAX_CHARACTERS:,} are taken; split it")
     if "\0" in text:
         raise ToolError("the patch holds a NUL byte; only text can be patched")
-    lines = _unfenced(text.split("\n"))
+    lines = _unfenced(text.removesuffix("\n").split("\n"))
     if _first(lines, SEARCH) < min(_first(lines, _HUNK), _first(lines, re.compile(r"diff --git |\*\*\* "))):
         return read_blocks(lines)
     found = _Reader(lines).files()

@@ -179,11 +179,11 @@ class _Finder:
         if self._explained > _EXPLAINED:
             return "its lines are not there"
         old, text = "".join(hunk.old), "".join(self._lines)
+        if hunk.aware and old.rstrip("\r\n") in text:
+            return "it is right about the lines, not about the newline at the file's end"
         if old.replace("\r\n", "\n") in text.replace("\r\n", "\n"):
             return "only line ends differ: some of its lines end with CRLF in the file and some do not"
         if old.rstrip("\r\n") in text:
-            if hunk.aware:
-                return "it is right about the lines, not about the newline at the file's end"
             return f"its lines do not stand there as whole lines. {nearest(text, old)}"
         new = "".join(hunk.new)
         if new.strip() and new in text:

@@ -82,6 +82,10 @@ def _listed(found: list[Definition]) -> str:
     return "\n".join([*rows, f"... and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else rows) or "nothing"
 
 
+def _holds(one: Definition, other: Definition) -> bool:
+    return one.start <= other.start and other.end <= one.end and (one.start, one.end) != (other.start, other.end)
+
+
 @dataclass
 class _Job:
     """One change of one file."""
@@ -154,7 +158,7 @@ class _Job:
         """The one definition that the new code makes, of the right name. Raises ToolError."""
         end = begin + length
         inside = [d for d in definitions(self.language, after) if begin <= d.start and d.end <= end]
-        outermost = [d for d in inside if not any(o is not d and o.start <= d.start and d.end < o.end for o in inside)]
+        outermost = [d for d in inside if not any(_holds(o, d) for o in inside)]
         names = list(dict.fromkeys(d.qualified for d in outermost))
         target = self.target
         if not names:

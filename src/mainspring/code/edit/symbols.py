@@ -6,6 +6,7 @@ what over a whole repository is the index's business.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -137,30 +138,50 @@ class Definition:
 def definitions(language: str, source: bytes) -> list[Definition]:
     """Every named definition, in the order of the text. Raises KeyError for a language without a grammar."""
     found: list[Definition] = []
-    # (node, the node with all that wraps it, names around it, whether it is in a function)
-    pending: list[tuple[Node, Node | None, str, bool]] = [(parse(language, source).root_node, None, "", False)]
+    ends = [at for at, byte in enumerate(source) if byte == 10]
+    root = parse(language, source).root_node
+    # (node, it or the outermost node that wraps it, that one's siblings and place, names around it, in a function?)
+    pending: list[tuple[Node, _Place, str, bool]] = [(root, _Place([root], 0), "", False)]
     while pending:
-        node, outer, around, local = pending.pop()
+        node, place, around, local = pending.pop()
         kind = _kind(node)
         inside, prefix = local, around
         if kind and not (local and kind == "variable"):
-            names = list(_names(node, kind))
-            for name in names:
+            for name in _names(node, kind):
                 prefix = f"{around}.{name}" if around else name
-                if kind != "scope" or node.type != "impl_item":
-                    found.append(_definition(source, node, outer or node, name, prefix, kind))
+                if node.type != "impl_item":
+                    found.append(_definition(source, ends, node, place, name, prefix, kind))
             inside = local or kind == "function"
         if kind == "variable" or node.type in _LEAVES or (node.type.endswith("_expression") and kind is None):
             continue
-        wraps = (
-            node.type in _WRAPPERS
-            or (node.type in _GROUPS and node.named_child_count == 1 and all(c.type != "(" for c in node.children))
-            or (node.type == "expression_statement" and node.named_child_count == 1)
-        )
-        for child in reversed(node.named_children):
-            pending.append((child, (outer or node) if wraps else None, prefix, inside))
+        children = node.children
+        wraps = _wraps(node, children)
+        for number in range(len(children) - 1, -1, -1):
+            if children[number].is_named:
+                pending.append((children[number], place if wraps else _Place(children, number), prefix, inside))
     found.sort(key=lambda d: (d.begin, -d.end))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a node stands among its siblings; asking a node for them takes longer the more there are."""
+
+    siblings: list[Node]
+    number: int
+
+    @property
+    def node(self) -> Node:
+        return self.siblings[self.number]
+
+
+def _wraps(node: Node, children: list[Node]) -> bool:
+    """Whether a node belongs to the one definition in it."""
+    if node.type in _WRAPPERS:
+        return True
+    if node.type == "expression_statement" or node.type in _GROUPS:
+        return len([c for c in children if c.is_named]) == 1 and all(c.type != "(" for c in children)
+    return False
 
 
 def _kind(node: Node) -> str | None:
@@ -239,10 +260,12 @@ def _declared(node: Node) -> str | None:
         return None if name is None else _text(name).replace("::", ".").replace(" ", "")
 
 
-def _definition(source: bytes, node: Node, outer: Node, name: str, qualified: str, kind: str) -> Definition:
-    start, inner = _start(node, outer)
-    end = _end(source, node, outer)
-    pieces = sorted([*_before(source, outer), *inner], key=lambda p: p.start)
+def _definition(
+    source: bytes, ends: list[int], node: Node, place: _Place, name: str, qualified: str, kind: str
+) -> Definition:
+    start, inner = _start(node, place.node)
+    end = _end(source, node, place)
+    pieces = sorted([*_before(source, place), *inner], key=lambda p: p.start)
     begin = pieces[0].start if pieces else start
     head = source[start : source.find(b"\n", start) if b"\n" in source[start:end] else end]
     return Definition(
@@ -252,8 +275,8 @@ def _definition(source: bytes, node: Node, outer: Node, name: str, qualified: st
         start,
         end,
         tuple(pieces),
-        source.count(b"\n", 0, begin) + 1,
-        source.count(b"\n", 0, end) + 1,
+        bisect.bisect_left(ends, begin) + 1,
+        bisect.bisect_left(ends, end) + 1,
         head.decode("utf-8", "replace").strip()[:100],
         node.type in _PROTOTYPES or (node.type in ("declaration", "field_declaration") and _is_prototype(node)),
     )
@@ -298,35 +321,37 @@ def _next(node: Node) -> int:
     return node.next_sibling.start_byte if node.next_sibling is not None else node.end_byte
 
 
-def _end(source: bytes, node: Node, outer: Node) -> int:
+def _end(source: bytes, node: Node, place: _Place) -> int:
     """Where it ends: with its semicolon, and without the line end that some grammars count to it."""
+    outer = place.node
     end = max(node.end_byte, outer.end_byte)
-    following = outer.next_sibling
-    if following is not None and following.type == ";" and not source[end : following.start_byte].strip():
-        end = following.end_byte
+    if place.number + 1 < len(place.siblings):
+        following = place.siblings[place.number + 1]
+        if following.type == ";" and not source[end : following.start_byte].strip():
+            end = following.end_byte
     while end > outer.start_byte and source[end - 1 : end] in (b"\n", b"\r"):
         end -= 1
     return end
 
 
-def _before(source: bytes, outer: Node) -> list[Piece]:
+def _before(source: bytes, place: _Place) -> list[Piece]:
     """Comments and attributes on the lines directly above."""
     found: list[Piece] = []
-    at, node = outer.start_byte, outer.prev_sibling
-    while node is not None:
+    at = place.node.start_byte
+    for number in range(place.number - 1, -1, -1):
+        node = place.siblings[number]
         end = node.end_byte
         while source[end - 1 : end] in (b"\n", b"\r"):
             end -= 1
         between = source[end:at]
-        line = source[source.rfind(b"\n", 0, node.start_byte) + 1 : node.start_byte]
         if between.strip() or node.type not in _COMMENTS | _ATTRIBUTES:
             break
-        if node.type in _COMMENTS and (
-            between.count(b"\n") != 1 or line.strip() or source.startswith(b"#!", node.start_byte)
-        ):
-            break  # it stands apart, or behind other code
+        if node.type in _COMMENTS:
+            line = source[source.rfind(b"\n", 0, node.start_byte) + 1 : node.start_byte]
+            if between.count(b"\n") != 1 or line.strip() or source.startswith(b"#!", node.start_byte):
+                break  # it stands apart, or behind other code
         found.append(Piece("comment" if node.type in _COMMENTS else "attribute", node.start_byte, end))
-        at, node = node.start_byte, node.prev_sibling
+        at = node.start_byte
     return found
 
 
