@@ -149,6 +149,19 @@ def move_branch(repository: Repository, name: str, commit: str, before: str) -> 
     repository.git.run("update-ref", "--no-deref", f"refs/heads/{name}", commit, before or zero)
 
 
+def remove_branch(repository: Repository, name: str, commit: str) -> None:
+    """Delete a branch that still is at a commit.
+
+    Raises:
+        ToolError: it is elsewhere, gone, or checked out.
+    """
+    if name in checked_out(repository):
+        raise ToolError(f"branch {name} is checked out; it is not deleted")
+    if repository.git.text("rev-parse", "--verify", "-q", f"refs/heads/{name}", ok=(0, 1)) != commit:
+        raise ToolError(f"branch {name} is gone, or was moved since; it is not deleted")
+    repository.git.run("update-ref", "--no-deref", "-d", f"refs/heads/{name}", commit)
+
+
 def owner(repository: Repository) -> Person:
     """The user that the repository's settings name."""
     name, email = (repository.git.text("config", f"user.{what}", ok=(0, 1)) for what in ("name", "email"))

@@ -101,6 +101,15 @@ class TreePatch(Patch):
         return total.hexdigest()
 
 
+def inverse(patch: Patch) -> TreePatch:
+    """The patch that takes another one back."""
+    turned = []
+    for change in patch.changes:
+        before, after = states(change)
+        turned.append(TreeChange.of(change.path, after, before))
+    return TreePatch(tuple(turned))
+
+
 def tree_change(change: FileChange, now: State | None = None) -> TreeChange:
     """A change with modes; of one that has none, they are those of plain files, or what its file has `now`."""
     if isinstance(change, TreeChange):

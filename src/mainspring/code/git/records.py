@@ -100,6 +100,12 @@ class CodeRecord:
         made._write()
         return made
 
+    def without_branch(self, name: str) -> CodeRecord:
+        """Note that a branch is gone. Raises ToolError."""
+        made = replace(self, branches={n: c for n, c in self.branches.items() if n != name})
+        made._write()
+        return made
+
     def fresh(self, patch: Patch) -> AbstractContextManager[WorkingCopy]:
         """See :meth:`WorkingCopy.fresh`."""
         return self.copy.fresh(self.home, patch)
