@@ -22,7 +22,7 @@ from mainspring.code.breaking.sdist import Source, fetch
 from mainspring.code.repair.tracing import is_test_file
 from mainspring.errors import MainspringError
 from mainspring.models import resolve
-from mainspring.tools.testrun import run_tests
+from mainspring.tools.runners import run_tests
 
 ARMS = ("bare", "harness")
 TASK = "A mistake in one function of this package makes tests fail. Mend it, until all tests pass. Change no test."

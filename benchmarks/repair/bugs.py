@@ -17,7 +17,7 @@ from benchmarks.repair.packages import MUTATED, PAIRS
 from mainspring.code.breaking.mutate import Mutation, mutations
 from mainspring.code.breaking.releases import reversals
 from mainspring.code.breaking.sdist import Source, fetch
-from mainspring.tools.testrun import run_tests
+from mainspring.tools.runners import run_tests
 
 #: Where a bug comes from.
 MUTATION, RELEASE = "mutation", "release"

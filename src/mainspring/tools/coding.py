@@ -16,9 +16,9 @@ from mainspring.tools import editing, provenance, reading, recovery, searching
 from mainspring.tools.capture import shorten
 from mainspring.tools.limits import SandboxLimits, SandboxSettings
 from mainspring.tools.provenance import WORKSPACE
+from mainspring.tools.runners import run_tests
 from mainspring.tools.sandbox import CommandResult, Sandbox
 from mainspring.tools.surroundings import Around, nothing
-from mainspring.tools.testrun import run_tests
 from mainspring.value import Labelled
 
 MAX_TIMEOUT_S = 3600

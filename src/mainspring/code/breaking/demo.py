@@ -190,7 +190,7 @@ def break_one_line(
     Raises:
         SourceError: the tests do not pass to begin with, or notice none of the first mutations.
     """
-    from mainspring.tools.testrun import run_tests
+    from mainspring.tools.runners import run_tests
 
     sound = run_tests(root, None, "", test_command, 120)
     if not sound.ok or not sound.passed:
@@ -209,7 +209,7 @@ def break_one_line(
 
 def whole_suite(root: Path, test_command: str) -> tuple[bool, str]:
     """Whether all tests pass, and the report."""
-    from mainspring.tools.testrun import run_tests
+    from mainspring.tools.runners import run_tests
 
     report = run_tests(root, None, "", test_command, 300)
     return report.ok and report.passed > 0, report.text()

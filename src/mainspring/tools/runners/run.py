@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from mainspring.errors import ToolError
+from mainspring.tools.runners.parse import Found, TestFailure, read_junit, read_unittest
 from mainspring.tools.sandbox import CommandResult, Sandbox, SandboxLimits
-from mainspring.tools.testparse import Found, TestFailure, read_junit, read_unittest
 
 __all__ = ["TestFailure", "TestReport", "detect_runner", "run_tests"]
 
