@@ -45,7 +45,7 @@ def main() -> int:
             book.bugs[key] = bugs or find_bugs(scratch, options.slips, options.fixes, options.seed, book.sound)
             book.save()
         bugs = book.bugs[key]
-        work = [] if options.report else [(m, bug, arm) for m in models for bug in bugs for arm in ARMS]
+        work = [] if options.report else [(m, bug, arm) for m in models for bug in bugs for arm in options.arms]
         for done, (model, bug, arm) in enumerate(work, 1):
             row = book.find(model, arm, bug, budget.tokens)
             if row is None:
@@ -64,6 +64,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", default="local", help="a model's name; 'local' means both embedded sizes")
     parser.add_argument("--slips", type=int, default=40, help="bugs of the mutator (default 40)")
     parser.add_argument("--fixes", type=int, default=24, help="fixes of releases taken back (default 24)")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="run only these (default: all)")
     parser.add_argument("--seed", type=int, default=11, help="which lines and functions are broken")
     parser.add_argument("--tokens-per-bug", type=int, default=4_000, help="budget of one arm, cached ones not counted")
     parser.add_argument("--seconds-per-bug", type=float, default=900.0, help="time limit of one arm for one bug")

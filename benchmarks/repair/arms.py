@@ -16,7 +16,7 @@ from benchmarks.repair import bare
 from benchmarks.repair.bugs import Bug, mutation_of
 from benchmarks.repair.packages import source as source_of
 from mainspring import Run
-from mainspring.code import RepairPlanner, repair_agent
+from mainspring.code import RepairPlanner, repair, repair_agent
 from mainspring.code.breaking.demo import whole_suite
 from mainspring.code.breaking.sdist import Source, fetch
 from mainspring.code.repair.tracing import is_test_file
@@ -65,8 +65,15 @@ def attempt(scratch: Path, model: str, arm: str, bug: Bug, budget: Budget) -> di
         "false_done": done and not solved,
         "tests_touched": not untouched,
         "seconds": round(seconds, 1),
+        "version": version(arm),
         **result,
     }
+
+
+def version(arm: str) -> str:
+    """A digest of the code that makes an arm what it is, so that rows of different versions are not taken for one."""
+    files = sorted(Path(repair.__file__).parent.glob("*.py")) if arm == "harness" else [Path(bare.__file__)]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 
 def judge(source: Source, worked: Path, bug: Bug, place: Path) -> bool:

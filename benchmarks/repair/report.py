@@ -37,6 +37,7 @@ def summary(rows: Sequence[Row], bugs: Sequence[Bug]) -> dict[str, Any]:
         "tries": sum(r["tries"] for r in rows),
         "seconds": round(sum(r["seconds"] for r in rows), 1),
         "tokens": sum(r["tokens"] for r in rows),
+        "versions": sorted({r["version"] for r in rows if "version" in r}),
         "ended_by_budget": sum("token" in r["reason"] or "time is up" in r["reason"] for r in rows),
     }
 

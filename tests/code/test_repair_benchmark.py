@@ -42,6 +42,7 @@ def row(arm: str, bug: dict[str, Any], *, solved: bool, done: bool, budget: int 
         "false_done": done and not solved,
         "tests_touched": False,
         "reason": "",
+        "version": f"{arm}-1",
         "tries": 2,
         "seconds": 1.5,
         "tokens": 10,
@@ -82,6 +83,12 @@ def test_the_object_on_the_last_line(capsys: pytest.CaptureFixture[str]) -> None
     }
     assert answer["complete"] is True
     assert answer["models"]["m"]["bare"]["tries"] == 4
+    assert answer["models"]["m"]["bare"]["versions"] == ["bare-1"]
+
+
+def test_arms_have_a_version_of_their_own() -> None:
+    assert len({arms.version(arm) for arm in arms.ARMS}) == 2
+    assert arms.version("harness") == arms.version("harness")
 
 
 def test_an_unfinished_benchmark_counts_only_what_both_arms_met(capsys: pytest.CaptureFixture[str]) -> None:
