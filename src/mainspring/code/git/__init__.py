@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mainspring.code.git.branches import Person, make_branch
     from mainspring.code.git.changes import TreeChange, TreePatch
     from mainspring.code.git.merging import Conflict
-    from mainspring.code.git.records import CodeRecord, load, record, records
+    from mainspring.code.git.recorded import CodeRecord, load, record, records
     from mainspring.code.git.repository import Repository, Snapshot
     from mainspring.code.git.tools import git_tools
     from mainspring.code.git.working import WorkingCopy
@@ -46,7 +46,7 @@ __all__ = [
 
 _HOME = {
     "Applied": "applying",
-    "CodeRecord": "records",
+    "CodeRecord": "recorded",
     "Conflict": "merging",
     "ConflictError": "applying",
     "Person": "branches",
@@ -58,10 +58,10 @@ _HOME = {
     "apply_to": "applying",
     "git_tools": "tools",
     "list_applied": "applying",
-    "load": "records",
+    "load": "recorded",
     "make_branch": "branches",
-    "record": "records",
-    "records": "records",
+    "record": "recorded",
+    "records": "recorded",
     "undo_applied": "applying",
 }
 

@@ -20,7 +20,7 @@ from typing import Any
 from mainspring.code.git.changes import states
 from mainspring.code.git.files import State, Tree, parts_of
 from mainspring.code.git.merging import Conflict, changed_lines, merge
-from mainspring.code.git.records import state_of, write_json
+from mainspring.code.git.recorded import state_of, write_json
 from mainspring.code.git.repository import Repository
 from mainspring.code.patch import Patch
 from mainspring.errors import ToolError

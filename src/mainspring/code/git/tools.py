@@ -17,7 +17,7 @@ from mainspring.code.git.branches import (
 )
 from mainspring.code.git.command import without_password
 from mainspring.code.git.pushing import Remote, pushed, remote, remotes, send
-from mainspring.code.git.records import CodeRecord, load
+from mainspring.code.git.recorded import CodeRecord, load
 from mainspring.errors import ToolError
 from mainspring.tool import DidNotHappen, Happened, Settled, Tool, ToolContext, Unknown
 from mainspring.tools.names import printable
