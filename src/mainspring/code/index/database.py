@@ -57,7 +57,7 @@ class Database:
         try:
             if self.path is not None:
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = self._opened()
+            self._prepare()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"the index {self.path} cannot be opened: {error}; make the home writable") from error
 
@@ -71,7 +71,7 @@ class Database:
             self._db.close()
         self._remove()
         self.note = f"the index was {why} and is built anew"
-        self._db = self._connect()
+        self._connect()
         self._make()
 
     def rows(self) -> Iterator[Row]:
@@ -141,14 +141,14 @@ class Database:
             self._db.execute("DELETE FROM words WHERE rowid=?", found)
             self._db.execute("DELETE FROM files WHERE id=?", found)
 
-    def _opened(self) -> sqlite3.Connection:
+    def _prepare(self) -> None:
         try:
-            self._db = self._connect()
+            self._connect()
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version == FORMAT:
                 self._db.execute("SELECT count(*) FROM files, meta").fetchone()
                 self._db.execute("SELECT count(*) FROM words WHERE words MATCH 'a'").fetchone()
-                return self._db
+                return
             why = "made by another version" if version else ""
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
@@ -158,14 +158,12 @@ class Database:
             self.rebuild(why)
         else:
             self._make()
-        return self._db
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> None:
         place = ":memory:" if self.path is None else str(self.path)
-        db = sqlite3.connect(place, timeout=30, isolation_level=None, check_same_thread=False)
+        db = self._db = sqlite3.connect(place, timeout=30, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=OFF")  # what a power cut damages is built anew
-        return db
 
     def _make(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")

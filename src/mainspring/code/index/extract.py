@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mainspring.code.index import imported
@@ -124,9 +125,11 @@ class _Reader:
                 outer.append((d.end, "scope", _bare(self._text(owner)) if owner is not None else ""))
                 continue
             at = bisect.bisect_left(starts, d.start)
+            if d.node.type == "type_definition":  # C names the type after all that it consists of
+                at = bisect.bisect_left(starts, d.end) - 1
             while at < len(starts) and starts[at] in taken:
                 at += 1
-            if at == len(starts) or starts[at] >= d.end:
+            if at == len(starts) or not d.start <= starts[at] < d.end:
                 continue
             taken.add(starts[at])
             name = _SPACE.sub("", self._text(names[at])).replace("::", ".")[:_NAME]
@@ -160,7 +163,10 @@ class _Reader:
         nodes = sorted(self._captured.get("imp", ()), key=lambda n: n.start_byte)
         language, facts = self._facts.language, self._facts
         for node in nodes:
-            facts.imports.extend(imported.read(language, self._text(node), self._line(node.start_byte)))
+            found = imported.read(language, self._text(node), self._line(node.start_byte))
+            if language == "rust" and (level := _modules_around(node)):
+                found = [replace(one, level=level) for one in found]
+            facts.imports.extend(found)
         facts.package = imported.package(language, self._data)
 
     def _references(self, names: set[int]) -> None:
@@ -231,6 +237,17 @@ class _Inside:
         while self._open and self._open[-1][0] <= start:
             self._open.pop()
         return self._open[-1][1] if self._open else 0
+
+
+def _modules_around(node: Node) -> int:
+    """How many modules of the same file a Rust import stands in."""
+    count, above = 0, node.parent
+    for _ in range(MAX_DEPTH):
+        if above is None:
+            break
+        count += above.type == "mod_item"
+        above = above.parent
+    return count
 
 
 def _bare(text: str) -> str:

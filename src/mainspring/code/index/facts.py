@@ -23,7 +23,7 @@ class Import:
     Args:
         module: what is imported from, such as ``"a.b"``, ``"./store"`` or ``"crate::store"``.
         names: what is taken from it; empty for all of it.
-        level: dots before it (Python).
+        level: dots before it (Python); modules of the same file around it (Rust); 1 for a quoted include (C).
         line: where.
     """
 

@@ -172,7 +172,7 @@ def _tests(
     for symbol, distance, through in _reach(index, symbols, depth) if reached is None else reached:
         if _is_test_symbol(symbol):
             add(symbol, distance, "names it" if distance == 1 else f"through {through}")
-    if not any(match.distance < 2 for match in found.values()):
+    if not found:
         for path in dict.fromkeys([*paths, *(s.path for s in symbols)]):
             for test in _test_files(index, path):
                 for symbol in index.symbols(test):

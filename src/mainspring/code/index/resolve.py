@@ -209,8 +209,11 @@ class Resolver:
             start, parts = [], parts[1:]
         elif parts[0] in ("self", "super"):
             start = list(here)
+            around = one.level  # modules of the same file come first
             while parts and parts[0] in ("self", "super"):
-                start = start[:-1] if parts.pop(0) == "super" else start
+                if parts.pop(0) == "super":
+                    start = start if around else start[:-1]
+                    around = max(0, around - 1)
         elif parts[0] in self._crates:
             root, start, parts = self._crates[parts[0]], [], parts[1:]
         for base in (start,) if start is not None else (here, []):
