@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mainspring.code.edit import plan_patch
 from mainspring.errors import ToolError
 from mainspring.tool import DidNotHappen, Happened, Unknown
-from mainspring.tools import editing
-from mainspring.tools.undo import undo_edit
+from mainspring.tools import editing, together
+from mainspring.tools.undo import Undone, list_edits, undo_edit, undo_run
 
 
 def edit(workspace: Path, path: str, old: str, new: str, every: bool = False, home: Path | None = None) -> str:
@@ -179,3 +182,160 @@ def test_undo_without_the_old_content_refuses(workspace: Path, home: Path) -> No
         undo_edit(home, workspace, {"tool": "edit_file", "prepared": prepared})
     with pytest.raises(ToolError, match="no intent of apply_patch, edit_file or replace_symbol"):
         undo_edit(home, workspace, {"tool": "run_terminal_command", "prepared": {}})
+
+
+NEAR = (
+    "def f(a, b):\n    x = 'one'\n\treturn a - b\n\nclass K:\n    def g(self):\n        return “hi”\n\n"
+    "    def h(self):   \n        pass\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "why", "where"),
+    [
+        ('x = "one"', "Only quotes differ.", "    2|     x = 'one'"),
+        ("x = 'one'\n    return a - b\n", "the file is indented with tabs, `old` with spaces", "    3| \treturn a - b"),
+        (
+            "class K:\n  def g(self):\n",
+            "Only blank space differs: the indentation",
+            "-··def g(self):\n+····def g(self):",
+        ),
+        ("    def h(self):\n        pass\n", "Only blank space differs: at the end of lines", "+····def h(self):···"),
+        ("class K:\n\n    def g(self):\n", "Only blank lines differ.", "    5| class K:"),
+        ("def f(a, b):\n    ...\n    return a - b", "leaves lines out with an ellipsis", "    1| def f(a, b):"),
+        ('        return "hi"\n', "the file has U+201C LEFT DOUBLE QUOTATION MARK", "    7|         return “hi”"),
+        ("def\xa0f(a, b):", "`old` has U+00A0 NO-BREAK SPACE", "    1| def f(a, b):"),
+        ("class k:\n    def g(self):", "Only capital letters differ.", "-class k:\n+class K:"),
+        ("  6: def g(self):\n  7:     return", "carries line numbers", "    6|     def g(self):"),
+        ("def f(a, b):\\n    x = 'one'", "is escaped", "stand at line 1"),
+        ("    def g(self, z):\n        return 2\n", "Nearest lines", "-    def g(self, z):"),
+        ("@@@@@@@@\n", "No line resembles it", ""),
+    ],
+)
+def test_a_near_miss_says_what_differs(workspace: Path, old: str, why: str, where: str) -> None:
+    (workspace / "a.txt").write_text(NEAR)
+    with pytest.raises(ToolError) as caught:
+        edit(workspace, "a.txt", old, "new")
+    assert why in str(caught.value)
+    assert where in str(caught.value)
+    assert (workspace / "a.txt").read_text() == NEAR, "nothing that only resembles it is replaced"
+
+
+def test_several_places_are_shown_with_the_line_before_them(workspace: Path) -> None:
+    (workspace / "a.py").write_text("def f():\n    return 1\n\n\ndef g():\n    return 1\n")
+    with pytest.raises(ToolError) as caught:
+        edit(workspace, "a.py", "return 1", "return 2")
+    assert str(caught.value).endswith("    1| def f():\n    2>     return 1\n    5| def g():\n    6>     return 1")
+    (workspace / "a.txt").write_text("a\na\na\n")
+    with pytest.raises(ToolError, match=r"occurs 2 times in a\.txt, at lines 1, 2"):
+        edit(workspace, "a.txt", "a\na", "b")  # places that overlap: nobody knows which was meant
+
+
+def test_line_ends_follow_the_place_in_a_file_that_mixes_them(workspace: Path) -> None:
+    path = workspace / "a.txt"
+    path.write_bytes(b"a\r\nb\r\nc\nd\n")
+    edit(workspace, "a.txt", "b\nc", "x\ny\nz")
+    assert path.read_bytes() == b"a\r\nx\r\ny\r\nz\nd\n"
+    edit(workspace, "a.txt", "z\nd", "p\r\nq")
+    assert path.read_bytes() == b"a\r\nx\r\ny\r\np\nq\n"
+
+
+def test_looking_for_the_nearest_place_is_quick(workspace: Path) -> None:
+    lines = [f"    value_{n * 7919 % 99991} = compute_{n * 31}(argument, {n})\n" for n in range(45_000)]
+    (workspace / "a.txt").write_text("".join(lines))
+    for old in (lines[30_000].replace("compute", "compote"), "no such line at all\n" * 50, "@@@@", "e" * 5_000):
+        began = time.perf_counter()
+        with pytest.raises(ToolError) as caught:
+            edit(workspace, "a.txt", old, "x")
+        assert time.perf_counter() - began < 3
+        assert len(str(caught.value)) < 3_000 + len(old)
+        assert ("30001|" in str(caught.value)) == ("compote" in old)
+
+
+def test_an_edit_that_breaks_a_file_is_refused(workspace: Path) -> None:
+    (workspace / "a.py").write_text("def f():\n    return 1\n")
+    with pytest.raises(
+        ToolError, match=r"not written, since a\.py would not parse any more: line 3: unexpected indent"
+    ):
+        edit(workspace, "a.py", "    return 1", "    return 1\n      x")
+    assert (workspace / "a.py").read_text() == "def f():\n    return 1\n"
+    said = edit(workspace, "new.py", "", "def f(:\n")
+    assert "warning: this file does not parse: line 1" in said
+    assert edit(workspace, "new.py", "f(", "f()").endswith("+def f():") is False, "and it may be mended step by step"
+
+
+def test_text_that_cannot_be_written_back_is_refused(workspace: Path) -> None:
+    (workspace / "a.txt").write_bytes(b"\xff\xfea\x00\x00\xd8b\x00")  # half a pair of UTF-16
+    with pytest.raises(ToolError, match="no sound utf-16-le text"):
+        edit(workspace, "a.txt", "a", "b")
+
+
+def patched(workspace: Path, home: Path, patch: str) -> dict[str, object]:
+    changes = plan_patch(workspace, home, patch)
+    prepared = together.prepare(workspace, home, changes)
+    together.apply(workspace, home, changes)
+    return {"tool": "apply_patch", "prepared": prepared}
+
+
+def event(seq: int, kind: str, payload: dict[str, object]) -> SimpleNamespace:
+    return SimpleNamespace(seq=seq, kind=kind, payload=payload)
+
+
+def journal(*payloads: dict[str, object]) -> list[SimpleNamespace]:
+    found = []
+    for number, payload in enumerate(payloads):
+        found.append(event(2 * number + 1, "effect.intended", payload))
+        found.append(event(2 * number + 2, "effect.done", {"intent": 2 * number + 1}))
+    return found
+
+
+TWO = (
+    "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\n"
+    "--- a/b\n+++ b/b\n@@ -1 +1 @@\n-1\n+2\n--- /dev/null\n+++ b/d/c\n@@ -0,0 +1 @@\n+1\n"
+)
+
+
+def test_a_patch_is_taken_back_whole_or_not_at_all(workspace: Path, home: Path) -> None:
+    for name in "ab":
+        (workspace / name).write_text("1\n")
+    (workspace / "a").chmod(0o755)
+    payload = patched(workspace, home, TWO)
+    (workspace / "b").write_text("someone's\n")
+    with pytest.raises(ToolError, match="b changed after this edit"):
+        undo_edit(home, workspace, payload)
+    assert (workspace / "a").read_text() == "2\n"
+    (workspace / "b").write_text("2\n")
+    assert undo_edit(home, workspace, payload) == "restored a, b, removed d/c, which the edit had made"
+    assert (workspace / "a").read_text() == "1\n"
+    assert stat.S_IMODE((workspace / "a").stat().st_mode) == 0o755
+    assert sorted(os.listdir(workspace)) == ["a", "b"], "the folder that it had made is gone too"
+    assert "already is as it was" in undo_edit(home, workspace, payload)
+
+
+def test_undo_names_the_later_edit_that_is_in_the_way(workspace: Path, home: Path) -> None:
+    for name in "ab":
+        (workspace / name).write_text("1\n")
+    first = patched(workspace, home, TWO)
+    second = patched(workspace, home, "--- a/b\n+++ b/b\n@@ -1 +1 @@\n-2\n+3\n")
+    edits = list_edits(journal(first, second))
+    assert [(e.seq, e.tool, e.paths) for e in edits] == [
+        (1, "apply_patch", ("a", "b", "d/c")),
+        (3, "apply_patch", ("b",)),
+    ]
+    with pytest.raises(ToolError, match=r"b changed after this edit; .* \(later: apply_patch at event 3 \(b\)\)"):
+        undo_edit(home, workspace, first, edits[1:])
+
+
+def test_a_run_is_taken_back_newest_first(workspace: Path, home: Path) -> None:
+    for name in "ab":
+        (workspace / name).write_text("1\n")
+    events = journal(patched(workspace, home, TWO), patched(workspace, home, "--- a/b\n+++ b/b\n@@ -1 +1 @@\n-2\n+3\n"))
+    assert undo_run(home, workspace, events, last=1).done == ("restored b",)
+    assert (workspace / "b").read_text() == "2\n"
+    assert undo_run(home, workspace, events).done == ("restored a, b, removed d/c, which the edit had made",)
+    assert [(workspace / name).read_text() for name in "ab"] == ["1\n", "1\n"]
+    assert undo_run(home, workspace, events) == Undone((), ())
+    (workspace / "a").write_text("someone's\n")
+    undone = undo_run(home, workspace, events)
+    assert undone.done == ()
+    assert undone.refused == ("event 1: a changed after this edit; take that back first",)

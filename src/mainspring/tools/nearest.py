@@ -28,7 +28,7 @@ _ALIKE = 0.5
 _NUMBERED = re.compile(r" *\d+[|:>] ?")
 _LEFT_OUT = re.compile(r"^\s*(?:#|//|/\*|<!--|--|;)?\s*(?:\.\.\.|…)(?!\w)")
 _WORD = re.compile(r"\w+")
-_BLANK = re.compile(r"\s+")
+_BLANK = re.compile(r"[ \t\r\n\f\v]+")
 _ESCAPES = (("\\n", "\n"), ("\\t", "\t"), ('\\"', '"'), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&"))
 #: Characters that look like another one and are no compatibility variant of it (the commonest confusables).
 _ALIKES = str.maketrans(
@@ -99,7 +99,8 @@ def _by_lines(places: dict[str, list[int]], given: list[str]) -> int | None:
             for number in found[:_VOTES_A_LINE]:
                 # A line that is there once says more than a closing bracket.
                 votes[max(0, number - offset)] += max(1, 20 // len(found))
-    return max(votes, key=lambda start: (votes[start], -start)) if votes else None
+    firsts = set(places.get(_key(given[0]), ())[:_VOTES_A_LINE])
+    return max(votes, key=lambda start: (votes[start], start in firsts, -start)) if votes else None
 
 
 def _by_words(text: str, given: list[str]) -> int | None:
@@ -148,8 +149,12 @@ def _around(keys: list[str], wanted: list[str], start: int) -> tuple[int, int]:
     """First and past-the-last line of the place; lines that are missing or too many on one side shift its end."""
     window = keys[start : start + 2 * len(wanted) + 5]
     blocks = difflib.SequenceMatcher(None, window, wanted, autojunk=False).get_matching_blocks()
-    last = max((b.a + b.size + (len(wanted) - b.b - b.size) for b in blocks if b.size), default=len(wanted))
-    return start, min(len(keys), start + max(1, min(last, len(window))))
+    matched = [b for b in blocks if b.size]
+    if not matched:
+        return start, min(len(keys), start + len(wanted))
+    first, last = matched[0], matched[-1]
+    skipped = max(0, first.a - first.b)
+    return start + skipped, min(len(keys), start + max(skipped + 1, last.a + len(wanted) - last.b))
 
 
 def _why(given: list[str], found: list[str]) -> str:

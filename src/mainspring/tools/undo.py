@@ -133,8 +133,13 @@ def undo_run(home: Path, workspace: Path, events: Iterable[RunEventLike], last: 
         try:
             said = undo_edit(home, workspace, edit.payload)
         except ToolError as error:
-            for path in edit.paths:
-                unfit.setdefault(path, f"event {edit.seq}: {error}")
+            states = {str(e["path"]): together.state(workspace, home, e) for e in _entries(edit.payload["prepared"])}
+            foreign = [path for path, state in states.items() if state == "other"] or list(states)
+            for path in states:
+                if path not in foreign:
+                    unfit.pop(path, None)
+                else:
+                    unfit.setdefault(path, f"event {edit.seq}: {error}")
             continue
         for path in edit.paths:
             unfit.pop(path, None)
