@@ -49,7 +49,9 @@ _BY_ENDING = {ending: language for language, endings in _LANGUAGES.items() for e
 _DATA = frozenset({"json", "toml", "yaml"})
 _BRACKETS = {"(": 1, ")": -1, "[": 1, "]": -1, "{": 1, "}": -1}
 #: What Python's parser says of syntax newer than itself, which tree-sitter knows.
-_NEWER = re.compile(r"f-string|multiple exception types must be parenthesized|invalid escape sequence|t-string|too many")
+_NEWER = re.compile(
+    r"f-string|multiple exception types must be parenthesized|invalid escape sequence|t-string|too many"
+)
 _NEWER_NODES = frozenset({"type_alias_statement", "type_parameter"})
 
 
