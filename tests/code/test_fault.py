@@ -11,6 +11,7 @@ import pytest
 from small_project import COMMAND, break_line
 
 from mainspring import ToolContext, ToolError
+from mainspring.code.repair import fault
 from mainspring.code.repair.fault import FaultLocator, read_test_command
 from mainspring.code.repair.tracing import is_test_file
 
@@ -69,6 +70,37 @@ def test_a_test_that_hangs_counts_as_failed(project: Path) -> None:
     assert found["failed"] == 1
     assert "gave up after" in found["tests"][0]["error"]
     assert found["suspects"][0]["function"] == "clamp"
+
+
+def test_a_passing_test_that_is_slow_under_watch_is_no_failure(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fault, "_PER_TEST_S", 0.3)
+    break_line(project, "    return width * height", "    return width + height")
+    (project / "tests" / "test_slow.py").write_text(
+        "from shapes import clamp\n\n\ndef test_slow():\n    for number in range(10**7):\n        clamp(number, 0, 5)\n"
+    )
+    found = locate(project, ["tests/test_shapes.py::test_area"])
+    assert (found["failed"], found["passed"]) == (1, 2)
+    unknown = locate(project)  # nobody said which tests fail: a hanging one may be it
+    assert unknown["failed"] == 2
+
+
+def test_a_function_that_runs_only_on_import_is_a_suspect(project: Path) -> None:
+    module = project / "shapes.py"
+    module.write_text(module.read_text() + "\n\ndef _names():\n    return ['squre']\n\n\nNAMES = _names()\n")
+    (project / "tests" / "test_names.py").write_text(
+        "from shapes import NAMES, area\n\n\ndef test_names():\n    assert area(1, 1)\n    assert NAMES == ['square']\n"
+    )
+    names = [s["function"] for s in locate(project, ["tests/test_names.py::test_names"])["suspects"]]
+    assert "_names" in names
+    assert names[0] == "area"  # what the test itself executes comes first
+
+
+def test_a_failing_test_that_reports_name_otherwise_is_found_by_its_name(project: Path) -> None:
+    break_line(project, "self.seen.get(word, 0) + 1", "self.seen.get(word, 0) + 2")
+    break_line(project, "    return width * height", "    return width + height")
+    found = locate(project, ["elsewhere/test_other.py::test_counter"])
+    # It ran first, and so it was watched wholly, although its file is not where the report says.
+    assert any(s["function"] == "Counter.add" for s in found["suspects"])
 
 
 def test_tests_that_cannot_run_give_a_clear_error(project: Path) -> None:
