@@ -57,3 +57,8 @@ def test_a_runner_that_names_no_tests_is_judged_by_how_it_ended() -> None:
     assert whole_suite(good, good).verdict == "passed"
     assert whole_suite(good, bad).verdict == "failed"
     assert whole_suite(bad, bad).verdict == "not done"
+
+
+def test_a_suite_that_names_no_test_any_more_has_lost_them() -> None:
+    check = whole_suite(BEFORE, Suite(True, False, {}, "FAILED: it cannot be collected"))
+    assert (check.verdict, "2 passed before and are not run any more" in check.detail) == ("failed", True)

@@ -81,7 +81,7 @@ class WorkPlanner:
     ) -> Message:
         """Nothing is broken: a failing test is written first; without one the model works by itself."""
         if story.map is None and any(spec.name == "repo_map" for spec in tools):
-            return assistant("Where is what?", ToolCallPart(call_id, "repo_map", {"task": story.task[:2000]}))
+            return assistant("Where is what?", ToolCallPart(call_id, "repo_map", {"about": story.task[:2000]}))
         if (reproducing := await self._reproduce(story, settings, call_id)) is not None:
             return reproducing
         shown = [spec for spec in tools if spec.name not in ("locate_fault", VERIFY)]

@@ -92,7 +92,7 @@ def whole_suite(before: Suite, after: Suite, flaky: Iterable[str] = ()) -> Check
         return Check(name, "failed", f"no test ran with the change; before it: {before.said}")
     if not after.ran:
         return Check(name, "failed", f"it did not end by itself: {after.said}")
-    if not after.outcomes:
+    if not after.outcomes and not before.outcomes:
         if after.ok:
             return Check(name, "passed", f"{after.said} (the runner does not tell single tests)")
         verdict: Verdict = "failed" if before.ok else "not done"
