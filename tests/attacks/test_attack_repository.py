@@ -270,6 +270,27 @@ def test_an_address_that_the_repository_rewrites_is_shown_as_it_is_used(tmp_path
     assert done["remotes"] == {"origin": "https://evil.example/x.git"}
 
 
+@pytest.mark.parametrize("how", ["insteadOf", "pushInsteadOf"])
+def test_an_address_that_would_be_rewritten_again_is_not_used(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The repository leads to an address that the person's own settings lead on to a third one."""
+    folder = make(tmp_path / "p", {"a.txt": "one\n"})
+    git(tmp_path, "init", "-q", "--bare", "third.git")
+    git(folder, "remote", "add", "origin", "https://first.example/x.git")
+    git(folder, "config", "url.https://second.example/.insteadOf", "https://first.example/")
+    settings = tmp_path / "gitconfig"
+    settings.write_text(f'[url "{tmp_path}/third.git"]\n\t{how} = https://second.example/x.git\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    record(home, "20260101-run", look(folder, home))
+    context = ToolContext("20260101-run", "k", None, home)
+    done = COMMIT.function("x", context)
+    assert done["remotes"] == {"origin": "https://second.example/x.git"}
+    with pytest.raises(ToolError, match="which nobody was shown"):
+        PUSH.function("origin", done["branch"], done["remotes"]["origin"], done["commit"], context)
+    assert git(tmp_path / "third.git", "for-each-ref") == ""
+
+
 @pytest.fixture
 def made(tmp_path: Path, home: Path) -> CodeRecord:
     folder = make(tmp_path / "p", {"a.txt": "one\n", "sub/c.txt": "c\n"})

@@ -20,8 +20,8 @@ from mainspring.code.git import (
     make_branch,
     undo_applied,
 )
-from mainspring.code.git.applying import settle
 from mainspring.code.git.merging import merge_lines
+from mainspring.code.git.plans import settle
 from mainspring.code.patch import FileChange, Patch
 from mainspring.errors import ToolError
 
@@ -157,7 +157,7 @@ import os
 from pathlib import Path
 from mainspring.code.git import Repository, apply_to, list_applied, undo_applied, files
 from mainspring.code.git.working import WorkingCopy
-from mainspring.code.git.records import load
+from mainspring.code.git.recorded import load
 put, left = files.Tree.put, {writes}
 def dying(self, path, state, temporary):
     global left
@@ -193,10 +193,10 @@ else:
 def test_an_interrupted_patch_is_taken_back_where_a_file_was_changed_meanwhile(
     project: Path, repository: Repository, copy: WorkingCopy, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mainspring.code.git import applying
+    from mainspring.code.git import plans
 
     before = content(project)
-    put, left = applying.Tree.put, [3]
+    put, left = plans.Tree.put, [3]
 
     def dying(*given: object) -> None:
         if left[0] == 0:
@@ -204,7 +204,7 @@ def test_an_interrupted_patch_is_taken_back_where_a_file_was_changed_meanwhile(
         left[0] -= 1
         put(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(applying.Tree, "put", dying)
+    monkeypatch.setattr(plans.Tree, "put", dying)
     with pytest.raises(KeyboardInterrupt):
         apply_to(repository, copy.patch(), home=home)
     monkeypatch.undo()

@@ -7,12 +7,10 @@ leaves a plan that is begun: the next call finishes it, or takes it back where a
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,10 @@ from typing import Any
 from mainspring.code.git.changes import states
 from mainspring.code.git.files import State, Tree, parts_of
 from mainspring.code.git.merging import Conflict, changed_lines, merge
-from mainspring.code.git.recorded import state_of, write_json
+from mainspring.code.git.plans import Move, carry_out, folder_of, locked, moves_of, noted, read_plan, settle
 from mainspring.code.git.repository import Repository
 from mainspring.code.patch import Patch
 from mainspring.errors import ToolError
-from mainspring.tools.editing import keep, temporary
 from mainspring.tools.names import printable
 from mainspring.tools.protected import protected
 
@@ -66,13 +63,6 @@ class Applied:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    path: str
-    old: State | None
-    new: State | None
-
-
 def apply_to(
     repository: Repository, patch: Patch, *, home: Path | None = None, run_id: str = "", merge: bool = False
 ) -> Applied:
@@ -93,7 +83,7 @@ def apply_to(
         ToolError: it cannot be written; nothing was.
     """
     base = _home(home)
-    with _lock(base):
+    with locked(base):
         settle(base, repository.top)
         files = Tree(repository.top)
         moves, merged = _plan(repository, files, patch, merge)
@@ -109,9 +99,9 @@ def apply_to(
             "at": round(time.time(), 3),
             "state": "begun",
             "merged": merged,
-            "moves": [_noted(base, move) for move in moves],
+            "moves": [noted(base, move) for move in moves],
         }
-        _carry_out(base, plan, files, moves)
+        carry_out(base, plan, files, moves)
         return _applied(plan)
 
 
@@ -123,14 +113,14 @@ def undo_applied(home: Path, applied: Applied) -> Applied:
         ToolError: it was taken back already, or cannot be.
     """
     base = _home(home)
-    with _lock(base):
+    with locked(base):
         settle(base, applied.repository)
-        path = _folder(base) / f"{applied.id}.json"
-        plan = _read(path)
+        path = folder_of(base) / f"{applied.id}.json"
+        plan = read_plan(path)
         if plan["state"] != "done":
             raise ToolError(f"this patch is {plan['state']} already")
         files = Tree(Path(plan["repository"]))
-        moves = [_Move(m.path, m.new, m.old) for m in _moves(base, plan)]
+        moves = [Move(m.path, m.new, m.old) for m in moves_of(base, plan)]
         conflicts = [c for m in moves if (c := _changed(m.path, m.old, files.read(m.path))) is not None]
         if conflicts:
             raise _refused("these files were changed after the patch was applied, so it is not taken back", conflicts)
@@ -140,57 +130,25 @@ def undo_applied(home: Path, applied: Applied) -> Applied:
             "kind": "undo",
             "of": plan["id"],
             "state": "begun",
-            "moves": [_noted(base, move) for move in moves],
+            "moves": [noted(base, move) for move in moves],
         }
-        _carry_out(base, back, files, moves)
-        return _applied(_read(path))
+        carry_out(base, back, files, moves)
+        return _applied(read_plan(path))
 
 
 def list_applied(home: Path, run_id: str | None = None) -> list[Applied]:
     """Patches that were applied, oldest first; of one run, or of all."""
     found = []
-    for path in sorted(_folder(_home(home)).glob("*.json")):
+    for path in sorted(folder_of(_home(home)).glob("*.json")):
         with contextlib.suppress(ToolError):
-            plan = _read(path)
+            plan = read_plan(path)
             if plan["kind"] == "apply" and plan["state"] != "begun" and run_id in (None, plan["run_id"]):
                 found.append(_applied(plan))
     return found
 
 
-def settle(home: Path, repository: Path) -> list[str]:
-    """Finish what a crash interrupted in a repository's files, or take it back where a file was changed meanwhile.
-
-    The caller holds the lock, so whoever began it is dead.
-
-    Returns:
-        What was done, for a person.
-
-    Raises:
-        ToolError: it cannot be done; the plan stays.
-    """
-    told = []
-    for path in sorted(_folder(home).glob("*.json")):
-        plan = _read(path)
-        if plan["state"] != "begun" or plan["repository"] != str(repository):
-            continue
-        files, moves = Tree(repository), _moves(home, plan)
-        for number, move in enumerate(moves):
-            files.forget(move.path, temporary(f"{plan['id']}:{number}"))
-        strange = [m.path for m in moves if not _fits(files, m)]
-        if not strange:
-            _write(home, plan, files, moves)
-            told.append(f"finished a patch of {len(moves)} files that was interrupted")
-        else:
-            for number, move in enumerate(moves):
-                if files.read(move.path) == move.new and move.new != move.old:
-                    files.put(move.path, move.old, temporary(f"{plan['id']}:{number}"))
-            write_json(path, {**plan, "state": "taken back"})
-            told.append(f"took back an interrupted patch, as {_listed(strange)} was changed meanwhile")
-    return told
-
-
-def _plan(repository: Repository, files: Tree, patch: Patch, joined: bool) -> tuple[list[_Move], list[str]]:
-    moves: list[_Move] = []
+def _plan(repository: Repository, files: Tree, patch: Patch, joined: bool) -> tuple[list[Move], list[str]]:
+    moves: list[Move] = []
     merged: list[str] = []
     conflicts: list[Conflict] = []
     bits = repository.filemode
@@ -204,14 +162,14 @@ def _plan(repository: Repository, files: Tree, patch: Patch, joined: bool) -> tu
         if _same(now, after, bits):
             continue
         if _same(now, before, bits) and (now is not None or not os.path.lexists(repository.top / change.path)):
-            moves.append(_Move(change.path, now, after))
+            moves.append(Move(change.path, now, after))
             continue
         if now is None and before is None and _empties(repository.top / change.path, patch):
-            moves.append(_Move(change.path, None, after))
+            moves.append(Move(change.path, None, after))
             continue
         found = merge(change.path, before, after, now) if joined else _changed(change.path, before, now)
         if isinstance(found, State):
-            moves.append(_Move(change.path, now, found))
+            moves.append(Move(change.path, now, found))
             merged.append(change.path)
         else:
             conflicts.append(found or Conflict(change.path, (), "something else is at its place"))
@@ -253,52 +211,6 @@ def _changed(path: str, wanted: State | None, now: State | None) -> Conflict | N
     return Conflict(path, changed_lines(wanted.data, now.data), "changed since")
 
 
-def _carry_out(home: Path, plan: dict[str, Any], files: Tree, moves: list[_Move]) -> None:
-    write_json(_folder(home) / f"{plan['id']}.json", plan)
-    try:
-        _write(home, plan, files, moves)
-    except BaseException as error:
-        if not isinstance(error, ToolError):
-            raise  # we are being ended; the next call settles it
-        for number, move in enumerate(moves):
-            if move.old != move.new and files.read(move.path) == move.new:
-                files.put(move.path, move.old, temporary(f"{plan['id']}:{number}"))
-        write_json(_folder(home) / f"{plan['id']}.json", {**plan, "state": "taken back"})
-        raise
-
-
-def _write(home: Path, plan: Mapping[str, Any], files: Tree, moves: list[_Move]) -> None:
-    """Write what is not written yet, then note that the plan is done."""
-    for number, move in enumerate(moves):
-        now = files.read(move.path)
-        if now == move.new:
-            continue
-        if now != move.old:
-            raise ToolError(f"{printable(move.path)} was changed while the patch was applied; nothing was kept of it")
-        files.put(move.path, move.new, temporary(f"{plan['id']}:{number}"))
-    # First the plan that this one undoes: done twice over, it is the same.
-    if plan["kind"] == "undo":
-        first = _folder(home) / f"{plan['of']}.json"
-        write_json(first, {**_read(first), "state": "undone"})
-    write_json(_folder(home) / f"{plan['id']}.json", {**plan, "state": "done"})
-
-
-def _fits(files: Tree, move: _Move) -> bool:
-    return files.read(move.path) in (move.old, move.new)
-
-
-def _noted(home: Path, move: _Move) -> dict[str, Any]:
-    try:
-        sides = [None if s is None else [s.mode, keep(home, s.data)] for s in (move.old, move.new)]
-    except OSError as error:
-        raise ToolError(f"old contents cannot be kept in {home / 'undo'}: {error.strerror}; nothing changed") from None
-    return {"path": move.path, "old": sides[0], "new": sides[1]}
-
-
-def _moves(home: Path, plan: Mapping[str, Any]) -> list[_Move]:
-    return [_Move(m["path"], state_of(home, m["old"]), state_of(home, m["new"])) for m in plan["moves"]]
-
-
 def _applied(plan: Mapping[str, Any]) -> Applied:
     state = "done" if plan["state"] == "begun" else plan["state"]
     paths = tuple(move["path"] for move in plan["moves"])
@@ -314,37 +226,7 @@ def _refused(message: str, conflicts: list[Conflict]) -> ConflictError:
     return ConflictError("\n".join([f"{message}; nothing was written:", *lines]), tuple(conflicts))
 
 
-def _listed(paths: list[str]) -> str:
-    return ", ".join(printable(p) for p in paths[:_NAMED]) + (" and more" if len(paths) > _NAMED else "")
-
-
 def _home(home: Path | None) -> Path:
     from mainspring.store import default_home
 
     return Path(os.path.realpath(home if home is not None else default_home()))
-
-
-def _folder(home: Path) -> Path:
-    return home / "code" / "applied"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        plan: dict[str, Any] = json.loads(path.read_text("ascii"))
-        if plan["format"] != 1 or not {"id", "kind", "state", "moves", "repository", "run_id", "merged"} <= plan.keys():
-            raise ValueError("it was written by another version")
-        return plan
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ToolError(f"{path} cannot be read ({error}); move it away to go on without it") from None
-
-
-@contextlib.contextmanager
-def _lock(home: Path) -> Iterator[None]:
-    """One at a time for a home: two patches side by side could each find the files as they want them."""
-    try:
-        _folder(home).mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(_folder(home) / "lock", "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise ToolError(f"{_folder(home)} cannot be used: {error.strerror}") from None

@@ -134,7 +134,7 @@ def check_name(repository: Repository, name: str) -> None:
 
 def checked_out(repository: Repository) -> set[str]:
     """The branches that are checked out in any work tree of a repository."""
-    listed = repository.git.text("worktree", "list", "--porcelain", "-z").split("\0")
+    listed = repository.git.text("worktree", "list", "--porcelain").splitlines()
     found = {line.removeprefix("branch refs/heads/") for line in listed if line.startswith("branch ")}
     return found | {repository.git.text("symbolic-ref", "-q", "HEAD", ok=(0, 1)).removeprefix("refs/heads/")} - {""}
 

@@ -154,11 +154,13 @@ def _caller(repository: Repository, target: Remote) -> Iterator[Git]:
             store, repository.git, repository.common, algorithm=repository.algorithm, objects=[repository.objects]
         )
         more = {name: os.environ[name] for name in _NETWORK if name in os.environ}
-        more |= {"GIT_ALLOW_PROTOCOL": _PROTOCOLS, "GIT_SSH_VARIANT": "auto"}
-        if "GIT_SSH_COMMAND" not in more and "GIT_SSH" not in more:
-            more.pop("GIT_SSH_VARIANT")
+        more["GIT_ALLOW_PROTOCOL"] = _PROTOCOLS
         git = replace(Git(store, Path(made)), more=more)
-        again = git.text("ls-remote", "--get-url", "--", target.url)
-        if again != target.url:
-            raise ToolError(f"your git settings lead {target.shown} on to {without_password(again)}; it is not used")
+        asked = git.text("ls-remote", "--get-url", "--", target.url)
+        git.run("config", "remote.target.url", target.url)
+        sent = git.text("remote", "get-url", "--push", "target")
+        for again in (asked, sent):
+            if again != target.url:
+                shown = without_password(again)
+                raise ToolError(f"your git settings lead {target.shown} on to {shown}, which nobody was shown")
         yield git

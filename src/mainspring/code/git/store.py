@@ -19,7 +19,6 @@ from mainspring.errors import ToolError
 
 #: Bytes are kept exactly as they lie on disk: no line end, no encoding and no filter is changed on the way.
 _RAW = "* -text -crlf -eol -filter -ident -working-tree-encoding\n"
-_OID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 #: Settings of a repository that say how its files are to be understood, and name no program.
 _CARRIED = re.compile(r"core\.(filemode|symlinks|ignorecase|precomposeunicode|excludesfile)\Z")
 _CONVERTING = re.compile(r"core\.(autocrlf|eol|filemode|symlinks|ignorecase|precomposeunicode|excludesfile)\Z")
@@ -125,11 +124,6 @@ def sizes(git: Git, names: Iterable[str]) -> dict[str, int]:
     ).split(b"\n")
     pairs = [line.split() for line in lines if line]
     return {p[0].decode(): int(p[1]) for p in pairs if len(p) == 2 and p[1].isdigit()}
-
-
-def is_oid(text: bytes) -> bool:
-    """Whether this is the full name of an object."""
-    return _OID.match(text) is not None
 
 
 def _config(source: Git, algorithm: str, carried: re.Pattern[str]) -> str:

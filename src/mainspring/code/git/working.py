@@ -254,6 +254,7 @@ def _check_out(store: Path, path: Path, tree: str, progress: Progress) -> None:
         (path / ".git").write_text(f"gitdir: {store}\n")
     except OSError as error:
         raise ToolError(f"{path} cannot be written: {error.strerror}") from None
+    Git(store, store).run("config", "core.worktree", path)
     with telling(progress, "copying your files"):
         Git(store, path, path, store / "index").run("read-tree", "--reset", "-u", tree)
 
