@@ -18,7 +18,8 @@ SHOWN_CHARACTERS = 24_000
 # Placing characters is slow (about 0.5 MB/s), so a flood is not drawn as a whole: its beginning, and its end.
 _BURST = 512 << 10
 _PER_S = 32 << 10
-_TAIL = 64 << 10
+_LINE = 32
+_TAIL = 16 << 10
 _SLICE = 8 << 10
 _SEARCHED = 16 << 10
 
@@ -67,7 +68,7 @@ class Output:
             self._credit = min(self._credit + (now - self._credited) * _PER_S, _BURST)
             self._credited = self.changed_at = now
             self._waiting += data
-            flooded = self._skipped > 0 or len(self._waiting) > self._credit
+            flooded = self._skipped > 0 or _cost(self._waiting) > self._credit
             if flooded:
                 surplus = len(self._waiting) - _TAIL
                 if surplus > _TAIL:
@@ -80,17 +81,18 @@ class Output:
 
     def settle(self) -> None:
         """Draw what is waiting, a little at a time so that nobody who asks has to wait long."""
-        while True:
+        while self._waiting:
             with self._lock:
-                if not self._waiting:
-                    return
                 self._draw()
-            time.sleep(0.0005)
+            if self._waiting:
+                time.sleep(0.0005)
 
     @property
-    def behind(self) -> bool:
-        """Whether something waits to be drawn."""
-        return bool(self._waiting)
+    def patience_s(self) -> float | None:
+        """After how long a silence to call :meth:`settle`; None when nothing waits to be drawn."""
+        if not self._waiting:
+            return None
+        return 0.05 if self._credit > 0 else 0.5  # a flood pauses as well, when the machine is busy
 
     def has_new(self) -> bool:
         """Whether there are lines that were not read."""
@@ -147,5 +149,10 @@ class Output:
             self._skipped = 0
         data = bytes(self._waiting[:_SLICE])
         del self._waiting[:_SLICE]
-        self._credit -= len(data)
+        self._credit -= _cost(data)
         self._stream.feed(self._cleaner.feed(self._decoder.decode(data)))
+
+
+def _cost(data: bytes | bytearray) -> int:
+    """What drawing takes, in bytes: a line that scrolls costs as much as its characters do."""
+    return len(data) + _LINE * data.count(b"\n")

@@ -34,6 +34,7 @@ _SETUP_S = 60.0
 _GRACE_S = 1.5
 _PIECE = 1 << 18
 _PAUSE_S = 0.02
+_FLOOD_S = 0.001
 _WRITE_S = 5.0
 
 
@@ -103,6 +104,8 @@ class Process:
             with self._lock:
                 if self._master < 0 or self.ended.is_set():
                     raise ToolError(f"process {self.name!r} {self.state()}; nothing can be typed into it any more")
+                if not self._reader.is_alive():
+                    raise ToolError(f"process {self.name!r} has closed its terminal; nothing can be typed into it")
                 with contextlib.suppress(BlockingIOError):
                     # A terminal's line takes 4,095 bytes; what comes faster than it is read would be lost.
                     sent += os.write(self._master, data[sent : sent + 1024])
@@ -190,15 +193,15 @@ class Process:
         poll = select.poll()
         poll.register(self._master, select.POLLIN)
         while True:
-            # Without a word from it, wait for ever; with something not drawn yet, only a moment.
-            if not poll.poll(50 if self.output.behind else None):
+            patience_s = self.output.patience_s
+            if not poll.poll(None if patience_s is None else patience_s * 1000):
                 self.output.settle()
                 continue
             data = _take(self._master)
             if data is None:
                 break
             if data and not self.output.feed(data):
-                time.sleep(_PAUSE_S)  # at most 13 MB a second, for a command that floods
+                time.sleep(_FLOOD_S)  # what is not drawn is taken in larger pieces, which costs less
         self.output.settle()
 
     def _close(self) -> None:
