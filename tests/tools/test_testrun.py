@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mainspring.errors import ToolError
-from mainspring.tools.runners import detect_runner, run_tests
-from mainspring.tools.runners.parse import Frame, read_junit
+from mainspring.tools.runners import Frame, detect_runner, run_tests
+from mainspring.tools.runners.junit import read_junit
 
 # The plugins of our own environment take seconds to load, and no project here needs them.
 QUICK = "[pytest]\naddopts = -p no:langsmith_plugin -p no:hypothesispytest -p no:anyio -p no:timeout\npythonpath = .\n"

@@ -4,101 +4,41 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shlex
 import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
 
 from mainspring.errors import ToolError
-from mainspring.tools.runners.parse import Found, TestFailure, read_junit, read_unittest
+from mainspring.tools import fingerprint
+from mainspring.tools.capture import shorten
+from mainspring.tools.runners import watching
+from mainspring.tools.runners.commands import (
+    SCRATCH,
+    Caches,
+    command_of,
+    environment,
+    missing_packages,
+    missing_program,
+    package_caches,
+    system_settings,
+)
+from mainspring.tools.runners.detect import Runner, detect, nearest
+from mainspring.tools.runners.judge import judged, read
+from mainspring.tools.runners.report import TestReport
 from mainspring.tools.sandbox import CommandResult, Sandbox, SandboxLimits
 
-__all__ = ["TestFailure", "TestReport", "detect_runner", "run_tests"]
-
-SCRATCH = "/run/scratch"
-_SHOWN_FAILURES = 10
-_SHOWN_OUTPUT = 3000
-_MISSING = {
-    "go": "the Go toolchain",
-    "cargo": "the Rust toolchain (a copy in a home folder cannot be seen from the sandbox)",
-    "npm": "Node.js with npm",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TestReport:
-    """What a test run found.
-
-    Args:
-        runner: ``"pytest"``, ``"unittest"``, ``"go"``, ``"cargo"``, ``"npm"`` or ``"custom"``.
-        command: what ran, as a person would type it.
-        exit_code: its exit code, or None when it was ended.
-        ended: ``"exit"``, ``"timeout"``, ``"cancelled"``, or the limit that ended it (see `CommandResult`).
-        passed, failed, errors, skipped: counts; all 0 when `counted` is False.
-        counted: the runner told how many tests passed and failed.
-        failures: each failed test, in order.
-        output: what the run printed, cleaned and bounded.
-        seconds: how long it took.
-        notes: what a person should know.
-    """
-
-    __test__: ClassVar[bool] = False  # its name must not make pytest collect it
-
-    runner: str
-    command: str
-    exit_code: int | None
-    ended: str
-    passed: int = 0
-    failed: int = 0
-    errors: int = 0
-    skipped: int = 0
-    counted: bool = False
-    failures: tuple[TestFailure, ...] = ()
-    output: str = ""
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """True when the runner ended by itself and reported success."""
-        return self.exit_code == 0
-
-    @property
-    def timed_out(self) -> bool:
-        """True when the time was up."""
-        return self.ended == "timeout"
-
-    def text(self, failures: int = _SHOWN_FAILURES) -> str:
-        """A short account for a model or a person, with at most that many failures in detail."""
-        lines = [self._headline(), *self.notes]
-        for failure in self.failures[:failures]:
-            lines += ["", failure.text()]
-        if len(self.failures) > failures:
-            lines += [
-                "",
-                f"... and {len(self.failures) - failures} more: "
-                + ", ".join(f.id for f in self.failures[failures : failures + 20]),
-            ]
-        if not self.failures and not (self.ok and self.counted):
-            lines += ["", self.output[-_SHOWN_OUTPUT:].strip() or "(no output)"]
-        return "\n".join(lines)
-
-    def _headline(self) -> str:
-        if self.ended == "timeout":
-            how = f"TIMED OUT after {self.seconds:.0f} s"
-        elif self.exit_code is None:
-            how = "CANCELLED" if self.ended == "cancelled" else f"ENDED (limit: {self.ended})"
-        else:
-            how = "PASSED" if self.ok else f"FAILED (exit code {self.exit_code})"
-        if not self.counted:
-            return f"{how}: {self.command}"
-        counts = [f"{self.passed} passed"]
-        names = (("failed", self.failed), ("errors", self.errors), ("skipped", self.skipped))
-        counts += [f"{number} {name}" for name, number in names if number]
-        return f"{how}: {', '.join(counts)} in {self.seconds:.1f} s ({self.runner})"
+_PARSED_BYTES = 8 << 20
+_KEPT_CHARACTERS = 256 << 10
+_SEVERAL = 8
+# What a build makes anew each time is no change of a file that somebody wrote.
+_BUILT = re.compile(
+    r"(^|/)(target|build|dist|node_modules|\.gradle|coverage|\.nyc_output|[^/]*\.egg-info)/|\.pyc$|(^|/)\.coverage"
+)
 
 
 def run_tests(
@@ -113,6 +53,10 @@ def run_tests(
     stop: threading.Event | None = None,
     record: Path | None = None,
     report: Callable[[str], None] | None = None,
+    first: Sequence[str] = (),
+    caches: bool = False,
+    read_only: Sequence[str | Path] = (),
+    env: dict[str, str] | None = None,
 ) -> TestReport:
     """Run the tests of a workspace in the sandbox.
 
@@ -127,24 +71,85 @@ def run_tests(
         stop: set it from another thread to end the run.
         record: a file that names the sandbox's first process while it runs.
         report: receives a recent line of output, twice a second at most.
+        first: test ids to run before all others (see `mainspring.tools.runners.order`); when one of them fails, the
+            rest is not run, and the report says so.
+        caches: show the toolchains and package caches of the user's home folder, read-only.
+        read_only: further folders that the tests may read, at the same path.
+        env: variables besides those that are always set.
 
     Raises:
-        ToolError: no runner was found, or the target is no shell words.
+        ToolError: no runner was found, the runner is not installed, or the target is no shell words.
         SandboxError: the sandbox cannot be set up.
     """
-    sandbox = Sandbox(workspace, home=home, python=python, limits=limits)
-    run = _Runs(sandbox, timeout_s, stop, record, report)
+    found = package_caches() if caches else Caches()
+    limits = limits or SandboxLimits()
+    sandbox = Sandbox(
+        workspace,
+        home=home,
+        python=python,
+        limits=replace(limits, output_bytes=max(limits.output_bytes, _PARSED_BYTES)),
+        read_only=[*read_only, *found.read_only, *system_settings()],
+    )
+    run = _Runs(sandbox, timeout_s, stop, record, report, found, dict(env or {}))
     try:
         words = shlex.split(target)
     except ValueError as error:
         raise ToolError(f"target {target!r} cannot be read: {error}; quote it like a shell command") from None
+    hidden = None if home is None else Path(home)
+    before = fingerprint.take(sandbox.workspace, hidden)
+    told = _first_then_rest(run, command, words, list(first))
+    changes = [c for c in before.changes(fingerprint.take(sandbox.workspace, hidden)) if c[0] in "~-"]
+    return replace(told, changed=tuple(c for c in changes if not _BUILT.search(c[1:])))
+
+
+def _first_then_rest(run: _Runs, command: str | None, words: list[str], first: list[str]) -> TestReport:
+    if not first:
+        return _all(run, command, words)
+    early = _all(run, command, first)
+    if not early.ok:
+        note = f"only the {len(first)} tests that matter first were run, because some of them failed"
+        return replace(early, notes=(*early.notes, note))
+    left = replace(run, timeout_s=max(1.0, run.timeout_s - early.seconds))
+    whole = _all(left, command, words)
+    return replace(whole, seconds=early.seconds + whole.seconds)
+
+
+def _all(run: _Runs, command: str | None, words: list[str]) -> TestReport:
+    """One run, or one of each project in a workspace that has none at its top."""
     if command is not None:
-        runner = "pytest" if re.search(r"(^|[\s/])(py\.test|pytest)(\s|$)", command) else "custom"
-        return run(runner, ["bash", "-c", f'{command} "$@"', "bash", *words])
-    runner = detect_runner(sandbox.workspace)
-    found = run(runner, _command(runner, sandbox.python, words))
-    if runner == "pytest" and "No module named pytest" in found.output and not found.counted:
-        retry = run("unittest", _command("unittest", sandbox.python, words))
+        name = "pytest" if re.search(r"(^|[\s/])(py\.test|pytest)(\s|$)", command) else "custom"
+        return run(Runner(name, "", "configured", 1.0), ["bash", "-c", f'{command} "$@"', "bash", *words])
+    workspace = run.sandbox.workspace
+    runner = nearest(workspace, words[0] if words else "")
+    if words or not runner.folder:
+        others = [r.name for r in detect(workspace) if not r.folder and r.name != runner.name and r.confidence > 0.4]
+        whole = _one(run, runner, words)
+        note = f"other runners were seen here and not run: {', '.join(others)}"
+        return replace(whole, notes=(*whole.notes, note)) if others and not words else whole
+    told: TestReport | None = None
+    folders: set[str] = set()
+    until = time.monotonic() + run.timeout_s
+    for one in detect(workspace):
+        if one.folder in folders or len(folders) >= _SEVERAL or one.confidence < 0.4:
+            continue
+        folders.add(one.folder)
+        left = max(1.0, until - time.monotonic())
+        try:
+            now = _one(replace(run, timeout_s=left), one, [])
+        except ToolError as error:
+            now = TestReport(one.name, f"{one.name} in {one.folder}", 1, "exit", broken=str(error))
+        told = now if told is None else _joined(told, now)
+        if now.ended != "exit":
+            break
+    return told if told is not None else _one(run, runner, words)
+
+
+def _one(run: _Runs, runner: Runner, words: list[str]) -> TestReport:
+    sandbox = run.sandbox
+    found = run(runner, command_of(runner, sandbox.workspace, sandbox.python, words, run.caches))
+    if runner.name == "pytest" and "No module named pytest" in found.output and not found.counted:
+        other = replace(runner, name="unittest")
+        retry = run(other, command_of(other, sandbox.workspace, sandbox.python, words, run.caches))
         if retry.counted and retry.passed + retry.failed + retry.errors:
             return retry
         raise ToolError(
@@ -154,34 +159,26 @@ def run_tests(
     return found
 
 
-def detect_runner(workspace: Path) -> str:
-    """Which runner a project uses, told from its files. Raises ToolError when nothing is recognised."""
-    names = set(os.listdir(workspace))
-    if names & {"pytest.ini", "conftest.py", "tox.ini", "setup.py", "setup.cfg", "pyproject.toml"}:
-        return "pytest"
-    for name, runner in (("go.mod", "go"), ("Cargo.toml", "cargo"), ("package.json", "npm")):
-        if name in names:
-            return runner
-    if any(re.fullmatch(r"test_.*\.py|.*_test\.py", name) for name in names) or any(
-        any(Path(workspace, folder).glob("**/test*.py")) for folder in ("tests", "test") if folder in names
-    ):
-        return "pytest"
-    raise ToolError(
-        "no tests recognised: looked for pytest or unittest files, go.mod, Cargo.toml and package.json at "
-        "the top of the workspace; run them with run_terminal_command, or configure a test command"
+def _joined(one: TestReport, two: TestReport) -> TestReport:
+    """The reports of two projects as one: bad if one of them is."""
+    worse = two if one.ok or two.ended != "exit" else one
+    return replace(
+        worse,
+        runner=f"{one.runner} + {two.runner}",
+        command=f"{one.command}; {two.command}",
+        passed=one.passed + two.passed,
+        failed=one.failed + two.failed,
+        errors=one.errors + two.errors,
+        skipped=one.skipped + two.skipped,
+        counted=one.counted or two.counted,
+        failures=one.failures + two.failures,
+        output=shorten(f"{one.output}\n{two.output}", _KEPT_CHARACTERS),
+        seconds=one.seconds + two.seconds,
+        notes=(*one.notes, *two.notes),
+        tests=one.tests + two.tests,
+        unfinished=one.unfinished + two.unfinished,
+        broken="; ".join(filter(None, (one.broken, two.broken))),
     )
-
-
-def _command(runner: str, python: Path, words: list[str]) -> list[str]:
-    """The detected runner's command, with the target in the runner's own form."""
-    if runner == "unittest":
-        return [str(python), "-m", "unittest", "-v", *map(_module_name, words)]
-    return {
-        "pytest": [str(python), "-m", "pytest", "-v", *words],
-        "go": ["go", "test", *(words or ["./..."])],
-        "cargo": ["cargo", "test", "--offline", *words],
-        "npm": ["npm", "test", "--", *words],
-    }[runner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,35 +188,72 @@ class _Runs:
     stop: threading.Event | None
     record: Path | None
     report: Callable[[str], None] | None
+    caches: Caches = field(default_factory=Caches)
+    env: dict[str, str] = field(default_factory=dict)
 
-    def __call__(self, runner: str, command: list[str]) -> TestReport:
-        with tempfile.TemporaryDirectory(prefix="mainspring-tests-") as scratch:
-            result = self.sandbox.run(
-                [*command, *(_pytest_options(self.timeout_s) if runner == "pytest" else [])],
-                timeout_s=self.timeout_s,
-                scratch=Path(scratch),
-                env={"CI": "1"},
-                stop=self.stop,
-                record=self.record,
-                report=self.report,
-            )
+    def __call__(self, runner: Runner, command: list[str]) -> TestReport:
+        with tempfile.TemporaryDirectory(prefix="mainspring-tests-") as folder:
+            scratch = Path(folder)
+            since = time.time_ns()
+            watched = None
+            if runner.name == "pytest":
+                result, watched = self._watched(runner, command, scratch)
+            else:
+                result = self._run(runner, command, scratch, {}, [])
+            refused = missing_program(runner.name, result.exit_code, result.output)
+            if refused:
+                raise ToolError(refused)
             shown = [os.path.basename(command[0]), *command[1:]]
             if command[0] == "bash":
                 shown = [command[2].removesuffix(' "$@"'), *command[4:]]
-            report = TestReport(
-                runner,
+            told = TestReport(
+                runner.name,
                 " ".join(shown),
                 result.exit_code,
                 result.ended,
-                output=result.output,
+                output=shorten(result.output, _KEPT_CHARACTERS),
                 seconds=result.seconds,
                 notes=result.notes,
             )
-            if runner == "pytest":
-                return _with_counts(report, read_junit(Path(scratch), "junit.xml", self.sandbox.workspace))
-        _refuse_missing(runner, result)
-        # A configured command may well be unittest, so its report is looked for there too.
-        return _with_counts(report, read_unittest(result.output, self.sandbox.workspace))
+            found = read(runner, result.output, scratch, self.sandbox.workspace, since)
+        wanting = missing_packages(result.output) if result.exit_code else ""
+        if wanting:
+            told = replace(told, notes=(*told.notes, wanting))
+        return judged(told, runner, found, watched)
+
+    def _watched(self, runner: Runner, command: list[str], scratch: Path) -> tuple[CommandResult, watching.Watched]:
+        """Run pytest with our plugin; without it where the project's command cannot load it."""
+        nonce = secrets.token_hex(16)
+        plugins = scratch / "plugins"
+        plugins.mkdir()
+        (plugins / f"{watching.NAME}.py").write_text(watching.SOURCE, encoding="utf-8")
+        options = _pytest_options(self.timeout_s)
+        pipe = watching.Pipe(nonce)
+        try:
+            env = {"PYTHONPATH": f"{SCRATCH}/plugins", watching.VARIABLE: pipe.variable}
+            result = self._run(runner, [*command, *options, "-p", watching.NAME], scratch, env, [pipe.write])
+        finally:
+            seen = pipe.close()
+        if not seen.begun and f"No module named '{watching.NAME}'" in result.output:
+            return self._run(runner, [*command, *options], scratch, {}, []), watching.Watched()
+        return result, seen
+
+    def _run(
+        self, runner: Runner, command: list[str], scratch: Path, env: dict[str, str], inherit: list[int]
+    ) -> CommandResult:
+        usual = f"{self.sandbox.python.parent}:/usr/local/bin:/usr/bin:/bin"
+        where = environment(runner.name, self.sandbox.workspace / runner.folder, self.caches, usual)
+        return self.sandbox.run(
+            command,
+            timeout_s=self.timeout_s,
+            cwd=runner.folder or ".",
+            scratch=scratch,
+            env=where | self.env | env,
+            stop=self.stop,
+            record=self.record,
+            report=self.report,
+            inherit=inherit,
+        )
 
 
 def _pytest_options(timeout_s: float) -> list[str]:
@@ -232,31 +266,3 @@ def _pytest_options(timeout_s: float) -> list[str]:
     ):
         options += ["-o", setting]
     return options
-
-
-def _with_counts(report: TestReport, found: Found | None) -> TestReport:
-    if found is None:
-        return report
-    counts, failures = found
-    return replace(
-        report,
-        passed=counts["passed"],
-        failed=counts["failed"],
-        errors=counts["errors"],
-        skipped=counts["skipped"],
-        counted=True,
-        failures=failures,
-    )
-
-
-def _module_name(word: str) -> str:
-    """``tests/test_a.py::TestA::test_b`` as unittest writes it: ``tests.test_a.TestA.test_b``."""
-    path, *names = word.split("::")
-    if path.endswith(".py"):
-        path = path[:-3].replace("/", ".")
-    return ".".join([path, *names])
-
-
-def _refuse_missing(runner: str, result: CommandResult) -> None:
-    if runner in _MISSING and result.exit_code in (126, 127):
-        raise ToolError(f"the project's tests need {_MISSING[runner]}, which is not installed under /usr")
