@@ -15,6 +15,9 @@ import mainspring as package
 GROUPS: list[list[str]] = [
     [],
     ["run"],
+    ["code"],
+    *[["code", c] for c in ("do", "list", "report", "diff", "apply", "undo", "scan")],
+    ["acp"],
     ["runs"],
     *[["runs", c] for c in ("list", "show", "resume", "fork", "replay", "cancel", "export", "import", "send", "undo")],
     *[["runs", c] for c in ("vouch", "doubt")],
@@ -88,7 +91,7 @@ def test_no_arguments_show_the_help(tmp_path: Path) -> None:
     ("arguments", "complaint"),
     [
         (["rum"], "there is no command 'rum'; did you mean 'run'?"),
-        (["frobnicate"], "commands are run, runs, approvals"),
+        (["frobnicate"], "commands are run, code, runs, approvals"),
         (["runs", "shwo"], "did you mean 'show'?"),
         (["run"], "missing argument 'TASK'"),
         (["run", "x", "--limt", "usd=2"], "--limit"),

@@ -6,10 +6,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engineer"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from calculator import DONE, MEND, VERIFY, Scripted, call
-
 from mainspring import tool
 from mainspring.acp.server import Server, serve
 from mainspring.agent import Agent

@@ -13,8 +13,6 @@ import acp
 import pytest
 from acp import schema
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engineer"))
-
 from calculator import BROKEN, MENDED, repository
 
 SERVED = Path(__file__).with_name("served.py")

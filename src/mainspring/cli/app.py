@@ -21,6 +21,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     context_settings=_CONTEXT,
     lazy={
         "run": ("mainspring.cli.run:run", "Give an agent a task and watch it work."),
+        "code": ("mainspring.cli.code:code", "Have a task done on a git repository; diff, apply, undo, scan."),
         "runs": ("mainspring.cli.runs:runs", "List, show, resume, fork, replay, cancel, export, undo runs."),
         "approvals": ("mainspring.cli.approvals:approvals", "Answer what runs are waiting for."),
         "grants": ("mainspring.cli.grants:grants", "What runs may do; give a right, or take one back."),
@@ -31,6 +32,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
         "skills": ("mainspring.cli.skills:skills", "Add, approve and remove skills."),
         "pins": ("mainspring.cli.pins:pins", "What was approved as it is, and what has changed since."),
         "audit": ("mainspring.cli.audit:audit", "Verify, search and export who did what, and why it was allowed."),
+        "acp": ("mainspring.cli.acp:acp", "Be an agent for an editor that speaks the Agent Client Protocol."),
         "models": ("mainspring.cli.models:models", "List the models that can be used; fetch local ones."),
         "doctor": ("mainspring.cli.doctor:doctor", "Say what is missing on this machine and how to get it."),
         "demo": ("mainspring.cli.demo:demo", "Break a real package and have an agent mend it."),

@@ -41,6 +41,7 @@ def execute(
     quiet: bool,
     ask: bool,
     old: Run | None = None,
+    answer: bool = True,
 ) -> int:
     """Execute a run until it ends or has to wait, and return the exit status.
 
@@ -49,6 +50,7 @@ def execute(
         begin: starts or resumes the run; called with `on_event`.
         run_id: which run it is, or will be.
         old: the run as it was before, when it is resumed.
+        answer: print the run's answer; False when the caller prints a report that holds it.
         ask: the person at the terminal may be asked.
     """
     from mainspring.cli.prompt import answer_all, can_ask
@@ -70,7 +72,7 @@ def execute(
         return session.leave(INTERRUPTED)
     finally:
         session.view.close()
-    return session.leave(_report(run, session, quiet=quiet))
+    return session.leave(_report(run, session, quiet=quiet, answer=answer))
 
 
 class Session:
@@ -164,7 +166,7 @@ class Session:
         return status
 
 
-def _report(run: Run, session: Session, *, quiet: bool) -> int:
+def _report(run: Run, session: Session, *, quiet: bool, answer: bool) -> int:
     """Say how it ended, on both streams, and return the exit status."""
     from mainspring.cli.runs_show import run_json
 
@@ -173,8 +175,8 @@ def _report(run: Run, session: Session, *, quiet: bool) -> int:
         if session.json:
             if session.gone is None:
                 session.output.json({**run_json(run), "kind": "result"})
-        elif not waiting and (answer := answer_text(run)):
-            session.output.text(answer)
+        elif answer and not waiting and (text := answer_text(run)):
+            session.output.text(text)
     except OutputGoneError as error:
         session.gone = error
     if session.gone is not None:

@@ -16,14 +16,21 @@ class LazyGroup(click.Group):
     Args:
         lazy: command name to (``"module:attribute"``, one line for ``--help``).
         default: the command meant when none is named.
+        any_word: `default` is also meant when the first word is no command's name; it is then its argument.
     """
 
     def __init__(
-        self, *args: Any, lazy: Mapping[str, tuple[str, str]], default: str | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        lazy: Mapping[str, tuple[str, str]],
+        default: str | None = None,
+        any_word: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.lazy = dict(lazy)
         self.default = default
+        self.any_word = any_word
         self.no_args_is_help = default is None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -46,9 +53,20 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command first when none is named."""
-        if self.default is not None and (not args or (args[0].startswith("-") and args[0] not in ("-h", "--help"))):
+        if self.default is not None and self._means_default(args):
             args = [self.default, *args]
         return super().parse_args(ctx, args)
+
+    def _means_default(self, args: list[str]) -> bool:
+        if not args:
+            return not self.any_word
+        if args[0] in ("-h", "--help"):
+            return False
+        if args[0].startswith("-"):
+            return True
+        # One word that resembles a command is a slip of the finger, and no argument of the default.
+        slip = " " not in args[0] and difflib.get_close_matches(args[0], self.lazy, n=1, cutoff=0.7)
+        return self.any_word and args[0] not in self.lazy and not slip
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

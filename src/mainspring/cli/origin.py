@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mainspring.agent import Agent
 
 _BUILTIN = "builtin:"
-_OPTIONS = ("model", "tools", "effort", "allow", "guard", "grant", "mcp", "reader")
+_OPTIONS = ("model", "tools", "effort", "allow", "guard", "grant", "mcp", "reader", "harness", "tests", "seed", "name")
 
 CODING = """\
 You are a careful software engineer working in one folder, the workspace. Read before you change anything, make \
@@ -109,8 +109,10 @@ def load(origin: Origin) -> Agent:
 def _make_builtin(origin: Origin) -> Agent:
     from mainspring.agent import Agent
 
+    if origin.place == "code":
+        return _engineer(origin.options)
     if origin.place != "coding":
-        raise DeclarationError(f"there is no built-in agent {origin.place!r}; there is 'coding'")
+        raise DeclarationError(f"there is no built-in agent {origin.place!r}; there are 'coding' and 'code'")
     which = origin.options.get("tools", "coding")
     tools: list[object] = []
     if which == "coding":
@@ -126,6 +128,21 @@ def _make_builtin(origin: Origin) -> Agent:
         instructions=CODING if tools else PLAIN,
         tools=tools,
         effort=origin.options.get("effort", "auto"),  # type: ignore[arg-type]
+    )
+
+
+def _engineer(options: Mapping[str, str]) -> Agent:
+    from mainspring.config import load_config
+    from mainspring.engineer import code_agent
+
+    return code_agent(
+        options.get("model", "local"),
+        test_command=options.get("tests"),
+        harness=options.get("harness", "auto"),  # type: ignore[arg-type]  # code_agent checks it
+        effort=options.get("effort", "auto"),  # type: ignore[arg-type]
+        name=options.get("name", "code"),
+        seed=int(options.get("seed", "0")),
+        sandbox=asdict(load_config().sandbox),
     )
 
 
