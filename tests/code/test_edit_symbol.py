@@ -201,6 +201,16 @@ def test_refusals(path: str, text: str, name: str, code: str, why: str) -> None:
     assert why in refused(path, text, name, code)
 
 
+def test_code_as_it_is_in_the_file_stays_as_it_is() -> None:
+    hanging = "class A:\n  def f(self):\n    x = g(\n            1)\n    return x\n\n  def h(self):\n    pass\n"
+    code = "def f(self):\n    x = g(\n            1)\n    return x"
+    assert change_symbol("a.py", hanging, "A.f", code) == hanging
+    allman = "struct A\n{\n    int f()\n    {\n        return 1;\n    }\n};\n"
+    assert change_symbol("a.cpp", allman, "A.f", "int f()\n    {\n        return 1;\n    }") == allman
+    private = "class A {\n  #x() { return 1; }\n}\n"
+    assert change_symbol("a.js", private, "A.#x", "#x() { return 2; }") == private.replace("1", "2")
+
+
 def test_deleting_leaves_no_gap() -> None:
     assert change_symbol("a.py", PYTHON, "f", "", "delete") == "import os\n\n\n" + PYTHON[PYTHON.index("class A") :]
     without = change_symbol("a.py", PYTHON, "A.g", "", "delete")

@@ -47,7 +47,7 @@ def unit_of(text: str, default: str) -> str:
     return steps.most_common(1)[0][0] if steps else default
 
 
-def fit(code: str, indent: str, unit: str, language: str) -> str:
+def fit(code: str, indent: str, unit: str, language: str, old: str = "") -> str:
     """A piece of code, indented for a place; its first line begins without indentation and it has no last newline.
 
     Args:
@@ -55,16 +55,21 @@ def fit(code: str, indent: str, unit: str, language: str) -> str:
         indent: the place's indentation.
         unit: one step of indentation there.
         language: for finding the strings, whose inner lines are left as they are.
+        old: what it takes the place of, as it is in the file; code that is indented alike was copied from there.
     """
     lines = code.replace("\r\n", "\n").strip("\n").rstrip().split("\n")
     kept = _inside_strings(language, lines)
     common = _common(lines, kept)
     if common:
         lines = [line[len(common) :] if n not in kept and line.strip() else line for n, line in enumerate(lines)]
-    shift = _shift(lines, kept, indent, unit)
+    own_heads = _heads(lines, kept)
+    old_heads = _heads(old.replace("\r\n", "\n").split("\n"), set())
+    in_place = bool(own_heads) and not _head(lines[0]) and _alike(own_heads, old_heads)
+    shift = len(indent) if in_place else _shift(lines, kept, indent, unit)
     own = unit_of("\n".join(line[shift:] if n else line for n, line in enumerate(lines) if n not in kept), unit)
     heads = [_head(line)[shift:] for n, line in enumerate(lines) if n and n not in kept and line.strip()]
-    convert = own != unit and all(len(head) % len(own) == 0 for head in heads)
+    known = in_place or {indent + head for head in heads} <= {indent, *(head for head, _ in old_heads)}
+    convert = not known and own != unit and all(len(head) % len(own) == 0 for head in heads)
     made = [lines[0].lstrip() if 0 not in kept else lines[0]]
     for number, line in enumerate(lines[1:], 1):
         if number in kept:
@@ -74,7 +79,7 @@ def fit(code: str, indent: str, unit: str, language: str) -> str:
             made.append("")
             continue
         head = _head(line)[shift:]
-        if convert or (("\t" in own) != ("\t" in unit) and own in head):
+        if convert or (not known and ("\t" in own) != ("\t" in unit) and own in head):
             head = unit * (len(head) // len(own)) + " " * (len(head) % len(own))
         made.append(indent + head + line.lstrip(" \t"))
     return "\n".join(made)
@@ -91,6 +96,20 @@ def _shift(lines: list[str], kept: set[int], indent: str, unit: str) -> int:
     if lines[0].startswith(_LEADING) or all(line.startswith((")", "]", "}")) for line in outermost):
         return len(least)
     return len(indent) if least == indent + unit else 0
+
+
+def _heads(lines: list[str], kept: set[int]) -> list[tuple[str, bool]]:
+    """The indentation of all lines but the first, and whether the line only opens or closes something."""
+    rest = [line for n, line in enumerate(lines) if n and n not in kept and line.strip()]
+    return [(_head(line), line.lstrip()[0] in ")]}{") for line in rest]
+
+
+def _alike(own: list[tuple[str, bool]], old: list[tuple[str, bool]]) -> bool:
+    """Whether the first is indented as the second: as deep at the least, and nowhere otherwise."""
+    if not {head for head, _ in own} <= {head for head, _ in old}:
+        return False
+    least = [min((head for head, edge in side if not edge), key=len, default=None) for side in (own, old)]
+    return least[0] == least[1]
 
 
 def _common(lines: list[str], kept: set[int]) -> str:

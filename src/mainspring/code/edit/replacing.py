@@ -60,7 +60,7 @@ def find(path: str, known: list[Definition], name: str) -> Definition:
     wanted, _, number = name.strip().rpartition(":")
     if not number.isdecimal():
         wanted, number = name, ""
-    wanted = wanted.strip().replace("::", ".").replace("#", ".").removesuffix("()").lstrip(".")
+    wanted = wanted.strip().replace("::", ".").removesuffix("()").lstrip(".")
     found = [d for d in known if d.qualified == wanted]
     if not found:
         found = [d for d in known if d.qualified.endswith(f".{wanted}")]
@@ -101,7 +101,7 @@ class _Job:
         target, source = self.target, self.source
         self._alone()
         begin, end = target.begin, target.end
-        fitted = self._fitted(code)
+        fitted = self._fitted(code, source[target.start : end].decode("utf-8"))
         if source[begin:end].endswith(b";") and not fitted.endswith(b";") and self.language in ("c", "cpp"):
             fitted += b";"
         after = source[:begin] + fitted + source[end:]
@@ -148,10 +148,10 @@ class _Job:
         self._others_stay(after)
         return after
 
-    def _fitted(self, code: str) -> bytes:
+    def _fitted(self, code: str, old: str = "") -> bytes:
         text = self.source.decode("utf-8").replace("\r\n", "\n")
         unit = unit_of(text, "\t" if self.language == "go" else "    ")
-        made = fit(code, self._indent().decode(), unit, self.language)
+        made = fit(code, self._indent().decode(), unit, self.language, old)
         return (made.replace("\n", "\r\n") if self.crlf else made).encode("utf-8")
 
     def _one(self, after: bytes, begin: int, length: int) -> Definition:
