@@ -144,6 +144,31 @@ def test_a_plain_patch_keeps_modes(project: Path, repository: Repository, home: 
     assert (project / "b.txt").stat().st_mode & 0o777 == 0o755
 
 
+def test_a_file_where_a_folder_was_and_a_folder_where_a_file_was(
+    project: Path, repository: Repository, home: Path
+) -> None:
+    copy = WorkingCopy.make(repository, home)
+    (copy.path / "gone/c.txt").unlink()
+    (copy.path / "gone").rmdir()
+    (copy.path / "a.txt").unlink()
+    fill(copy.path, {"gone": "a file now\n", "a.txt/inner": "a folder now\n"})
+    before, patch = content(project), copy.patch()
+    with copy.fresh(home, patch) as fresh:
+        assert fresh.patch() == patch
+    applied = apply_to(repository, patch, home=home)
+    assert content(project) == content(copy.path)
+    undo_applied(home, applied)
+    assert content(project) == before
+    make_branch(repository, patch, "fix", "x")
+    assert git(project, "ls-tree", "-r", "--name-only", "fix").split() == [
+        "a.txt/inner",
+        "b.txt",
+        "bin",
+        "gone",
+        "run.sh",
+    ]
+
+
 @pytest.mark.parametrize("undo", [False, True])
 @pytest.mark.parametrize("writes", [0, 1, 3, 5])
 def test_a_kill_in_the_middle_is_settled_by_the_next_call(

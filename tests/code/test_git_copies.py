@@ -174,6 +174,22 @@ def test_a_shallow_clone_and_a_linked_work_tree(project: Path, tmp_path: Path, h
     assert (WorkingCopy.make(linked, home, "l").path / "a.txt").read_text() == "linked\n"
 
 
+def test_a_sparse_check_out_and_a_split_index(project: Path, home: Path) -> None:
+    git(project, "stash", "-q")
+    git(project, "sparse-checkout", "set", "--cone", "nothing")
+    copy = WorkingCopy.make(Repository.find(project), home, "sparse")
+    assert not (copy.path / "sub").exists()
+    assert not copy.patch()
+    fill(copy.path, {"sub/deep.txt": "there all the same\n"})
+    [change] = copy.patch().changes
+    assert (change.path, change.before) == ("sub/deep.txt", b"deep\n")
+    git(project, "sparse-checkout", "disable")
+    git(project, "update-index", "--split-index")
+    fill(project, {"a.txt": "split\n"})
+    copy = WorkingCopy.make(Repository.find(project), home, "split")
+    assert files(copy.path) == files(project)
+
+
 def test_objects_named_by_sha256(tmp_path: Path, home: Path) -> None:
     folder = tmp_path / "p"
     folder.mkdir()

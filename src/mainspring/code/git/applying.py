@@ -18,7 +18,7 @@ from typing import Any
 from mainspring.code.git.changes import states
 from mainspring.code.git.files import State, Tree, parts_of
 from mainspring.code.git.merging import Conflict, changed_lines, merge
-from mainspring.code.git.plans import Move, carry_out, folder_of, locked, moves_of, noted, read_plan, settle
+from mainspring.code.git.plans import Move, carry_out, folder_of, locked, moves_of, noted, read_plan, settle, turned
 from mainspring.code.git.repository import Repository
 from mainspring.code.patch import Patch
 from mainspring.errors import ToolError
@@ -120,7 +120,7 @@ def undo_applied(home: Path, applied: Applied) -> Applied:
         if plan["state"] != "done":
             raise ToolError(f"this patch is {plan['state']} already")
         files = Tree(Path(plan["repository"]))
-        moves = [Move(m.path, m.new, m.old) for m in moves_of(base, plan)]
+        moves = turned(moves_of(base, plan))
         conflicts = [c for m in moves if (c := _changed(m.path, m.old, files.read(m.path))) is not None]
         if conflicts:
             raise _refused("these files were changed after the patch was applied, so it is not taken back", conflicts)

@@ -52,9 +52,7 @@ def settle(home: Path, repository: Path) -> list[str]:
             _write(home, plan, files, moves)
             told.append(f"finished a patch of {len(moves)} files that was interrupted")
         else:
-            for number, move in enumerate(moves):
-                if files.read(move.path) == move.new and move.new != move.old:
-                    files.put(move.path, move.old, temporary(f"{plan['id']}:{number}"))
+            _take_back(plan, files, moves)
             write_json(path, {**plan, "state": "taken back"})
             told.append(f"took back an interrupted patch, as {_listed(strange)} was changed meanwhile")
     return told
@@ -72,9 +70,7 @@ def carry_out(home: Path, plan: dict[str, Any], files: Tree, moves: list[Move]) 
     except BaseException as error:
         if not isinstance(error, ToolError):
             raise  # we are being ended; the next call settles it
-        for number, move in enumerate(moves):
-            if move.old != move.new and files.read(move.path) == move.new:
-                files.put(move.path, move.old, temporary(f"{plan['id']}:{number}"))
+        _take_back(plan, files, moves)
         write_json(folder_of(home) / f"{plan['id']}.json", {**plan, "state": "taken back"})
         raise
 
@@ -93,6 +89,19 @@ def _write(home: Path, plan: Mapping[str, Any], files: Tree, moves: list[Move]) 
         first = folder_of(home) / f"{plan['of']}.json"
         write_json(first, {**read_plan(first), "state": "undone"})
     write_json(folder_of(home) / f"{plan['id']}.json", {**plan, "state": "done"})
+
+
+def turned(moves: list[Move]) -> list[Move]:
+    """The moves that take others back; what goes makes room first, as a folder may be where a file was."""
+    back = [Move(move.path, move.new, move.old) for move in moves]
+    return sorted(back, key=lambda move: (move.new is not None, move.path))
+
+
+def _take_back(plan: Mapping[str, Any], files: Tree, moves: list[Move]) -> None:
+    """Undo the moves that were made, and leave the files that somebody else changed."""
+    for number, move in enumerate(turned(moves)):
+        if move.old != move.new and files.read(move.path) == move.old:
+            files.put(move.path, move.new, temporary(f"{plan['id']}:{number}"))
 
 
 def _fits(files: Tree, move: Move) -> bool:

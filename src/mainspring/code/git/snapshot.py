@@ -93,7 +93,10 @@ def tree_of(git: Git, repository: Repository, objects: Path, exact: bool = False
     """
     git.run("update-index", "-q", "--refresh", "--unmerged", "--ignore-submodules", ok=(0, 1))
     changed = [os.fsdecode(path) for path in _changed(git)]
-    tracked = _entries(git)
+    tracked, skipped = _entries(git)
+    top = os.fspath(git.work_tree or git.folder)
+    # What a sparse check-out leaves out is no change, but somebody may have put a file there.
+    changed += [path for path in skipped if os.path.lexists(f"{top}/{path}")]
     if exact:
         changed += [path for path in _differently_stored(git, tracked) if path not in set(changed)]
     others = [os.fsdecode(p) for p in git.run("ls-files", "-z", "-o", "--exclude-standard").split(b"\0") if p]
@@ -170,15 +173,17 @@ def _changed(git: Git) -> list[bytes]:
     return [fields[at + 1] for at in range(0, len(fields) - 1, 2)]
 
 
-def _entries(git: Git) -> dict[str, tuple[str, str]]:
-    """Path -> (mode, object) of everything in the index."""
-    found = {}
-    for line in git.run("ls-files", "-s", "-z").split(b"\0"):
+def _entries(git: Git) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """Path -> (mode, object) of everything in the index; and what of it a sparse check-out leaves out."""
+    found, skipped = {}, []
+    for line in git.run("ls-files", "-s", "-t", "-z").split(b"\0"):
         head, _, path = line.partition(b"\t")
         if path:
-            mode, name, _ = head.decode().split(" ")
+            tag, mode, name, _ = head.decode().split(" ")
             found[os.fsdecode(path)] = (mode, name)
-    return found
+            if tag == "S":
+                skipped.append(os.fsdecode(path))
+    return found, skipped
 
 
 def _differently_stored(git: Git, tracked: dict[str, tuple[str, str]]) -> Iterator[str]:
