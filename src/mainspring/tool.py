@@ -115,6 +115,10 @@ class Tool:
 
     #: Whether its description is an outsider's that no person has looked at; a model that reads it has read a stranger.
     unseen = False
+    #: Called with the run's id and the home when a process takes the run up again, before anything is done for it.
+    recover: Callable[[str, Path], None] | None = None
+    #: The same when it lets the run go, because it ended, waits or failed: what a tool holds for a run goes then.
+    close: Callable[[str, Path], None] | None = None
 
     def __init__(
         self,

@@ -110,7 +110,7 @@ def _light_tools(test_command: str | None, sandbox: Mapping[str, Any] | None) ->
         *edit_tools(),
         *index_tools(),
         repo_map_tool(),
-        *process_tools(),
+        *process_tools(sandbox=sandbox, around=around),
         verify_change(test_command),
         accept_finding(),
         *git_tools(),

@@ -41,6 +41,7 @@ async def execute(
     """Own a run and drive it until it stops. Used by `resume` and by a fresh start alike."""
     store = run._store
     refused, again = 0, False
+    _each(agent, "recover", run.id, store.home)
     while True:
         try:
             lease = store.acquire(run.id)
@@ -66,11 +67,19 @@ async def execute(
             if refused == 5:
                 raise
         finally:
+            if not again:
+                _each(agent, "close", run.id, store.home)
             if not lease.released:
                 try:
                     store.release(lease)
                 except MainspringError:
                     lease.released = True
+
+
+def _each(agent: Agent, what: str, run_id: str, home: Path) -> None:
+    """Have the tools take up, or let go of, what they hold for a run."""
+    for call in {getattr(tool, what) for tool in agent.tools.values()} - {None}:
+        call(run_id, home)
 
 
 def _overlooked(store: SQLiteStore, run_id: str, engine: Engine) -> bool:
@@ -216,6 +225,7 @@ async def begin(
             with contextlib.suppress(RunBusyError):  # whoever spoke has resumed it
                 await execute(run, agent, None, on_event)
     finally:
+        _each(agent, "close", new_id, store.home)
         if not lease.released:
             try:
                 store.release(lease)

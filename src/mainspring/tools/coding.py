@@ -18,7 +18,7 @@ from mainspring.tools.limits import SandboxLimits, SandboxSettings
 from mainspring.tools.provenance import WORKSPACE
 from mainspring.tools.runners import run_tests
 from mainspring.tools.sandbox import CommandResult, Sandbox
-from mainspring.tools.surroundings import Around, nothing
+from mainspring.tools.surroundings import Around, loopback, nothing
 from mainspring.value import Labelled
 
 MAX_TIMEOUT_S = 3600
@@ -118,6 +118,7 @@ class Coding:
                 python=around.python,
                 read_only=around.read_only,
                 hosts=self.settings.hosts,
+                loopback=loopback(context),
             )
             record = recovery.record_file(context)
             return sandbox.run(

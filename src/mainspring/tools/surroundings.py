@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from mainspring.tool import ToolContext
+
+if TYPE_CHECKING:
+    from mainspring.tools.network import Loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,12 @@ class Surroundings:
 
 
 Around: TypeAlias = Callable[[ToolContext], Surroundings]
+
+
+def loopback(context: ToolContext) -> Loopback | None:
+    """The network of the processes that this run started, so that a command reaches their ports; None without one."""
+    shells = sys.modules.get("mainspring.tools.shells.registry")  # not loaded: none was ever started
+    return None if shells is None else shells.loopback_of(context.run_id, context.home)
 
 
 def nothing(context: ToolContext) -> Surroundings:

@@ -19,6 +19,7 @@ from mainspring.tools.shells.registry import ProcessLimits, close_all, close_run
 if TYPE_CHECKING:
     from mainspring.tool import Tool
     from mainspring.tools.limits import SandboxLimits, SandboxSettings
+    from mainspring.tools.surroundings import Around
 
 __all__ = ["ProcessLimits", "close_all", "close_run", "loopback_of", "process_tools", "recover_run"]
 
@@ -29,6 +30,7 @@ def process_tools(
     limits: SandboxLimits | None = None,
     sandbox: SandboxSettings | Mapping[str, Any] | None = None,
     processes: ProcessLimits | None = None,
+    around: Around | None = None,
 ) -> list[Tool]:
     """The tools `start_process`, `read_process`, `write_process` and `stop_process`.
 
@@ -38,12 +40,16 @@ def process_tools(
         sandbox: limits in a person's units, as :func:`mainspring.tools.coding_tools` takes them. The hosts in it are
             for single commands: a process that stays reaches no host.
         processes: how many there may be, and for how long.
+        around: what they see besides the workspace (`mainspring.tools.surroundings`).
 
     Raises:
         DeclarationError: a setting is unknown or has no fitting value.
     """
     from mainspring.tools.limits import SandboxSettings
     from mainspring.tools.shells.calls import Processes
+    from mainspring.tools.surroundings import nothing
 
     folder = None if workspace is None else Path(workspace).expanduser().absolute()
-    return Processes(folder, limits, SandboxSettings.read(sandbox), processes or ProcessLimits()).tools()
+    return Processes(
+        folder, limits, SandboxSettings.read(sandbox), processes or ProcessLimits(), around or nothing
+    ).tools()

@@ -18,7 +18,8 @@ from mainspring.tools.shells.keys import keystrokes
 from mainspring.tools.shells.output import Page
 from mainspring.tools.shells.pattern import Pattern
 from mainspring.tools.shells.process import Process
-from mainspring.tools.shells.registry import ProcessLimits, RunProcesses, of_run
+from mainspring.tools.shells.registry import ProcessLimits, RunProcesses, close_run, of_run, recover_run
+from mainspring.tools.surroundings import Around, nothing
 
 MAX_WAIT_S = 600
 _QUIET_S = 0.3
@@ -34,6 +35,7 @@ class Processes:
     limits: SandboxLimits | None = None
     settings: SandboxSettings = field(default_factory=SandboxSettings)
     allowed: ProcessLimits = field(default_factory=ProcessLimits)
+    around: Around = nothing
 
     def tools(self) -> list[Tool]:
         """The four tools."""
@@ -42,12 +44,15 @@ class Processes:
         typed = {"prepare": self._prepare_write, "reconcile": self._reconcile_write}
         write = {"effect": "write", "undoable": True, "label": WORKSPACE, "outside": False}
         read = {"effect": "read", "parallel": False, "label": WORKSPACE, "outside": False}
-        return [
+        found = [
             make(self.start_process, authority=["command"], selector=["name"], **write, **started),
             make(self.read_process, authority=[], selector=["name"], **read),
             make(self.write_process, authority=["text"], selector=["name"], **write, **typed),
             make(self.stop_process, authority=[], selector=["name"], reconcile=self._reconcile_stop, **write),
         ]
+        for tool in found:
+            tool.recover, tool.close = recover_run, close_run
+        return found
 
     async def start_process(self, context: ToolContext, command: str = "", name: str = "", wait_s: int = 3) -> str:
         """Start a bash command in a terminal that stays (server, REPL, long build); no command: a shell. Processes of
@@ -64,7 +69,7 @@ class Processes:
         limits = self.settings.limits(self.limits)
         record = recovery.record_file(context)
         begun = asyncio.ensure_future(
-            asyncio.to_thread(run.start, name, command, workspace, limits, self.allowed, record)
+            asyncio.to_thread(run.start, name, command, workspace, limits, self.allowed, record, self.around(context))
         )
         try:
             process = await asyncio.shield(begun)

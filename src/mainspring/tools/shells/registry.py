@@ -19,6 +19,7 @@ from mainspring.tools.network import Loopback
 from mainspring.tools.sandbox import Sandbox, new_loopback
 from mainspring.tools.shells.process import Process
 from mainspring.tools.shells.records import Lost, Records
+from mainspring.tools.surroundings import Surroundings
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _REMEMBERED = 50
@@ -87,6 +88,7 @@ class RunProcesses:
         limits: SandboxLimits,
         allowed: ProcessLimits,
         record: Path | None = None,
+        around: Surroundings = Surroundings(),  # noqa: B008 - it cannot be changed
     ) -> Process:
         """Start a process. An empty name gets a number.
 
@@ -113,7 +115,14 @@ class RunProcesses:
             self.idle_s = allowed.idle_s
             self._touched = time.monotonic()
             limits = replace(limits, total_memory_bytes=max(int(limits.total_memory_bytes * allowed.memory_share), 1))
-            sandbox = Sandbox(workspace, home=self.home, limits=limits, loopback=self.loopback)
+            sandbox = Sandbox(
+                workspace,
+                home=self.home,
+                limits=limits,
+                python=around.python,
+                read_only=around.read_only,
+                loopback=self.loopback,
+            )
             process = Process(name, command, sandbox, allowed.max_s, record)
             self._records.write(Lost(name, command, sandbox.workspace, process.before))
             self._processes[name] = process
