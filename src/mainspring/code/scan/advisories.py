@@ -61,7 +61,9 @@ class Advisories:
                 self._connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
                 self._connection.execute("SELECT 1 FROM advisories LIMIT 1").fetchall()
             except sqlite3.Error as error:
-                raise StoreError(f"{self.path} cannot be read ({error}); remove it and import the advisories again") from None
+                raise StoreError(
+                    f"{self.path} cannot be read ({error}); remove it and import the advisories again"
+                ) from None
 
     def __bool__(self) -> bool:
         return self._connection is not None
@@ -137,7 +139,9 @@ def import_advisories(source: Path, folder: Path) -> int:
                 taken += bool(seen)
                 ecosystems |= seen
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            connection.executemany("INSERT OR REPLACE INTO imports VALUES (?, ?)", [(name, now) for name in sorted(ecosystems)])
+            connection.executemany(
+                "INSERT OR REPLACE INTO imports VALUES (?, ?)", [(name, now) for name in sorted(ecosystems)]
+            )
         connection.close()
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"the advisories cannot be kept in {folder}: {error}") from None
@@ -173,7 +177,11 @@ def _parsed(data: bytes) -> Iterable[Any]:
 
 
 def _take(connection: sqlite3.Connection, entry: Any) -> set[str]:
-    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not isinstance(entry.get("affected"), list):
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("id"), str)
+        or not isinstance(entry.get("affected"), list)
+    ):
         return set()
     connection.execute("DELETE FROM advisories WHERE id = ?", (entry["id"],))
     if entry.get("withdrawn"):
@@ -191,10 +199,15 @@ def _take(connection: sqlite3.Connection, entry: Any) -> set[str]:
         connection.execute(
             "INSERT INTO advisories VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                entry["id"], ecosystem, package_name(package["name"], ecosystem), summary, _severity(entry),
-                json.dumps(part.get("ranges") or []), json.dumps(part.get("versions") or []),
+                entry["id"],
+                ecosystem,
+                package_name(package["name"], ecosystem),
+                summary,
+                _severity(entry),
+                json.dumps(part.get("ranges") or []),
+                json.dumps(part.get("versions") or []),
             ),
-        )  # fmt: skip
+        )
     return seen
 
 
@@ -208,6 +221,8 @@ def _severity(entry: dict[str, Any]) -> str:
     if said == "low":
         return "low"
     scores = entry.get("severity")
-    vector = str(scores[0].get("score", "")) if isinstance(scores, list) and scores and isinstance(scores[0], dict) else ""
+    vector = (
+        str(scores[0].get("score", "")) if isinstance(scores, list) and scores and isinstance(scores[0], dict) else ""
+    )
     # Without a score that was worked out: what reaches data or code over the network is severe.
     return "high" if "AV:N" in vector and re.search(r"/(V?C|V?I|V?A):H", vector) else "medium"

@@ -20,14 +20,29 @@ __all__ = ["dangerous"]
 _LARGE = 2000
 _LINE = 5000
 _SUPPRESSED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
-    ("a security check is switched off", "medium", re.compile(r"#\s{0,4}nosec\b|//\s{0,4}nosec\b|#\s{0,4}nosemgrep|//\s{0,4}nosemgrep|"
-                                                             r"\bgitleaks:allow\b|\bpragma: allowlist secret|//\s{0,4}NOSONAR|#\s{0,4}NOSONAR")),
-    ("a check is switched off", "low", re.compile(
-        r"#\s{0,4}(noqa\b|type:\s{0,4}ignore|pylint:\s{0,4}disable|pyright:\s{0,4}ignore|mypy:\s{0,4}ignore-errors|flake8:\s{0,4}noqa|"
-        r"ruff:\s{0,4}noqa)|(//|/\*)\s{0,4}(eslint-disable|@ts-ignore|@ts-nocheck|@ts-expect-error|tslint:disable|biome-ignore|nolint\b|"
-        r"NOLINT)|#!?\[allow\(|@SuppressWarnings|#pragma\s{1,4}(GCC|clang)\s{1,4}diagnostic\s{1,4}ignored|checkstyle:off")),
-    ("code is left out of coverage", "low", re.compile(r"#\s{0,4}pragma:\s{0,4}no\s{0,4}cover|istanbul ignore|c8 ignore|v8 ignore")),
-)  # fmt: skip
+    (
+        "a security check is switched off",
+        "medium",
+        re.compile(
+            r"#\s{0,4}nosec\b|//\s{0,4}nosec\b|#\s{0,4}nosemgrep|//\s{0,4}nosemgrep|"
+            r"\bgitleaks:allow\b|\bpragma: allowlist secret|//\s{0,4}NOSONAR|#\s{0,4}NOSONAR"
+        ),
+    ),
+    (
+        "a check is switched off",
+        "low",
+        re.compile(
+            r"#\s{0,4}(noqa\b|type:\s{0,4}ignore|pylint:\s{0,4}disable|pyright:\s{0,4}ignore|mypy:\s{0,4}ignore-errors|flake8:\s{0,4}noqa|"
+            r"ruff:\s{0,4}noqa)|(//|/\*)\s{0,4}(eslint-disable|@ts-ignore|@ts-nocheck|@ts-expect-error|tslint:disable|biome-ignore|nolint\b|"
+            r"NOLINT)|#!?\[allow\(|@SuppressWarnings|#pragma\s{1,4}(GCC|clang)\s{1,4}diagnostic\s{1,4}ignored|checkstyle:off"
+        ),
+    ),
+    (
+        "code is left out of coverage",
+        "low",
+        re.compile(r"#\s{0,4}pragma:\s{0,4}no\s{0,4}cover|istanbul ignore|c8 ignore|v8 ignore"),
+    ),
+)
 _AUTH = re.compile(
     r"@\s{0,2}(\w+\.)?(login_required|requires?_auth\w*|auth_required|permission_required|jwt_required|token_required|"
     r"admin_required|staff_member_required|user_passes_test|roles?_required|require_permission\w*|csrf_protect|PreAuthorize|"
@@ -41,14 +56,20 @@ _PROTECTION = re.compile(
     r"url_has_allowed_host_and_scheme|full_clean|raise_for_status|ConstantTimeCompare|EscapeString|PreparedStatement|"
     r"setObjectInputFilter)\b"
 )
-_DEAD = re.compile(r"^\s*(if\s{1,4}(False|0)\s{0,4}:|if\s{0,4}\(\s{0,4}(false|0)\s{0,4}\)|#if\s{1,4}0\b|if\s{1,4}True\s{0,4}:|if\s{0,4}\(\s{0,4}true\s{0,4}\))")
-_EMPTY_CATCH = re.compile(r"\bcatch\s{0,4}(\([^)\n]{0,100}\))?\s{0,4}\{\s{0,40}\}|\bcatch\s{0,4}\(\s{0,4}\.\.\.\s{0,4}\)\s{0,4}\{\s{0,20}\}")
+_DEAD = re.compile(
+    r"^\s*(if\s{1,4}(False|0)\s{0,4}:|if\s{0,4}\(\s{0,4}(false|0)\s{0,4}\)|#if\s{1,4}0\b|if\s{1,4}True\s{0,4}:|if\s{0,4}\(\s{0,4}true\s{0,4}\))"
+)
+_EMPTY_CATCH = re.compile(
+    r"\bcatch\s{0,4}(\([^)\n]{0,100}\))?\s{0,4}\{\s{0,40}\}|\bcatch\s{0,4}\(\s{0,4}\.\.\.\s{0,4}\)\s{0,4}\{\s{0,20}\}"
+)
 _WORKFLOW = (
     (re.compile(r"pull_request_target"), "a workflow runs a stranger's code with the repository's rights"),
-    (re.compile(r"\$\{\{\s{0,4}github\.(event\.(issue|pull_request|comment|review|head_commit)|head_ref)"),
-     "text of a stranger gets into a workflow's script"),
+    (
+        re.compile(r"\$\{\{\s{0,4}github\.(event\.(issue|pull_request|comment|review|head_commit)|head_ref)"),
+        "text of a stranger gets into a workflow's script",
+    ),
     (re.compile(r"permissions:\s{0,4}write-all"), "a workflow may write everything"),
-)  # fmt: skip
+)
 _PLAIN = re.compile(r"\.(png|jpe?g|gif|webp|ico|woff2?|ttf|otf|pdf|mp[34]|wav|svgz)$", re.I)
 _TOOLS = ("ruff", "mypy", "pytest", "coverage", "bandit", "pyright", "pylint", "flake8", "tox", "semgrep")
 
@@ -77,7 +98,15 @@ def dangerous(patch: Patch) -> list[Finding]:
         side = after if change.after is not None else before
         found += finish(drafts, change.path, side.split("\n"))
     if total > _LARGE and patch.changes:
-        told = Draft("large-diff", None, "info", "high", 1, f"{total} lines are added; a person can hardly review that", "split it")
+        told = Draft(
+            "large-diff",
+            None,
+            "info",
+            "high",
+            1,
+            f"{total} lines are added; a person can hardly review that",
+            "split it",
+        )
         found += finish([told], patch.changes[0].path, [f"{total}"])
     return found
 
@@ -101,25 +130,73 @@ def _differences(before: str, after: str) -> tuple[dict[int, str], dict[int, str
 def _whole(change: FileChange) -> Iterator[Draft]:
     path = change.path
     if places.is_ci(path):
-        yield Draft("ci-changed", None, "medium", "high", 1, f"a build server's instructions were {change.kind}",
-                    "let a person look at it", path)  # fmt: skip
+        yield Draft(
+            "ci-changed",
+            None,
+            "medium",
+            "high",
+            1,
+            f"a build server's instructions were {change.kind}",
+            "let a person look at it",
+            path,
+        )
     elif places.is_hook(path):
-        yield Draft("hook-changed", None, "medium", "high", 1, f"what git runs or obeys was {change.kind}",
-                    "let a person look at it", path)  # fmt: skip
+        yield Draft(
+            "hook-changed",
+            None,
+            "medium",
+            "high",
+            1,
+            f"what git runs or obeys was {change.kind}",
+            "let a person look at it",
+            path,
+        )
     elif places.is_config_of_checks(path):
-        yield Draft("checks-changed", None, "medium", "high", 1, f"the configuration of checks was {change.kind}",
-                    "say why in a justification", path)  # fmt: skip
+        yield Draft(
+            "checks-changed",
+            None,
+            "medium",
+            "high",
+            1,
+            f"the configuration of checks was {change.kind}",
+            "say why in a justification",
+            path,
+        )
     binary = any(b"\0" in (side or b"")[:8000] for side in (change.before, change.after))
     if binary and change.after is not None:
         plain = _PLAIN.search(path) is not None
-        yield Draft("binary-file", "CWE-506", "info" if plain else "medium", "high", 1, f"a binary file was {change.kind}",
-                    "build it from source instead", path)  # fmt: skip
+        yield Draft(
+            "binary-file",
+            "CWE-506",
+            "info" if plain else "medium",
+            "high",
+            1,
+            f"a binary file was {change.kind}",
+            "build it from source instead",
+            path,
+        )
     if change.executable and change.after is not None and change.before is None and not change.after.startswith(b"#!"):
-        yield Draft("made-executable", "CWE-732", "low", "high", 1, "a file that is no script is made executable",
-                    "leave the bit off", path)  # fmt: skip
+        yield Draft(
+            "made-executable",
+            "CWE-732",
+            "low",
+            "high",
+            1,
+            "a file that is no script is made executable",
+            "leave the bit off",
+            path,
+        )
     if places.is_generated(path) and change.after is not None:
-        yield Draft("generated-edited", None, "low", "medium", 1, "a generated or vendored file was changed by hand",
-                    "change its source", path)  # fmt: skip
+        yield Draft(
+            "generated-edited",
+            None,
+            "low",
+            "medium",
+            1,
+            "a generated or vendored file was changed by hand",
+            "change its source",
+            path,
+        )
     if change.after is None and places.is_test(path):
         return
 
@@ -132,12 +209,29 @@ def _lines(change: FileChange, added: dict[int, str]) -> Iterator[Draft]:
             match = pattern.search(line)
             if match:
                 rule = "security-check-suppressed" if severity == "medium" else "check-suppressed"
-                yield Draft(rule, None, severity, "high", number, f"{message} ({match[0].strip()})", "mend the code instead")
+                yield Draft(
+                    rule, None, severity, "high", number, f"{message} ({match[0].strip()})", "mend the code instead"
+                )
         if _DEAD.search(line):
-            yield Draft("constant-condition", "CWE-570", "low", "medium", number, "a condition that is constant switches code off or on",
-                        "remove it")  # fmt: skip
+            yield Draft(
+                "constant-condition",
+                "CWE-570",
+                "low",
+                "medium",
+                number,
+                "a condition that is constant switches code off or on",
+                "remove it",
+            )
         if _EMPTY_CATCH.search(line) and not places.is_test(change.path):
-            yield Draft("error-swallowed", "CWE-390", "low", "medium", number, "an error is caught and dropped", "handle or pass it on")
+            yield Draft(
+                "error-swallowed",
+                "CWE-390",
+                "low",
+                "medium",
+                number,
+                "an error is caught and dropped",
+                "handle or pass it on",
+            )
 
 
 def _removed(
@@ -148,15 +242,33 @@ def _removed(
     for _, line in removed.items():
         match = _AUTH.search(line)
         if match and balance[match[0]] < 0 and not line.lstrip().startswith(("import ", "from ", "#", "//", "*")):
-            yield Draft("authorisation-removed", "CWE-862", "high", "medium", 1, f"a check of who may do this was removed: {match[0]}",
-                        "keep it", line.strip(), "removed " + line)  # fmt: skip
+            yield Draft(
+                "authorisation-removed",
+                "CWE-862",
+                "high",
+                "medium",
+                1,
+                f"a check of who may do this was removed: {match[0]}",
+                "keep it",
+                line.strip(),
+                "removed " + line,
+            )
     lost = Counter(part[0] for part in _PROTECTION.finditer(before))
     lost.subtract(part[0] for part in _PROTECTION.finditer(after))
     for name, times in lost.items():
         used = any(name in line and not line.lstrip().startswith(("import ", "from ")) for line in removed.values())
         if times > 0 and used and not _replaced(name, after, before):
-            yield Draft("protection-removed", "CWE-693", "medium", "medium", 1, f"{name} is used less than before",
-                        "keep it, or say what protects instead", f"{name} removed", f"{name} {times}")  # fmt: skip
+            yield Draft(
+                "protection-removed",
+                "CWE-693",
+                "medium",
+                "medium",
+                1,
+                f"{name} is used less than before",
+                "keep it, or say what protects instead",
+                f"{name} removed",
+                f"{name} {times}",
+            )
 
 
 def _replaced(name: str, after: str, before: str) -> bool:
@@ -191,8 +303,15 @@ def _swallowed(before: str, after: str) -> Iterator[Draft]:
             if old[key] > 0:
                 old[key] -= 1
                 continue
-            yield Draft("error-swallowed", "CWE-390", "low", "high", node.lineno, "every error is caught and dropped",
-                        "catch the one that is expected")  # fmt: skip
+            yield Draft(
+                "error-swallowed",
+                "CWE-390",
+                "low",
+                "high",
+                node.lineno,
+                "every error is caught and dropped",
+                "catch the one that is expected",
+            )
 
 
 def _tools(text: str) -> dict[str, Any]:
@@ -207,12 +326,23 @@ def _project(before: str, after: str) -> Iterator[Draft]:
     old, new = _tools(before), _tools(after)
     for name in _TOOLS:
         if before and old.get(name) != new.get(name):
-            yield Draft("checks-changed", None, "medium", "high", 1, f"the configuration of {name} changed",
-                        "say why in a justification", f"[tool.{name}]", f"tool.{name}")  # fmt: skip
+            yield Draft(
+                "checks-changed",
+                None,
+                "medium",
+                "high",
+                1,
+                f"the configuration of {name} changed",
+                "say why in a justification",
+                f"[tool.{name}]",
+                f"tool.{name}",
+            )
 
 
 def _workflow(added: dict[int, str]) -> Iterator[Draft]:
     for number, line in added.items():
         for pattern, message in _WORKFLOW:
             if pattern.search(line):
-                yield Draft("workflow-injection", "CWE-94", "high", "medium", number, message, "pass the text through env:")
+                yield Draft(
+                    "workflow-injection", "CWE-94", "high", "medium", number, message, "pass the text through env:"
+                )

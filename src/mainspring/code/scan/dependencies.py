@@ -17,23 +17,136 @@ __all__ = ["check_dependencies", "looks_like"]
 _MOST = 16 << 20
 #: Names that many install, against which a new name is compared.
 _POPULAR = {
-    "PyPI": (
-        "requests urllib3 numpy pandas boto3 botocore setuptools certifi idna typing-extensions python-dateutil s3transfer "
-        "packaging pyyaml charset-normalizer cryptography pydantic click attrs jinja2 markupsafe flask django sqlalchemy scipy "
-        "matplotlib pillow pytest tqdm rich colorama beautifulsoup4 lxml psycopg2 redis celery fastapi uvicorn starlette httpx "
-        "aiohttp tensorflow torch transformers scikit-learn openai anthropic langchain selenium paramiko protobuf grpcio "
-        "tensorboard opencv-python virtualenv pycryptodome pyjwt docker kubernetes"
-    ).split(),
-    "npm": (
-        "lodash react react-dom express axios chalk commander debug moment vue typescript webpack eslint prettier jest mocha "
-        "next uuid dotenv cross-env async request underscore jquery body-parser cors mongoose socket.io redux rxjs tslib "
-        "classnames minimist glob semver yargs inquirer jsonwebtoken bcrypt nodemon electron puppeteer discord.js"
-    ).split(),
-    "crates.io": (
-        "serde tokio rand clap anyhow regex log syn quote libc reqwest hyper chrono itertools lazy_static thiserror futures "
-        "tracing rayon uuid serde_json"
-    ).split(),
-}  # fmt: skip
+    "PyPI": [
+        "requests",
+        "urllib3",
+        "numpy",
+        "pandas",
+        "boto3",
+        "botocore",
+        "setuptools",
+        "certifi",
+        "idna",
+        "typing-extensions",
+        "python-dateutil",
+        "s3transfer",
+        "packaging",
+        "pyyaml",
+        "charset-normalizer",
+        "cryptography",
+        "pydantic",
+        "click",
+        "attrs",
+        "jinja2",
+        "markupsafe",
+        "flask",
+        "django",
+        "sqlalchemy",
+        "scipy",
+        "matplotlib",
+        "pillow",
+        "pytest",
+        "tqdm",
+        "rich",
+        "colorama",
+        "beautifulsoup4",
+        "lxml",
+        "psycopg2",
+        "redis",
+        "celery",
+        "fastapi",
+        "uvicorn",
+        "starlette",
+        "httpx",
+        "aiohttp",
+        "tensorflow",
+        "torch",
+        "transformers",
+        "scikit-learn",
+        "openai",
+        "anthropic",
+        "langchain",
+        "selenium",
+        "paramiko",
+        "protobuf",
+        "grpcio",
+        "tensorboard",
+        "opencv-python",
+        "virtualenv",
+        "pycryptodome",
+        "pyjwt",
+        "docker",
+        "kubernetes",
+    ],
+    "npm": [
+        "lodash",
+        "react",
+        "react-dom",
+        "express",
+        "axios",
+        "chalk",
+        "commander",
+        "debug",
+        "moment",
+        "vue",
+        "typescript",
+        "webpack",
+        "eslint",
+        "prettier",
+        "jest",
+        "mocha",
+        "next",
+        "uuid",
+        "dotenv",
+        "cross-env",
+        "async",
+        "request",
+        "underscore",
+        "jquery",
+        "body-parser",
+        "cors",
+        "mongoose",
+        "socket.io",
+        "redux",
+        "rxjs",
+        "tslib",
+        "classnames",
+        "minimist",
+        "glob",
+        "semver",
+        "yargs",
+        "inquirer",
+        "jsonwebtoken",
+        "bcrypt",
+        "nodemon",
+        "electron",
+        "puppeteer",
+        "discord.js",
+    ],
+    "crates.io": [
+        "serde",
+        "tokio",
+        "rand",
+        "clap",
+        "anyhow",
+        "regex",
+        "log",
+        "syn",
+        "quote",
+        "libc",
+        "reqwest",
+        "hyper",
+        "chrono",
+        "itertools",
+        "lazy_static",
+        "thiserror",
+        "futures",
+        "tracing",
+        "rayon",
+        "uuid",
+        "serde_json",
+    ],
+}
 
 
 def check_dependencies(patch: Patch, workspace: Path, advisories: Path | None) -> tuple[list[Finding], list[str]]:
@@ -50,8 +163,16 @@ def check_dependencies(patch: Patch, workspace: Path, advisories: Path | None) -
     scripts = [c for c in patch.changes if c.path.rsplit("/", 1)[-1] in ("setup.py", "build.rs", "binding.gyp")]
     for change in scripts:
         if change.after is not None:
-            told = Draft("install-script", "CWE-829", "low", "high", 1, f"{change.path} runs when the package is installed",
-                         "let a person look at it", change.path)  # fmt: skip
+            told = Draft(
+                "install-script",
+                "CWE-829",
+                "low",
+                "high",
+                1,
+                f"{change.path} runs when the package is installed",
+                "let a person look at it",
+                change.path,
+            )
             found += finish([told], change.path, [])
     if not manifests:
         return found, notes
@@ -84,8 +205,15 @@ def _manifest(change: FileChange, database: Advisories | None) -> tuple[list[Dra
         if old is not None and (old.version, old.source) == (one.version, one.source):
             continue
         if one.script:
-            drafts.append(_draft("install-script", "medium", one, f"{one.name} runs at installation: {one.source[:100]}",
-                                 "leave it out"))  # fmt: skip
+            drafts.append(
+                _draft(
+                    "install-script",
+                    "medium",
+                    one,
+                    f"{one.name} runs at installation: {one.source[:100]}",
+                    "leave it out",
+                )
+            )
             continue
         drafts += _source(one, new=old is None)
         if one.version and not one.source:
@@ -101,30 +229,58 @@ def _key(one: Dependency) -> tuple[str, str, bool]:
 
 
 def _draft(rule: str, severity: str, one: Dependency, message: str, fix: str, cwe: str = "CWE-829") -> Draft:
-    return Draft(rule, cwe, severity, "high", one.line, message, fix, "", f"{rule} {one.name} {one.version} {one.source}")
+    return Draft(
+        rule, cwe, severity, "high", one.line, message, fix, "", f"{rule} {one.name} {one.version} {one.source}"
+    )
 
 
 def _source(one: Dependency, *, new: bool) -> Iterator[Draft]:
     if one.name.startswith("-"):
-        yield _draft("package-index", "high", one, f"packages come from another place: {one.source[:120]}", "use the default index")
+        yield _draft(
+            "package-index",
+            "high",
+            one,
+            f"packages come from another place: {one.source[:120]}",
+            "use the default index",
+        )
         return
     near = looks_like(one.name, one.ecosystem) if new else ""
     if near:
-        yield _draft("look-alike-package", "high", one, f"{one.name} is named almost like {near}", f"did you mean {near}?", "CWE-1357")
+        yield _draft(
+            "look-alike-package",
+            "high",
+            one,
+            f"{one.name} is named almost like {near}",
+            f"did you mean {near}?",
+            "CWE-1357",
+        )
     if one.source:
-        yield _draft("unregistered-source", "medium", one, f"{one.name} comes from {one.source[:120]}", "use a released version")
+        yield _draft(
+            "unregistered-source", "medium", one, f"{one.name} comes from {one.source[:120]}", "use a released version"
+        )
     elif not one.version and one.direct and new:
         yield _draft("unpinned-dependency", "info", one, f"{one.name} has no exact version", "pin it, or lock it")
     if new and one.direct:
-        yield _draft("new-dependency", "info", one, f"{one.name} is a new dependency", "say why it is needed", "CWE-1357")
+        yield _draft(
+            "new-dependency", "info", one, f"{one.name} is a new dependency", "say why it is needed", "CWE-1357"
+        )
 
 
 def _advised(one: Dependency, database: Advisories) -> Iterator[Draft]:
     for advisory in database.of(one.ecosystem, one.name, one.version):
         fix = f"use a version from {advisory.fixed} on" if advisory.fixed else "use another package"
         message = f"{one.name} {one.version}: {advisory.id} {advisory.summary}".strip()[:300]
-        yield Draft("vulnerable-dependency", "CWE-1395", advisory.severity, "high", one.line, message, fix, "",
-                    f"{advisory.id} {one.name} {one.version}")  # fmt: skip
+        yield Draft(
+            "vulnerable-dependency",
+            "CWE-1395",
+            advisory.severity,
+            "high",
+            one.line,
+            message,
+            fix,
+            "",
+            f"{advisory.id} {one.name} {one.version}",
+        )
 
 
 def looks_like(name: str, ecosystem: str) -> str:

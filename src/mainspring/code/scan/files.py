@@ -25,13 +25,25 @@ _UNESCAPED = (
 #: Read when a file does not parse: the plainest faults, by their words alone.
 _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("code-injection", re.compile(r"(?<![\w.])(eval|exec)\s{0,4}\(\s{0,4}(?!['\"][^'\"]{0,200}['\"]\s{0,4}\))\w")),
-    ("command-injection", re.compile(r"\bos\.(system|popen)\s{0,4}\(\s{0,4}(f['\"]|\w|['\"][^'\"]{0,300}['\"]\s{0,4}[+%])")),
+    (
+        "command-injection",
+        re.compile(r"\bos\.(system|popen)\s{0,4}\(\s{0,4}(f['\"]|\w|['\"][^'\"]{0,300}['\"]\s{0,4}[+%])"),
+    ),
     ("command-injection", re.compile(r"\bshell\s{0,4}=\s{0,4}True\b")),
-    ("deserialisation", re.compile(r"\b(c?[pP]ickle|marshal|dill)\.loads?\s{0,4}\(|\byaml\.(unsafe_)?load\s{0,4}\((?![^)]{0,200}Safe)")),
-    ("tls-verification-off", re.compile(r"\bverify\s{0,4}=\s{0,4}False\b|rejectUnauthorized\W{1,6}false|InsecureSkipVerify\W{1,6}true")),
-    ("sql-injection", re.compile(r"\.execute\w{0,6}\s{0,4}\(\s{0,4}(f['\"]|['\"][^'\"]{0,300}['\"]\s{0,4}(\+|%|\.format))")),
+    (
+        "deserialisation",
+        re.compile(r"\b(c?[pP]ickle|marshal|dill)\.loads?\s{0,4}\(|\byaml\.(unsafe_)?load\s{0,4}\((?![^)]{0,200}Safe)"),
+    ),
+    (
+        "tls-verification-off",
+        re.compile(r"\bverify\s{0,4}=\s{0,4}False\b|rejectUnauthorized\W{1,6}false|InsecureSkipVerify\W{1,6}true"),
+    ),
+    (
+        "sql-injection",
+        re.compile(r"\.execute\w{0,6}\s{0,4}\(\s{0,4}(f['\"]|['\"][^'\"]{0,300}['\"]\s{0,4}(\+|%|\.format))"),
+    ),
     ("weak-hash", re.compile(r"\bhashlib\.(md5|sha1)\s{0,4}\(")),
-)  # fmt: skip
+)
 
 
 @dataclass(slots=True)
@@ -71,7 +83,9 @@ def scan_bytes(path: str, data: bytes, settings: ScanSettings) -> FileScan:
     found = secret_drafts(text, secrets)
     found += hidden(text, language is not None)
     if b"\0" in data and language is not None and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        found.append(Draft("binary-in-source", "CWE-506", "high", "high", 1, "a source file holds NUL bytes", "remove them"))
+        found.append(
+            Draft("binary-in-source", "CWE-506", "high", "high", 1, "a source file holds NUL bytes", "remove them")
+        )
     if not generated:
         try:
             found += _code(path, language, text, testing, settings, result)

@@ -16,7 +16,9 @@ _KINDS = re.compile(
     r"package\.json|package-lock\.json|npm-shrinkwrap\.json|go\.mod|Cargo\.toml|Cargo\.lock|pom\.xml)$|(^|/)requirements/[\w.-]+\.txt$"
 )
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]{0,100})\s{0,4}(\[[^\]]{0,200}\])?\s{0,4}(.{0,300})$")
-_ADDRESS = re.compile(r"^(git\+|https?://|git://|ssh://|file:|git@|hg\+|svn\+|github:|bitbucket:|gitlab:|[\w-]+/[\w.-]+$)")
+_ADDRESS = re.compile(
+    r"^(git\+|https?://|git://|ssh://|file:|git@|hg\+|svn\+|github:|bitbucket:|gitlab:|[\w-]+/[\w.-]+$)"
+)
 _POM = re.compile(
     r"<dependency>\s{0,100}(?:(?!</dependency>)[\s\S]){0,1000}?<groupId>([^<]{1,200})</groupId>"
     r"(?:(?!</dependency>)[\s\S]){0,1000}?<artifactId>([^<]{1,200})</artifactId>"
@@ -149,7 +151,9 @@ def _toml_lock(data: dict[str, Any], lines: list[str], ecosystem: str) -> Iterat
         if isinstance(source, dict):
             if source.get("editable") or source.get("virtual") or source.get("directory") or source.get("path"):
                 continue
-            address = str(source.get("git") or (source.get("url") if source.get("type") in ("git", "url") else "") or "")
+            address = str(
+                source.get("git") or (source.get("url") if source.get("type") in ("git", "url") else "") or ""
+            )
         elif isinstance(source, str) and source.startswith("git+"):
             address = source
         if ecosystem == "crates.io" and source is None:
@@ -172,7 +176,11 @@ def _package(data: dict[str, Any], lines: list[str]) -> Iterator[Dependency]:
 
 
 def _package_lock(data: dict[str, Any], lines: list[str]) -> Iterator[Dependency]:
-    places = {match[1]: n for n, line in enumerate(lines, 1) if (match := re.match(r'\s*"((?:node_modules/)?[^"]+)": \{', line))}
+    places = {
+        match[1]: n
+        for n, line in enumerate(lines, 1)
+        if (match := re.match(r'\s*"((?:node_modules/)?[^"]+)": \{', line))
+    }
     for place, package in (data.get("packages") or {}).items():
         if not place or not isinstance(package, dict) or package.get("link"):
             continue
@@ -187,7 +195,9 @@ def _package_lock(data: dict[str, Any], lines: list[str]) -> Iterator[Dependency
 def _pipfile(data: dict[str, Any], lines: list[str]) -> Iterator[Dependency]:
     for group in ("default", "develop"):
         for name, package in (data.get(group) or {}).items():
-            yield Dependency("PyPI", name, str(package.get("version", "")).lstrip("="), _where(lines, f'"{name}"'), direct=False)
+            yield Dependency(
+                "PyPI", name, str(package.get("version", "")).lstrip("="), _where(lines, f'"{name}"'), direct=False
+            )
 
 
 def _go(lines: list[str]) -> Iterator[Dependency]:
@@ -205,7 +215,13 @@ def _go(lines: list[str]) -> Iterator[Dependency]:
         elif text.startswith("replace ") and "=>" in text:
             target = text.split("=>")[1].split()
             if target and not target[0].startswith("."):
-                yield Dependency("Go", target[0], target[1].lstrip("v") if len(target) > 1 else "", number, f"replaces {text.split()[1]}")
+                yield Dependency(
+                    "Go",
+                    target[0],
+                    target[1].lstrip("v") if len(target) > 1 else "",
+                    number,
+                    f"replaces {text.split()[1]}",
+                )
 
 
 def _cargo(data: dict[str, Any], lines: list[str]) -> Iterator[Dependency]:
@@ -219,4 +235,6 @@ def _maven(text: str) -> Iterator[Dependency]:
     for match in _POM.finditer(text[: 1 << 20]):
         version = (match[3] or "").strip()
         exact = "" if "$" in version or re.search(r"[\[\](),]", version) else version
-        yield Dependency("Maven", f"{match[1].strip()}:{match[2].strip()}", exact, text.count("\n", 0, match.start()) + 1)
+        yield Dependency(
+            "Maven", f"{match[1].strip()}:{match[2].strip()}", exact, text.count("\n", 0, match.start()) + 1
+        )

@@ -15,7 +15,9 @@ from mainspring.errors import ToolError
 
 __all__ = ["scan_files", "scan_patch"]
 
-_SKIPPED = frozenset({".git", "node_modules", ".venv", "venv", "__pycache__", ".tox", ".mypy_cache", ".ruff_cache", "target"})
+_SKIPPED = frozenset(
+    {".git", "node_modules", ".venv", "venv", "__pycache__", ".tox", ".mypy_cache", ".ruff_cache", "target"}
+)
 
 
 @dataclass(slots=True)
@@ -159,5 +161,3 @@ def _side(path: str, data: bytes | None, total: _Bounded, *, told: bool) -> list
     if told:
         total.notes += scanned.notes
     return scanned.findings
-
-

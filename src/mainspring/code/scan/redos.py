@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import re._constants as c
-import re._parser as parser
+import re._constants as c  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -169,4 +169,3 @@ _CLASSES = {
     c.CATEGORY_SPACE: _BLANKS,
     c.CATEGORY_NOT_SPACE: _ALL - _BLANKS,
 }
-

@@ -50,7 +50,9 @@ RULES: dict[str, Rule] = {
     "open-redirect": Rule(
         "CWE-601", "medium", "a redirect goes where a value from outside says", "allow own paths or listed hosts only"
     ),
-    "xss": Rule("CWE-79", "high", "a value gets into HTML without being escaped", "escape the value, or use a template"),
+    "xss": Rule(
+        "CWE-79", "high", "a value gets into HTML without being escaped", "escape the value, or use a template"
+    ),
     "autoescape-off": Rule("CWE-79", "medium", "templates do not escape values", "turn autoescape on"),
     "ssti": Rule(
         "CWE-1336", "high", "a template is made of a value from outside", "keep the template constant; pass the value"
@@ -79,7 +81,9 @@ RULES: dict[str, Rule] = {
     "tls-verification-off": Rule(
         "CWE-295", "high", "certificates are not verified", "leave verification on; trust a CA file if needed"
     ),
-    "host-key-unchecked": Rule("CWE-295", "high", "unknown SSH host keys are accepted", "load known hosts; reject others"),
+    "host-key-unchecked": Rule(
+        "CWE-295", "high", "unknown SSH host keys are accepted", "load known hosts; reject others"
+    ),
     "signature-unchecked": Rule("CWE-347", "high", "a signature is not verified", "verify it, with a fixed algorithm"),
     "hardcoded-secret": Rule(
         "CWE-798", "high", "a secret is written in the code", "read it from the environment or a secret store"
@@ -122,11 +126,15 @@ RULES: dict[str, Rule] = {
     "format-string": Rule("CWE-134", "high", "the format is not constant", 'use a constant format such as "%s"'),
     "race-check": Rule("CWE-367", "low", "the file may change between check and use", "open it and handle the error"),
     "buffer-overflow": Rule("CWE-120", "high", "it writes without knowing the room", "use a form with a size"),
-    "unchecked-length": Rule("CWE-120", "high", "a length from outside is copied unchecked", "compare it with the room"),
+    "unchecked-length": Rule(
+        "CWE-120", "high", "a length from outside is copied unchecked", "compare it with the room"
+    ),
     "stack-allocation": Rule("CWE-770", "medium", "the stack holds as much as a value says", "use malloc with a bound"),
     "use-after-free": Rule("CWE-416", "high", "memory is used after it was freed", "set the pointer to NULL; order it"),
     "double-free": Rule("CWE-415", "high", "memory is freed twice", "set the pointer to NULL after free"),
-    "integer-overflow": Rule("CWE-190", "medium", "a product may overflow in an allocation", "use calloc, or check first"),
+    "integer-overflow": Rule(
+        "CWE-190", "medium", "a product may overflow in an allocation", "use calloc, or check first"
+    ),
     "unsafe-block": Rule("CWE-119", "medium", "the compiler does not check memory here", "use the safe form"),
     "bandit": Rule(None, "medium", "bandit reports it", "see bandit's documentation"),
 }
@@ -145,5 +153,12 @@ def draft(
     """A finding of a known class."""
     known = RULES[rule]
     return Draft(
-        rule, known.cwe, severity or known.severity, confidence, line, message or known.message, fix or known.fix, snippet
+        rule,
+        known.cwe,
+        severity or known.severity,
+        confidence,
+        line,
+        message or known.message,
+        fix or known.fix,
+        snippet,
     )

@@ -37,8 +37,11 @@ _PROVIDERS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("an Azure storage key", re.compile(r"AccountKey=([A-Za-z0-9+/=]{60,100})")),
     ("a private key", re.compile(r"-----BEGIN (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")),
     ("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{10,500}\.eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,500}")),
-    ("a password in an address", re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@'\"()|\\]{1,64}:([^\s:/@'\"()|\\]{3,128})@[^\s'\"/]{1,200}")),
-)  # fmt: skip
+    (
+        "a password in an address",
+        re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@'\"()|\\]{1,64}:([^\s:/@'\"()|\\]{3,128})@[^\s'\"/]{1,200}"),
+    ),
+)
 _NAMED = re.compile(
     r"""(?ix)
     (?<![\w./\-])(?P<name>[\w.\-]{0,40}(?:passw(?:or)?d|passphrase|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|
@@ -55,7 +58,9 @@ _PLACEHOLDER = re.compile(
     r"(?i)^(x{3,}|\*{3,}|\.{3,}|_+|-+|<.*>|\$\{.*\}|\$\w+|\{.*\}|%.*%|your[\W_].*|.*[\W_]here|none|null|undefined|n/?a|redacted|"
     r"\[.*\]|env:.*|secret:.*|vault:.*|file:.*|command:.*|os\.environ.*|process\.env.*)$"
 )
-_SAMPLE = re.compile(r"(?i)(example|dummy|fake|sample|test|placeholder|changeme|change[_-]me|foo|bar|todo|insert|replace|0{8}|1234567)")
+_SAMPLE = re.compile(
+    r"(?i)(example|dummy|fake|sample|test|placeholder|changeme|change[_-]me|foo|bar|todo|insert|replace|0{8}|1234567)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,9 @@ def _named(line: str, number: int, seen: list[str]) -> list[Secret]:
 def _secretive(name: str, value: str) -> bool:
     if re.search(r"\s", value) and not re.fullmatch(r"[A-Za-z]+( [a-z]+){3,}", value):
         return False
-    if value.startswith(("/", "./", "../", "http://", "https://", "#", ".", "--", "@")) or re.search(r"[(){}<>]", value):
+    if value.startswith(("/", "./", "../", "http://", "https://", "#", ".", "--", "@")) or re.search(
+        r"[(){}<>]", value
+    ):
         return False
     words = re.fullmatch(r"[A-Za-z_][A-Za-z]*([ _.:-][A-Za-z]+)*", value)
     if words and re.search(r"(?i)pass|token|secret|key|auth|cred|bearer|basic|user|field|csrf|jwt|name", value):

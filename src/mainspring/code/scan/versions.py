@@ -11,8 +11,22 @@ __all__ = ["Version", "affected"]
 
 _PART = re.compile(r"\d{1,40}|[a-zA-Z]{1,40}")
 #: Maven's qualifiers in their order; a release is the empty one. Unknown ones come after it.
-_QUALIFIERS = {"alpha": -5, "a": -5, "beta": -4, "b": -4, "milestone": -3, "m": -3, "rc": -2, "cr": -2, "snapshot": -1,
-               "": 0, "ga": 0, "final": 0, "release": 0, "sp": 1}  # fmt: skip
+_QUALIFIERS = {
+    "alpha": -5,
+    "a": -5,
+    "beta": -4,
+    "b": -4,
+    "milestone": -3,
+    "m": -3,
+    "rc": -2,
+    "cr": -2,
+    "snapshot": -1,
+    "": 0,
+    "ga": 0,
+    "final": 0,
+    "release": 0,
+    "sp": 1,
+}
 
 
 @total_ordering
@@ -52,7 +66,9 @@ class Version:
 
 
 def _semantic(text: str) -> object:
-    match = re.fullmatch(r"[vV=]?(\d{1,40})(?:\.(\d{1,40}))?(?:\.(\d{1,40}))?((?:\.\d{1,40})*)(?:-([0-9A-Za-z.-]+))?(?:\+.*)?", text)
+    match = re.fullmatch(
+        r"[vV=]?(\d{1,40})(?:\.(\d{1,40}))?(?:\.(\d{1,40}))?((?:\.\d{1,40})*)(?:-([0-9A-Za-z.-]+))?(?:\+.*)?", text
+    )
     if match is None:
         raise ToolError(f"{text!r} is no semantic version")
     numbers = tuple(int(part or 0) for part in match.groups()[:3])
@@ -109,17 +125,13 @@ def _within(own: Version, events: object) -> bool:
                 continue
     inside = False
     lowest = [point for point in points if point[0] is None]
-    ordered = sorted((point for point in points if point[0] is not None), key=_by_version)
-    for version, kind in [*lowest, *ordered]:
+    known = [(version, kind) for version, kind in points if version is not None]
+    ordered: list[tuple[Version | None, str]] = [*lowest, *sorted(known, key=lambda point: point[0])]
+    for version, kind in ordered:
         if kind == "introduced" and (version is None or own >= version):
             inside = True
-        elif kind == "fixed" and (version is None or own >= version):
-            inside = False
-        elif kind == "last_affected" and version is not None and own > version:
+        elif (kind == "fixed" and (version is None or own >= version)) or (
+            kind == "last_affected" and version is not None and own > version
+        ):
             inside = False
     return inside
-
-
-def _by_version(point: tuple[Version | None, str]) -> object:
-    assert point[0] is not None
-    return point[0]

@@ -19,13 +19,36 @@ __all__ = ["weakened_tests"]
 _SKIP = re.compile(r"(^|\.)(skip|skipif|skipIf|skipUnless|xfail|expectedFailure|importorskip|SkipTest)$")
 #: How much an assertion says: a comparison of values says more than that something is true.
 _STRENGTH = {
-    "assertEqual": 3, "assertDictEqual": 3, "assertListEqual": 3, "assertSequenceEqual": 3, "assertSetEqual": 3,
-    "assertTupleEqual": 3, "assertMultiLineEqual": 3, "assertCountEqual": 3, "assertIs": 3, "assertRaisesRegex": 3,
-    "assertAlmostEqual": 2, "assertIn": 2, "assertRegex": 2, "assertRaises": 2, "assertGreater": 2, "assertLess": 2,
-    "assertGreaterEqual": 2, "assertLessEqual": 2, "assertIsInstance": 1, "assertTrue": 1, "assertFalse": 1,
-    "assertIsNotNone": 1, "assertIsNone": 2, "assertNotEqual": 1, "assertNotIn": 1, "assertIsNot": 1,
-}  # fmt: skip
-_OTHER_CHECKS = re.compile(r"\b(expect\s?\(|assert\w*!?\s?[\(.]|require\.\w+\(|t\.(Error|Fatal)f?\(|EXPECT_\w+|ASSERT_\w+|should\b)")
+    "assertEqual": 3,
+    "assertDictEqual": 3,
+    "assertListEqual": 3,
+    "assertSequenceEqual": 3,
+    "assertSetEqual": 3,
+    "assertTupleEqual": 3,
+    "assertMultiLineEqual": 3,
+    "assertCountEqual": 3,
+    "assertIs": 3,
+    "assertRaisesRegex": 3,
+    "assertAlmostEqual": 2,
+    "assertIn": 2,
+    "assertRegex": 2,
+    "assertRaises": 2,
+    "assertGreater": 2,
+    "assertLess": 2,
+    "assertGreaterEqual": 2,
+    "assertLessEqual": 2,
+    "assertIsInstance": 1,
+    "assertTrue": 1,
+    "assertFalse": 1,
+    "assertIsNotNone": 1,
+    "assertIsNone": 2,
+    "assertNotEqual": 1,
+    "assertNotIn": 1,
+    "assertIsNot": 1,
+}
+_OTHER_CHECKS = re.compile(
+    r"\b(expect\s?\(|assert\w*!?\s?[\(.]|require\.\w+\(|t\.(Error|Fatal)f?\(|EXPECT_\w+|ASSERT_\w+|should\b)"
+)
 _OTHER_SKIPS = re.compile(
     r"\b(it|test|describe)\.(skip|todo|failing)\b|\b(xit|xdescribe|xtest)\s?\(|\bt\.Skip(f|Now)?\(|#\[ignore\b|@(Ignore|Disabled)\b|"
     r"\b(it|test|describe)\.only\b|GTEST_SKIP|DISABLED_"
@@ -86,8 +109,16 @@ def _compare(change: FileChange, arrived: Counter[str], gone: Counter[str]) -> I
         return
     if name == "conftest.py":
         if change.before is not None:
-            yield Draft("test-setup-changed", None, "medium", "medium", 1, "conftest.py changed: it decides what tests run, and how",
-                        "say why in a justification", name)  # fmt: skip
+            yield Draft(
+                "test-setup-changed",
+                None,
+                "medium",
+                "medium",
+                1,
+                "conftest.py changed: it decides what tests run, and how",
+                "say why in a justification",
+                name,
+            )
         yield from _collection(change)
     old, new = _tests(change.before), _tests(change.after)
     if old is None:
@@ -118,17 +149,33 @@ def _function(test: str, was: _Test, now: _Test) -> Iterator[Draft]:
         yield _draft("test-skipped", now.line, f"{test} returns before its assertions", f"dead {test}")
     mocked = now.patched - was.patched
     if mocked:
-        yield _draft("test-mocked", now.line, f"{test} replaces {', '.join(sorted(mocked))} by a mock now", f"mock {test}", "medium")
+        yield _draft(
+            "test-mocked",
+            now.line,
+            f"{test} replaces {', '.join(sorted(mocked))} by a mock now",
+            f"mock {test}",
+            "medium",
+        )
     if len(now.checks) < len(was.checks):
         yield _draft(
-            "test-weakened", now.line, f"{test} has {len(now.checks)} assertions instead of {len(was.checks)}", f"fewer {test}"
+            "test-weakened",
+            now.line,
+            f"{test} has {len(now.checks)} assertions instead of {len(was.checks)}",
+            f"fewer {test}",
         )
         return
     left = list(now.checks)
     pending: list[_Check] = []
     for check in was.checks:
-        same = next((c for c in left if (c.subject, c.expected, c.strength, c.tolerance) == (check.subject, check.expected,
-                     check.strength, check.tolerance)), None)  # fmt: skip
+        same = next(
+            (
+                c
+                for c in left
+                if (c.subject, c.expected, c.strength, c.tolerance)
+                == (check.subject, check.expected, check.strength, check.tolerance)
+            ),
+            None,
+        )
         if same is not None:
             left.remove(same)
         else:
@@ -139,16 +186,35 @@ def _function(test: str, was: _Test, now: _Test) -> Iterator[Draft]:
             continue
         left.remove(like)
         if like.strength < check.strength:
-            yield _draft("test-weakened", like.line, f"an assertion of {test} says less than before", f"loose {test} {check.subject}")
+            yield _draft(
+                "test-weakened",
+                like.line,
+                f"an assertion of {test} says less than before",
+                f"loose {test} {check.subject}",
+            )
         elif like.tolerance > check.tolerance and like.subject == check.subject:
-            yield _draft("test-weakened", like.line, f"{test} tolerates {like.tolerance:g} instead of {check.tolerance:g}",
-                         f"tolerance {test} {check.subject}")  # fmt: skip
+            yield _draft(
+                "test-weakened",
+                like.line,
+                f"{test} tolerates {like.tolerance:g} instead of {check.tolerance:g}",
+                f"tolerance {test} {check.subject}",
+            )
         elif like.subject == check.subject and like.expected != check.expected:
-            yield _draft("test-expectation-changed", like.line, f"{test} expects another value of {check.subject[:60]} than before",
-                         f"expected {test} {check.subject}", "medium")  # fmt: skip
+            yield _draft(
+                "test-expectation-changed",
+                like.line,
+                f"{test} expects another value of {check.subject[:60]} than before",
+                f"expected {test} {check.subject}",
+                "medium",
+            )
         elif like.subject != check.subject:
-            yield _draft("test-changed", like.line, f"an assertion of {test} was replaced by another one",
-                         f"replaced {test} {check.subject}", "low")  # fmt: skip
+            yield _draft(
+                "test-changed",
+                like.line,
+                f"an assertion of {test} was replaced by another one",
+                f"replaced {test} {check.subject}",
+                "low",
+            )
 
 
 def _functions(data: bytes | None) -> dict[str, str]:
@@ -175,7 +241,9 @@ def _tests(data: bytes | None) -> dict[str, _Test] | None:
     tree = parse(decode(data)) if data is not None else None
     if tree is None:
         return None
-    marks = [node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"]
+    marks = [
+        node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+    ]
     all_skipped = any("skip" in ast.unparse(mark.value) or "xfail" in ast.unparse(mark.value) for mark in marks)
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     collected = {
@@ -222,7 +290,9 @@ def _patched(node: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
             if re.search(r"(^|\.)(patch|patch\.object|setattr|patch\.dict)$", function) and part.args:
                 if function.endswith("setattr") and "monkeypatch" not in function:
                     continue
-                found.add(", ".join(ast.unparse(a)[:60].strip("'\"") for a in part.args[:2] if not isinstance(a, ast.Lambda)))
+                found.add(
+                    ", ".join(ast.unparse(a)[:60].strip("'\"") for a in part.args[:2] if not isinstance(a, ast.Lambda))
+                )
     return frozenset(found)
 
 
@@ -236,14 +306,22 @@ def _checks(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[_Check]:
             if last in _STRENGTH and name.startswith("self."):
                 arguments = [ast.unparse(argument) for argument in part.args]
                 expected = arguments[1] if len(arguments) > 1 else ""
-                yield _Check(_STRENGTH[last], arguments[0] if arguments else "", expected, _tolerance(part), part.lineno)
+                yield _Check(
+                    _STRENGTH[last], arguments[0] if arguments else "", expected, _tolerance(part), part.lineno
+                )
             elif name in ("pytest.raises", "raises", "pytest.warns"):
                 match = any(keyword.arg == "match" for keyword in part.keywords)
                 wide = bool(part.args) and ast.unparse(part.args[0]) in ("Exception", "BaseException")
                 kind = ast.unparse(part.args[0]) if part.args else ""
                 yield _Check(2 + match - wide, "raises", kind, 0.0, part.lineno)
             elif last.startswith("assert_") and "." in name:
-                yield _Check(1 if last in ("assert_called", "assert_any_call") else 2, name, ast.unparse(part)[:200], 0.0, part.lineno)
+                yield _Check(
+                    1 if last in ("assert_called", "assert_any_call") else 2,
+                    name,
+                    ast.unparse(part)[:200],
+                    0.0,
+                    part.lineno,
+                )
 
 
 def _assert(node: ast.Assert) -> _Check:
@@ -284,8 +362,14 @@ def _tolerance(node: ast.AST) -> float:
 
 def _collection(change: FileChange) -> Iterator[Draft]:
     before, after = decode(change.before or b""), decode(change.after or b"")
-    for word in ("collect_ignore", "pytest_collection_modifyitems", "pytest_ignore_collect", "pytest_runtest_makereport",
-                 "pytest_runtest_call", "pytest_pyfunc_call"):  # fmt: skip
+    for word in (
+        "collect_ignore",
+        "pytest_collection_modifyitems",
+        "pytest_ignore_collect",
+        "pytest_runtest_makereport",
+        "pytest_runtest_call",
+        "pytest_pyfunc_call",
+    ):
         if word in after and word not in before:
             yield _draft("test-setup-changed", 1, f"{word} decides which tests run or what their results are", word)
 
@@ -303,5 +387,7 @@ def _other(change: FileChange) -> Iterator[Draft]:
     if has < had:
         yield _draft("test-weakened", 1, f"there are {has} assertions instead of {had}", f"fewer {change.path}")
     if len(_OTHER_SKIPS.findall(after)) > len(_OTHER_SKIPS.findall(before)):
-        line = next((n for n, text in enumerate(after.split("\n"), 1) if _OTHER_SKIPS.search(text) and text not in before), 1)
+        line = next(
+            (n for n, text in enumerate(after.split("\n"), 1) if _OTHER_SKIPS.search(text) and text not in before), 1
+        )
         yield _draft("test-skipped", line, "a test is skipped, or runs alone, now", f"skip {change.path}")

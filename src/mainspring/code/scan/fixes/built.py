@@ -9,7 +9,9 @@ from mainspring.code.scan.fixes.edits import Editor, Piece, pieces, rebuild
 
 __all__ = ["fix_command", "fix_page", "fix_path", "fix_query", "fix_redirect"]
 
-_VALUE = re.compile(r"(=|<|>|\bLIKE|\bVALUES\s*\(|,|\bLIMIT|\bOFFSET|\bBETWEEN|\bAND|\bTHEN|\bELSE|\bIN\s*\()\s*$", re.I)
+_VALUE = re.compile(
+    r"(=|<|>|\bLIKE|\bVALUES\s*\(|,|\bLIMIT|\bOFFSET|\bBETWEEN|\bAND|\bTHEN|\bELSE|\bIN\s*\()\s*$", re.I
+)
 _NAMED_DRIVERS = re.compile(r"\b(psycopg2?|pymysql|MySQLdb|mysql\.connector|aiomysql|mariadb)\b")
 _WITHIN = '''def _within(base, *parts):
     """The path of the parts below a folder; ValueError when they leave it."""
@@ -60,7 +62,9 @@ def _built(editor: Editor, call: ast.AST, argument: ast.expr) -> ast.expr | None
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.For | ast.NamedExpr)
         and any(isinstance(t, ast.Name) and t.id == argument.id for t in _targets(node))
     ]
-    uses = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == argument.id and isinstance(n.ctx, ast.Load)]
+    uses = [
+        n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == argument.id and isinstance(n.ctx, ast.Load)
+    ]
     if len(found) == 1 and isinstance(found[0], ast.Assign) and len(uses) == 1:
         return found[0].value
     return None
@@ -100,8 +104,11 @@ def _parameters(parts: list[Piece], mark: str) -> tuple[str, list[str]] | None:
             query = query[: quoted.start()]
             parts = [*parts[: place + 1], ("text", following[closing + 1 :]), *parts[place + 2 :]]
             value = rebuild([("text", before), ("hole", value), ("text", after)]) if before or after else value
-        elif not _VALUE.search(query) or re.match(r"\s*[\w(.]", following) and not re.match(
-            r"\s+(AND|OR|ORDER|LIMIT|GROUP|OFFSET|WHERE|RETURNING|HAVING|UNION|THEN|ELSE|END|ON)\b", following, re.I
+        elif not _VALUE.search(query) or (
+            re.match(r"\s*[\w(.]", following)
+            and not re.match(
+                r"\s+(AND|OR|ORDER|LIMIT|GROUP|OFFSET|WHERE|RETURNING|HAVING|UNION|THEN|ELSE|END|ON)\b", following, re.I
+            )
         ):
             return None  # the name of a table or column cannot be a parameter
         elif re.search(r"\bIN\s*\(\s*$", query, re.I):
@@ -188,7 +195,7 @@ def fix_path(editor: Editor, nodes: list[ast.AST]) -> bool:
         for choice in choices:
             held = _built_often(editor, call, choice)
             made = _fenced(editor, held) if held is not None else None
-            if held is None or made is None or editor.taken("_within"):
+            if held is None or made is None or editor.other("_within", _WITHIN):
                 continue
             editor.replace(held, made)
             editor.need("import os")
@@ -239,7 +246,7 @@ def fix_redirect(editor: Editor, nodes: list[ast.AST]) -> bool:
     """A redirect stays on the site."""
     for call in nodes:
         if isinstance(call, ast.Call) and re.search(r"redirect|Redirect", ast.unparse(call.func)) and call.args:
-            if editor.taken("_safe_local_url"):
+            if editor.other("_safe_local_url", _LOCAL):
                 return False
             editor.replace(call.args[0], f"_safe_local_url({editor.source(call.args[0])})")
             editor.helper("_safe_local_url", _LOCAL)

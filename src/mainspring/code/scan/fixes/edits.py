@@ -89,10 +89,16 @@ class Editor:
                 return True
         return False
 
+    def other(self, name: str, source: str) -> bool:
+        """Whether a name is taken by something else than our own helper of this source."""
+        own = ast.dump(ast.parse(source).body[0])
+        return self.taken(name) and not any(ast.dump(node) == own for node in self.tree.body)
+
     def done(self) -> str:
         """The new text."""
         raw = self.text.encode()
-        for begin, end, text in sorted(self._edits, reverse=True):
+        ordered = sorted(enumerate(self._edits), key=lambda one: (one[1][0], one[1][1], one[0]), reverse=True)
+        for _, (begin, end, text) in ordered:
             raw = raw[:begin] + text.encode() + raw[end:]
         result = raw.decode()
         if not self._imports and not self._helpers:
@@ -100,12 +106,20 @@ class Editor:
         lines = result.split("\n")
         place = self._place()
         added = list(dict.fromkeys(self._imports))
-        last = max((node.end_lineno or 0 for node in self.tree.body if isinstance(node, ast.Import | ast.ImportFrom)), default=place)
+        last = max(
+            (node.end_lineno or 0 for node in self.tree.body if isinstance(node, ast.Import | ast.ImportFrom)),
+            default=place,
+        )
         if self._helpers:
             at = max(place, last)
-            lines[at:at] = ["", "", *"\n".join(self._helpers).strip("\n").split("\n")]
+            lines[at:at] = ["", "", *"\n".join(self._helpers).strip("\n").split("\n"), *self._gap(at)]
         lines[place:place] = added
         return "\n".join(lines)
+
+    def _gap(self, at: int) -> list[str]:
+        """Blank lines behind a helper, when there are none."""
+        following = self.text.split("\n")[at : at + 1]
+        return [] if not following or not following[0].strip() else ["", ""]
 
     def _place(self) -> int:
         """Behind the docstring and imports from the future."""
@@ -161,7 +175,11 @@ def pieces(node: ast.expr, editor: Editor) -> list[Piece] | None:
         if node.keywords and not node.args:
             named = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             order = re.findall(r"\{(\w+)\}", text)
-            return _filled(text, r"\{\w+\}", [named.get(name, "") for name in order], "{{", "{") if all(n in named for n in order) else None
+            return (
+                _filled(text, r"\{\w+\}", [named.get(name, "") for name in order], "{{", "{")
+                if all(n in named for n in order)
+                else None
+            )
         return _filled(text, r"\{\}", [ast.unparse(value) for value in node.args], "{{", "{")
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call):
         return [("hole", ast.unparse(node))]

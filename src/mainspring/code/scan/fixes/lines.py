@@ -42,15 +42,20 @@ _SWAPS: dict[str, tuple[_Swap, ...]] = {
         (re.compile(r"((?:from_mode|set_mode|mode)\(\s*0o?)777"), r"\g<1>700"),
         (re.compile(r"((?:from_mode|set_mode|mode)\(\s*0o?)666"), r"\g<1>600"),
     ),
-}  # fmt: skip
+}
 #: C's calls that know no size; the target must be an array that the file declares.
 _UNSIZED: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"\bstrcpy\s*\(\s*([A-Za-z_]\w*)\s*,\s*([^;]+?)\s*\)\s*;"), lambda m: f'snprintf({m[1]}, sizeof({m[1]}), "%s", {m[2]});'),
+    (
+        re.compile(r"\bstrcpy\s*\(\s*([A-Za-z_]\w*)\s*,\s*([^;]+?)\s*\)\s*;"),
+        lambda m: f'snprintf({m[1]}, sizeof({m[1]}), "%s", {m[2]});',
+    ),
     (re.compile(r"\bsprintf\s*\(\s*([A-Za-z_]\w*)\s*,"), lambda m: f"snprintf({m[1]}, sizeof({m[1]}),"),
     (re.compile(r"\bgets\s*\(\s*([A-Za-z_]\w*)\s*\)"), lambda m: f"fgets({m[1]}, sizeof({m[1]}), stdin)"),
-    (re.compile(r"\bstrcat\s*\(\s*([A-Za-z_]\w*)\s*,\s*([^;]+?)\s*\)\s*;"),
-     lambda m: f"strncat({m[1]}, {m[2]}, sizeof({m[1]}) - strlen({m[1]}) - 1);"),
-)  # fmt: skip
+    (
+        re.compile(r"\bstrcat\s*\(\s*([A-Za-z_]\w*)\s*,\s*([^;]+?)\s*\)\s*;"),
+        lambda m: f"strncat({m[1]}, {m[2]}, sizeof({m[1]}) - strlen({m[1]}) - 1);",
+    ),
+)
 
 
 def fix(path: str, text: str, rule: str, line: int) -> str | None:

@@ -60,7 +60,9 @@ def _set(editor: Editor, call: ast.Call, name: str, value: str) -> bool:
 def _hash(editor: Editor, nodes: list[ast.AST]) -> bool:
     for call, name in _calls(nodes):
         if name in ("hashlib.md5", "hashlib.sha1") and isinstance(call.func, ast.Attribute):
-            function = next((n for n in ast.walk(editor.tree) if isinstance(n, ast.FunctionDef) and call in ast.walk(n)), None)
+            function = next(
+                (n for n in ast.walk(editor.tree) if isinstance(n, ast.FunctionDef) and call in ast.walk(n)), None
+            )
             around = f"{function.name if function else ''} {ast.unparse(call)}"
             if re.search(r"passw|secret|token|auth|sign|hmac|cred|session|key|user|verify|integrity", around, re.I):
                 editor.replace(call.func, "hashlib.sha256")
@@ -84,8 +86,19 @@ def _tls(editor: Editor, nodes: list[ast.AST]) -> bool:
     for call in calls:
         for keyword in call.keywords:
             off = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
-            if keyword.value.lineno in lines and off and keyword.arg in (
-                "verify", "verify_ssl", "ssl_verify", "validate_certs", "check_hostname", "ssl", "verify_certs",
+            if (
+                keyword.value.lineno in lines
+                and off
+                and keyword.arg
+                in (
+                    "verify",
+                    "verify_ssl",
+                    "ssl_verify",
+                    "validate_certs",
+                    "check_hostname",
+                    "ssl",
+                    "verify_certs",
+                )
             ):
                 editor.drop_keyword(call, keyword)
                 changed = True
@@ -120,7 +133,9 @@ def _random(editor: Editor, nodes: list[ast.AST]) -> bool:
 def _temporary(editor: Editor, nodes: list[ast.AST]) -> bool:
     for call, name in _calls(nodes):
         if name == "tempfile.mktemp":
-            given = [f"{key}={editor.source(a)}" for key, a in zip(("suffix", "prefix", "dir"), call.args, strict=False)]
+            given = [
+                f"{key}={editor.source(a)}" for key, a in zip(("suffix", "prefix", "dir"), call.args, strict=False)
+            ]
             given += [editor.source(keyword) for keyword in call.keywords]
             editor.replace(call, f"tempfile.NamedTemporaryFile({', '.join([*given, 'delete=False'])}).name")
             return True
@@ -130,8 +145,14 @@ def _temporary(editor: Editor, nodes: list[ast.AST]) -> bool:
 def _literal(editor: Editor, nodes: list[ast.AST]) -> bool:
     for call, name in _calls(nodes):
         if name == "eval" and len(call.args) == 1 and not call.keywords:
-            scope = next((n for n in ast.walk(editor.tree) if isinstance(n, ast.FunctionDef) and call in ast.walk(n)), None)
-            if re.search(r"calc|formula|expr|comput|script|rule|condition", f"{scope.name if scope else ''} {ast.unparse(call)}", re.I):
+            scope = next(
+                (n for n in ast.walk(editor.tree) if isinstance(n, ast.FunctionDef) and call in ast.walk(n)), None
+            )
+            if re.search(
+                r"calc|formula|expr|comput|script|rule|condition",
+                f"{scope.name if scope else ''} {ast.unparse(call)}",
+                re.I,
+            ):
                 return False  # more than a literal may be meant
             editor.replace(call.func, "ast.literal_eval")
             editor.need("import ast")
@@ -143,7 +164,9 @@ def _compare(editor: Editor, nodes: list[ast.AST]) -> bool:
     for node in nodes:
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq | ast.NotEq):
             sides = [editor.source(node.left), editor.source(node.comparators[0])]
-            if not all(side.endswith(".digest()") for side in sides) and not all("hexdigest()" in side for side in sides):
+            if not all(side.endswith(".digest()") for side in sides) and not all(
+                "hexdigest()" in side for side in sides
+            ):
                 # Text that is not ASCII, None and bytes are compared as before.
                 sides = [f"repr({side}).encode()" for side in sides]
             call = f"hmac.compare_digest({', '.join(sides)})"
@@ -172,7 +195,11 @@ def _flag(*pairs: tuple[str, str, str]) -> _Fix:
             if changed:
                 return True
         for node in nodes:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, bool):
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, bool)
+            ):
                 editor.replace(node.value, str(not node.value.value))
                 return True
         return False
@@ -213,7 +240,9 @@ def _xml(editor: Editor, nodes: list[ast.AST]) -> bool:
         elif name.endswith("setFeature") and len(call.args) > 1:
             editor.replace(call.args[1], "False")
             changed = True
-        elif re.fullmatch(r"(lxml\.)?etree\.(fromstring|parse|XML)", name) and len(call.args) == 1 and not call.keywords:
+        elif (
+            re.fullmatch(r"(lxml\.)?etree\.(fromstring|parse|XML)", name) and len(call.args) == 1 and not call.keywords
+        ):
             owner = name.rpartition(".")[0]
             if "lxml" in editor.text:
                 editor.add_argument(call, f"{owner}.XMLParser(resolve_entities=False, no_network=True)")
@@ -250,7 +279,9 @@ _FIXES: dict[str, _Fix] = {
     "timing-compare": _compare,
     "archive-extraction": _archive,
     "debug-on": _flag((r"\.run$|run_simple$|run_app$", "debug", "False")),
-    "insecure-cookie": _flag((r"set_(signed_)?cookie$", "secure", "True"), (r"set_(signed_)?cookie$", "httponly", "True")),
+    "insecure-cookie": _flag(
+        (r"set_(signed_)?cookie$", "secure", "True"), (r"set_(signed_)?cookie$", "httponly", "True")
+    ),
     "csrf-off": _flag(),
     "autoescape-off": _flag((r"Environment$", "autoescape", "True")),
     "world-writable": _mode,

@@ -15,14 +15,77 @@ __all__ = ["result"]
 
 #: Methods whose answer is not text of the one who chose the arguments.
 _RECORDS = frozenset(
-    "fetchone fetchall fetchmany fetchval fetchrow all first one one_or_none scalar scalars cursor connect execute "
-    "commit fileno isalnum isdigit startswith endswith exists is_file is_dir hexdigest digest count index find_one "
-    "find status_code stat is_relative_to open read_text read_bytes iterdir listdir".split()
+    [
+        "fetchone",
+        "fetchall",
+        "fetchmany",
+        "fetchval",
+        "fetchrow",
+        "all",
+        "first",
+        "one",
+        "one_or_none",
+        "scalar",
+        "scalars",
+        "cursor",
+        "connect",
+        "execute",
+        "commit",
+        "fileno",
+        "isalnum",
+        "isdigit",
+        "startswith",
+        "endswith",
+        "exists",
+        "is_file",
+        "is_dir",
+        "hexdigest",
+        "digest",
+        "count",
+        "index",
+        "find_one",
+        "find",
+        "status_code",
+        "stat",
+        "is_relative_to",
+        "open",
+        "read_text",
+        "read_bytes",
+        "iterdir",
+        "listdir",
+    ]
 )
 #: Methods that give back the text they were called on.
 _SAME = frozenset(
-    "strip lstrip rstrip lower upper title capitalize encode decode casefold expandtabs swapcase copy getvalue splitlines "
-    "split rsplit partition rpartition removeprefix removesuffix zfill ljust rjust center expanduser as_posix".split()
+    [
+        "strip",
+        "lstrip",
+        "rstrip",
+        "lower",
+        "upper",
+        "title",
+        "capitalize",
+        "encode",
+        "decode",
+        "casefold",
+        "expandtabs",
+        "swapcase",
+        "copy",
+        "getvalue",
+        "splitlines",
+        "split",
+        "rsplit",
+        "partition",
+        "rpartition",
+        "removeprefix",
+        "removesuffix",
+        "zfill",
+        "ljust",
+        "rjust",
+        "center",
+        "expanduser",
+        "as_posix",
+    ]
 )
 _PATHS = frozenset({"pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "Path"})
 _RESOLVE = frozenset({"os.path.realpath", "os.path.abspath", "os.path.normpath"})
@@ -47,7 +110,9 @@ def result(call: Call, returned: Value | None) -> Value:
         uses = names.CLEANERS[name]
         base = merge(given)
         text = "" if base.level else base.text
-        return replace(base.cleaned(*uses), literal=False, text=text, kind=name + "()", built=base.built and "*" not in uses)
+        return replace(
+            base.cleaned(*uses), literal=False, text=text, kind=name + "()", built=base.built and "*" not in uses
+        )
     if name.startswith(_RANDOM):
         return Value(UNKNOWN, clean=frozenset({"*"}), origins=everything.origins, kind=name + "()")
     if name in ("str", "bytes", "bytearray", "list", "tuple", "set", "sorted", "reversed", "iter", "next", "dict"):
@@ -72,10 +137,10 @@ def result(call: Call, returned: Value | None) -> Value:
     if method == "replace":
         return _replaced(call)
     if method in ("translate", "sub") and call.args:
-        clean = {"log", "header"} | ({"*"} if method == "translate" else set())
+        safe_for = {"log", "header"} | ({"*"} if method == "translate" else set())
         if method == "sub" and name.startswith("re.") and _drops(call.literal(0)):
-            clean = {"*"}
-        return replace(everything.cleaned(*clean), literal=False)
+            safe_for = {"*"}
+        return replace(everything.cleaned(*safe_for), literal=False)
     if method in _RECORDS:
         return Value(UNKNOWN, kind=f"{name}()", origins=everything.origins)
     if method in _SAME:

@@ -25,7 +25,9 @@ _RANDOM = re.compile(
     r"randbytes|rand|Random\(\)\.\w+|integers|bytes)$"
 )
 _TOKEN_WORDS = re.compile(
-    SECRET_NAME.pattern.replace("(^|_|\\b)(", "(^|_|\\b)(key|iv|temp_?pass|invite_?code|voucher|activation|one_?time|", 1),
+    SECRET_NAME.pattern.replace(
+        "(^|_|\\b)(", "(^|_|\\b)(key|iv|temp_?pass|invite_?code|voucher|activation|one_?time|", 1
+    ),
     re.I,
 )
 _STRONG = re.compile(
@@ -33,10 +35,23 @@ _STRONG = re.compile(
     r"reset_?token|webhook|passw(or)?d_?hash|hashed_?pass|stored_?hash|passw(or)?d|passphrase|otp",
     re.I,
 )
-_TOKEN_PAIR = re.compile(r"expected|stored|secret|valid|actual|correct|provided|supplied|given|config|settings|header|"
-                         r"request|real|computed|received", re.I)  # fmt: skip
-_OLD_TLS = frozenset("PROTOCOL_SSLv2 PROTOCOL_SSLv3 PROTOCOL_TLSv1 PROTOCOL_TLSv1_1 SSLv2_METHOD SSLv3_METHOD "
-                     "TLSv1_METHOD TLSv1_1_METHOD".split())  # fmt: skip
+_TOKEN_PAIR = re.compile(
+    r"expected|stored|secret|valid|actual|correct|provided|supplied|given|config|settings|header|"
+    r"request|real|computed|received",
+    re.I,
+)
+_OLD_TLS = frozenset(
+    [
+        "PROTOCOL_SSLv2",
+        "PROTOCOL_SSLv3",
+        "PROTOCOL_TLSv1",
+        "PROTOCOL_TLSv1_1",
+        "SSLv2_METHOD",
+        "SSLv3_METHOD",
+        "TLSv1_METHOD",
+        "TLSv1_1_METHOD",
+    ]
+)
 
 
 def call(at: Call, sink: Sink) -> None:
@@ -57,8 +72,8 @@ def _hashes(at: Call, sink: Sink) -> None:
     name, method = at.name, at.method
     if not (name.startswith(("hashlib.", "Crypto.Hash.", "Cryptodome.Hash.")) or "hazmat.primitives.hashes" in name):
         if name in ("hmac.new", "hmac.digest"):
-            algorithm = at.expression(2, "digestmod", "digest")
-            if algorithm is not None and re.search(r"\bmd5\b", ast.unparse(algorithm).lower()):
+            digest = at.expression(2, "digestmod", "digest")
+            if digest is not None and re.search(r"\bmd5\b", ast.unparse(digest).lower()):
                 sink.add("weak-hash", at.node, severity="medium", message="HMAC with MD5")
         return
     if method == "pbkdf2_hmac":
@@ -73,16 +88,16 @@ def _hashes(at: Call, sink: Sink) -> None:
             sink.add("static-salt", at.node)
         return
     algorithm = method.lower()
-    data = at.expression(0, "data", "string")
+    text = at.expression(0, "data", "string")
     if method == "new":
         given = at.literal(0, "name")
         algorithm = str(given).lower() if given else name.split(".")[-2].lower()
-        data = at.expression(1, "data", "string") if name.startswith("hashlib.") else data
+        text = at.expression(1, "data", "string") if name.startswith("hashlib.") else text
     algorithm = algorithm.replace("-", "")
     flag = at.expression(-1, "usedforsecurity")
     harmless = isinstance(flag, ast.Constant) and not flag.value
     names = " ".join(sorted(_origins(at)))
-    password = data is not None and (_PASSWORD.search(ast.unparse(data)[:300]) or _PASSWORD.search(names))
+    password = text is not None and (_PASSWORD.search(ast.unparse(text)[:300]) or _PASSWORD.search(names))
     if algorithm in _BROKEN:
         if harmless or sink.testing:
             return
@@ -109,8 +124,11 @@ def _ciphers(at: Call, sink: Sink) -> None:
     text = ast.unparse(at.node)[:400]
     if re.search(r"(Crypto|Cryptodome)\.Cipher\.(DES3?|ARC2|ARC4|Blowfish|CAST|XOR)\.new$", name):
         sink.add("weak-cipher", at.node, message=f"{name.split('.')[-2]} is broken", confidence="high")
-    elif re.search(r"ciphers\.algorithms\.(ARC4|Blowfish|IDEA|CAST5|SEED|TripleDES)$|^algorithms\.(ARC4|Blowfish|IDEA|CAST5|"
-                   r"SEED|TripleDES)$", name):  # fmt: skip
+    elif re.search(
+        r"ciphers\.algorithms\.(ARC4|Blowfish|IDEA|CAST5|SEED|TripleDES)$|^algorithms\.(ARC4|Blowfish|IDEA|CAST5|"
+        r"SEED|TripleDES)$",
+        name,
+    ):
         sink.add("weak-cipher", at.node, message=f"{name.rsplit('.', 1)[-1]} is broken", confidence="high")
     elif re.search(r"(^|\.)modes\.ECB$", name):
         sink.add("weak-cipher", at.node, message="ECB shows which blocks are equal", confidence="high")
@@ -141,7 +159,10 @@ def _certificates(at: Call, sink: Sink) -> None:
     name = at.name
     for keyword in at.node.keywords:
         off = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
-        if keyword.arg in ("verify", "verify_ssl", "ssl_verify", "validate_certs", "check_hostname", "verify_certs") and off:
+        if (
+            keyword.arg in ("verify", "verify_ssl", "ssl_verify", "validate_certs", "check_hostname", "verify_certs")
+            and off
+        ):
             if not name.startswith(("jwt.", "jose.")):
                 sink.add("tls-verification-off", keyword.value, confidence="high")
         elif keyword.arg == "ssl" and off and re.search(r"aiohttp|session|get|post|request|TCPConnector", name):
@@ -173,8 +194,11 @@ def _generators(at: Call, sink: Sink) -> None:
     # The name that the number gets is told by `assign`; here the function that makes it.
     if _TOKEN_WORDS.search(at.function.name):
         sink.add("weak-random", at.node, confidence="high")
-    elif at.method in ("choice", "choices", "sample") and re.search(r"ascii_letters|hexdigits|ascii_uppercase.*digits|"
-                                                                   r"ALPHABET|CHARS", ast.unparse(at.node)[:300]):  # fmt: skip
+    elif at.method in ("choice", "choices", "sample") and re.search(
+        r"ascii_letters|hexdigits|ascii_uppercase.*digits|"
+        r"ALPHABET|CHARS",
+        ast.unparse(at.node)[:300],
+    ):
         sink.add("weak-random", at.node, severity="medium", confidence="low")
 
 
@@ -193,20 +217,25 @@ def compare(node: ast.Compare, values: Sequence[Value], function: Function, sink
     sides = (node.left, node.comparators[0])
     if any(isinstance(side, ast.Constant | ast.List | ast.Tuple | ast.Dict) for side in sides):
         return
-    if any(value.literal or "*" in value.clean and not value.kind.startswith(("hashlib", "hmac")) for value in values):
+    if any(
+        value.literal or ("*" in value.clean and not value.kind.startswith(("hashlib", "hmac"))) for value in values
+    ):
         return
     texts = [_last(side) for side in sides]
     if any(text in ("len", "type", "kind", "__class__", "status_code") for text in texts):
         return
     if any(re.search(r"confirm|repeat|again|password2|new_?pass|old_?pass|retype", text, re.I) for text in texts):
         return
-    mac = any(value.kind.startswith(("hmac.", "hmac")) for value in values) or any("hmac." in ast.unparse(s)[:200] for s in sides)
+    mac = any(value.kind.startswith(("hmac.", "hmac")) for value in values) or any(
+        "hmac." in ast.unparse(s)[:200] for s in sides
+    )
     hashed = any(_PASSWORD.search(name) for value in values for name in value.origins) and any(
         value.kind.startswith("hashlib") for value in values
     )
     strong = any(_STRONG.search(text) for text in texts)
     pair = any("token" in text.lower() for text in texts) and any(
-        _TOKEN_PAIR.search(text) or _TOKEN_PAIR.search(ast.unparse(side)[:100]) for text, side in zip(texts, sides, strict=True)
+        _TOKEN_PAIR.search(text) or _TOKEN_PAIR.search(ast.unparse(side)[:100])
+        for text, side in zip(texts, sides, strict=True)
     )
     if mac or hashed or strong or pair:
         sink.add("timing-compare", node, confidence="high" if mac else "medium", fix="use hmac.compare_digest(a, b)")
@@ -220,7 +249,13 @@ def _last(node: ast.expr) -> str:
     if isinstance(node, ast.Subscript):
         return str(node.slice.value) if isinstance(node.slice, ast.Constant) else _last(node.value)
     if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Attribute) and node.func.attr in ("hexdigest", "digest", "encode", "decode", "strip"):
+        if isinstance(node.func, ast.Attribute) and node.func.attr in (
+            "hexdigest",
+            "digest",
+            "encode",
+            "decode",
+            "strip",
+        ):
             return _last(node.func.value) or "digest"
         if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.func, ast.Attribute):
             return str(node.args[0].value)
@@ -235,11 +270,11 @@ def assign(target: str, value: Value, node: ast.AST, source: ast.expr, function:
         for part in ast.walk(source):
             if isinstance(part, ast.Call) and _is_random(part):
                 sink.add("weak-random", part, confidence="high")
-    if last in ("verify", "check_hostname") and isinstance(source, ast.Constant) and source.value is False:
-        sink.add("tls-verification-off", node, confidence="high")
-    elif last == "verify_mode" and "CERT_NONE" in ast.unparse(source)[:100]:
-        sink.add("tls-verification-off", node, confidence="high")
-    elif last == "_create_default_https_context" and "unverified" in ast.unparse(source)[:100]:
+    if (
+        (last in ("verify", "check_hostname") and isinstance(source, ast.Constant) and source.value is False)
+        or (last == "verify_mode" and "CERT_NONE" in ast.unparse(source)[:100])
+        or (last == "_create_default_https_context" and "unverified" in ast.unparse(source)[:100])
+    ):
         sink.add("tls-verification-off", node, confidence="high")
     elif last == "minimum_version" and re.search(r"TLSv1(_1)?$|SSLv[23]$", ast.unparse(source)[:100]):
         sink.add("weak-tls", node, confidence="high")

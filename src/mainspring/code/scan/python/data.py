@@ -21,8 +21,11 @@ _XML = re.compile(
     r"(parse|fromstring|XML|iterparse|parseString|XMLPullParser|fromstringlist|make_parser)$"
 )
 _EVERY = frozenset({"0.0.0.0", "::", ""})
-_AUTH_WORD = re.compile(r"is_admin|is_staff|is_superuser|is_authenticated|has_perm|authoriz|authoris|permission|is_owner|"
-                        r"logged_in|check_auth|\brole\b|current_user", re.I)  # fmt: skip
+_AUTH_WORD = re.compile(
+    r"is_admin|is_staff|is_superuser|is_authenticated|has_perm|authoriz|authoris|permission|is_owner|"
+    r"logged_in|check_auth|\brole\b|current_user",
+    re.I,
+)
 _SETTINGS_OFF = {
     "SESSION_COOKIE_SECURE": "insecure-cookie",
     "SESSION_COOKIE_HTTPONLY": "insecure-cookie",
@@ -137,7 +140,7 @@ def _temporary(at: Call, sink: Sink) -> None:
         sink.add("insecure-temp", at.node, confidence="high")
     elif at.name in ("open", "io.open", "os.open", "codecs.open") and at.args and not sink.testing:
         path, mode = at.args[0], at.literal(1, "mode")
-        if path.prefix.startswith(("/tmp/", "/var/tmp/", "/dev/shm/")) and "path" not in path.clean:  # noqa: S108
+        if path.prefix.startswith(("/tmp/", "/var/tmp/", "/dev/shm/")) and "path" not in path.clean:
             if isinstance(mode, str) and re.search("[wax+]", mode) and "x" not in mode:
                 sink.add("insecure-temp", at.node, message="a file with a known name in a folder that all may write")
     elif at.name == "os.access" and at.function.node is not None and "open(" in ast.unparse(at.function.node):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mainspring.code.scan.python import names
-from mainspring.code.scan.python.guards import CHECKS, Fact, facts, leaves, named, spell
+from mainspring.code.scan.python.guards import Fact, facts, leaves, named, spell
 from mainspring.code.scan.python.values import (
     CONSTANT,
     GIVEN,
@@ -112,9 +112,7 @@ class Flow:
     def read(self, tree: ast.Module) -> None:
         """Read the module twice: once for what its functions return, once for the rules."""
         self._imports(tree)
-        self._local = {
-            node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        }
+        self._local = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
         for quiet in (True, False):
             self._quiet = quiet
             self._block(tree.body, {}, Function())
@@ -176,8 +174,7 @@ class Flow:
             bases = tuple(self.dotted(base, env) for base in node.bases)
             for decorator in node.decorator_list:
                 self.value(decorator, env, function)
-            inner = Function(name=node.name, bases=bases, node=node)
-            self._block(node.body, dict(env), inner)
+            self._block(node.body, dict(env), Function(name=node.name, bases=bases, node=node))
         elif isinstance(node, ast.Assign):
             value = self.value(node.value, env, function)
             for target in node.targets:
@@ -241,9 +238,9 @@ class Flow:
             self.value(node.value, env, function)
             self._checked(node.value, env)
         elif isinstance(node, ast.Raise):
-            for part in (node.exc, node.cause):
-                if part is not None:
-                    self.value(part, env, function)
+            for raised in (node.exc, node.cause):
+                if raised is not None:
+                    self.value(raised, env, function)
         elif isinstance(node, ast.Delete):
             for target in node.targets:
                 env.pop(spell(target), None)
@@ -259,7 +256,11 @@ class Flow:
         self._rejoin(ends, env)
 
     def _loop(
-        self, node: ast.For | ast.AsyncFor | ast.While, inner: dict[str, Value], env: dict[str, Value], function: Function
+        self,
+        node: ast.For | ast.AsyncFor | ast.While,
+        inner: dict[str, Value],
+        env: dict[str, Value],
+        function: Function,
     ) -> None:
         quiet, self._quiet = self._quiet, True
         self._block(node.body, inner, function)  # what a first round leaves behind is there in the second
@@ -287,9 +288,7 @@ class Flow:
                 kinds = {value.kind for value in values}
                 env[name] = replace(joined, kind=first.kind if len(kinds) == 1 else "")
 
-    def _checked_members(
-        self, node: ast.For | ast.AsyncFor, inner: dict[str, Value], env: dict[str, Value]
-    ) -> None:
+    def _checked_members(self, node: ast.For | ast.AsyncFor, inner: dict[str, Value], env: dict[str, Value]) -> None:
         for part in ast.walk(node):
             if isinstance(part, ast.If) and (leaves(part.body) or leaves(part.orelse)):
                 safe = [*facts(part.test, False), *facts(part.test, True)]
@@ -331,19 +330,15 @@ class Flow:
         last = spell(node.func).rsplit(".", 1)[-1]
         if last == "relative_to" and isinstance(node.func, ast.Attribute):
             self._learn(iter([(name, "path") for name in named(node.func.value)]), env)
-        elif CHECKS.search(last) or names.CLEANING_NAME.search(last):
+        elif names.CHECKS.search(last) or names.CLEANING_NAME.search(last):
             given = [name for argument in node.args for name in named(argument)]
             self._learn(iter([(name, "*") for name in given]), env)
             self._learn(iter([(f"^{name}", "url") for name in given]), env)
 
-    def _function(
-        self, node: ast.FunctionDef | ast.AsyncFunctionDef, env: dict[str, Value], outer: Function
-    ) -> None:
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, env: dict[str, Value], outer: Function) -> None:
         for part in (*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d)):
             self.value(part, env, outer)
-        decorators = [
-            self.dotted(d.func if isinstance(d, ast.Call) else d, {}) for d in node.decorator_list
-        ]
+        decorators = [self.dotted(d.func if isinstance(d, ast.Call) else d, {}) for d in node.decorator_list]
         handler = any(names.HANDLER.search(name) and not name.startswith("click.") for name in decorators)
         inner = dict(env)
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
@@ -374,7 +369,10 @@ class Flow:
             if last in ("getmembers", "namelist", "infolist", "getnames"):
                 return Value(OUTSIDE, origins=items.origins, kind="<member>", clean=items.clean)
             if spell(source.func) in ("os.walk", "os.listdir", "os.scandir", "glob.glob") or last in (
-                "iterdir", "glob", "rglob", "walk",
+                "iterdir",
+                "glob",
+                "rglob",
+                "walk",
             ):
                 return Value(UNKNOWN)
         if "tarfile" in items.kind or "zipfile" in items.kind:
@@ -565,7 +563,10 @@ class Flow:
         return Value(UNKNOWN)
 
     def _comprehension(
-        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, env: dict[str, Value], function: Function
+        self,
+        node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp,
+        env: dict[str, Value],
+        function: Function,
     ) -> Value:
         inner = dict(env)
         for part in node.generators:

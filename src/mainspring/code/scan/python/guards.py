@@ -12,9 +12,9 @@ __all__ = ["Fact", "facts", "leaves", "named"]
 #: A name as the source spells it (``x``, ``self.x``), and what it is safe for.
 Fact = tuple[str, str]
 
-_CHARACTERS = frozenset("isalnum isdigit isalpha isnumeric isidentifier isdecimal isascii".split())
-_MATCHES = frozenset("fullmatch match".split())
-_HOST = frozenset("hostname netloc host".split())
+_CHARACTERS = frozenset(["isalnum", "isdigit", "isalpha", "isnumeric", "isidentifier", "isdecimal", "isascii"])
+_MATCHES = frozenset(["fullmatch", "match"])
+_HOST = frozenset(["hostname", "netloc", "host"])
 
 
 def named(node: ast.AST) -> list[str]:
@@ -61,9 +61,15 @@ def leaves(body: list[ast.stmt]) -> bool:
     if isinstance(last, ast.If):
         return leaves(last.body) and leaves(last.orelse)
     if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
-        return spell(last.value.func) in {"sys.exit", "abort", "exit", "quit", "os._exit", "self.fail", "pytest.fail"} or (
-            spell(last.value.func).endswith((".abort", ".send_error"))
-        )
+        return spell(last.value.func) in {
+            "sys.exit",
+            "abort",
+            "exit",
+            "quit",
+            "os._exit",
+            "self.fail",
+            "pytest.fail",
+        } or (spell(last.value.func).endswith((".abort", ".send_error")))
     return False
 
 
@@ -122,13 +128,15 @@ def _comparison(test: ast.Compare, holds: bool) -> Iterator[Fact]:
             elif any(isinstance(part, ast.Attribute) and part.attr in _HOST for part in ast.walk(side)):
                 yield from ((f"^{name}", "url") for name in named(side))
         if any(name.endswith(("commonpath", "commonprefix", "basename", ".dirname")) for name in calls) or any(
-            isinstance(part, ast.Attribute) and part.attr in ("name", "parent") for side in sides for part in ast.walk(side)
+            isinstance(part, ast.Attribute) and part.attr in ("name", "parent")
+            for side in sides
+            for part in ast.walk(side)
         ):
             yield from ((name, "path") for side in sides for name in named(side))
         if any(name.endswith(("secure_filename",)) for name in calls):
             yield from ((name, "path") for side in sides for name in named(side))
     # `if re.fullmatch(...) is not None`
-    if isinstance(operator, ast.IsNot) and holds or isinstance(operator, ast.Is) and not holds:
+    if (isinstance(operator, ast.IsNot) and holds) or (isinstance(operator, ast.Is) and not holds):
         if isinstance(left, ast.Call):
             yield from _call(left)
 

@@ -17,22 +17,62 @@ _SQL = re.compile(
     r"order\s+by|group\s+by|limit|exec(ute)?|call|pragma|grant|set|attach|use|show|with|values)\b",
     re.I | re.S,
 )
-_EXECUTE = frozenset("execute executemany executescript exec_driver_sql mogrify copy_expert prepare".split())
-_QUERY = frozenset(
-    "raw extra query fetch fetchrow fetchval read_sql read_sql_query sql text RawSQL from_statement fetch_all fetch_one "
-    "fetch_val iterate callproc".split()
+_EXECUTE = frozenset(
+    ["execute", "executemany", "executescript", "exec_driver_sql", "mogrify", "copy_expert", "prepare"]
 )
-_DATABASE = re.compile(r"(cur|conn|db|database|session|engine|tx|transaction|pool|sqlite|psycopg|mysql|objects|con|sql)", re.I)
+_QUERY = frozenset(
+    [
+        "raw",
+        "extra",
+        "query",
+        "fetch",
+        "fetchrow",
+        "fetchval",
+        "read_sql",
+        "read_sql_query",
+        "sql",
+        "text",
+        "RawSQL",
+        "from_statement",
+        "fetch_all",
+        "fetch_one",
+        "fetch_val",
+        "iterate",
+        "callproc",
+    ]
+)
+_DATABASE = re.compile(
+    r"(cur|conn|db|database|session|engine|tx|transaction|pool|sqlite|psycopg|mysql|objects|con|sql)", re.I
+)
 _SHELLS = frozenset(
-    "os.system os.popen os.popen2 os.popen3 os.popen4 popen2.popen2 commands.getoutput commands.getstatusoutput "
-    "subprocess.getoutput subprocess.getstatusoutput asyncio.create_subprocess_shell "
-    "asyncio.subprocess.create_subprocess_shell".split()
+    [
+        "os.system",
+        "os.popen",
+        "os.popen2",
+        "os.popen3",
+        "os.popen4",
+        "popen2.popen2",
+        "commands.getoutput",
+        "commands.getstatusoutput",
+        "subprocess.getoutput",
+        "subprocess.getstatusoutput",
+        "asyncio.create_subprocess_shell",
+        "asyncio.subprocess.create_subprocess_shell",
+    ]
 )
 _RUNS = frozenset(f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output"))
 _SHELL_NAMES = re.compile(r"^(/usr)?(/bin/)?(ba|z|da|k)?sh$|^cmd(\.exe)?$|^powershell(\.exe)?$|^pwsh$")
 _ENGINES = frozenset(
-    "jinja2.Template mako.template.Template django.template.Template tornado.template.Template flask.render_template_string "
-    "render_template_string chevron.render pystache.render".split()
+    [
+        "jinja2.Template",
+        "mako.template.Template",
+        "django.template.Template",
+        "tornado.template.Template",
+        "flask.render_template_string",
+        "render_template_string",
+        "chevron.render",
+        "pystache.render",
+    ]
 )
 
 
@@ -86,7 +126,9 @@ def _shell(at: Call, sink: Sink) -> None:
         elif isinstance(first, ast.List | ast.Tuple):
             _shell_in_list(at, sink, first, command)
         elif command.level == OUTSIDE:
-            sink.risky("command-injection", at.node, command, "command", OUTSIDE, message="a request chooses the program")
+            sink.risky(
+                "command-injection", at.node, command, "command", OUTSIDE, message="a request chooses the program"
+            )
     elif at.method == "exec_command" and command.built:
         sink.risky("command-injection", at.node, command, "shell")
     elif name.startswith(("os.exec", "os.spawn")):
@@ -102,7 +144,12 @@ def _shell_reads(at: Call, sink: Sink, command: Value) -> None:
 
 def _shell_in_list(at: Call, sink: Sink, parts: ast.List | ast.Tuple, command: Value) -> None:
     words = [part.value if isinstance(part, ast.Constant) else None for part in parts.elts]
-    if words and isinstance(words[0], str) and _SHELL_NAMES.match(words[0]) and any(w in ("-c", "/c", "-lc") for w in words):
+    if (
+        words
+        and isinstance(words[0], str)
+        and _SHELL_NAMES.match(words[0])
+        and any(w in ("-c", "/c", "-lc") for w in words)
+    ):
         # What follows the script is passed to it as arguments, which is fine.
         place = next(i for i, word in enumerate(words) if word in ("-c", "/c", "-lc")) + 1
         if place < len(words) and words[place] is None:
@@ -143,7 +190,12 @@ def _templates(at: Call, sink: Sink) -> None:
         if name.startswith("string."):
             return
         text = at.value(0, "source", "template_string", "text")
-        if text is not None and at.method == "from_string" and "env" not in name.lower() and "jinja" not in name.lower():
+        if (
+            text is not None
+            and at.method == "from_string"
+            and "env" not in name.lower()
+            and "jinja" not in name.lower()
+        ):
             return
         sink.risky("ssti", at.node, text, "template")
     elif at.method == "format" and at.receiver.level == OUTSIDE and not at.receiver.built:
@@ -166,8 +218,18 @@ def _documents(at: Call, sink: Sink) -> None:
             sink.risky("xpath-injection", at.node, first, "xpath", confidence="high")
             return
     if method in (
-        "find", "find_one", "find_one_and_update", "find_one_and_delete", "delete_one", "delete_many", "update_one",
-        "update_many", "count_documents", "aggregate", "replace_one", "find_one_and_replace",
+        "find",
+        "find_one",
+        "find_one_and_update",
+        "find_one_and_delete",
+        "delete_one",
+        "delete_many",
+        "update_one",
+        "update_many",
+        "count_documents",
+        "aggregate",
+        "replace_one",
+        "find_one_and_replace",
     ):
         expression = at.expression(0, "filter")
         if isinstance(expression, ast.Dict):
@@ -186,8 +248,20 @@ def _documents(at: Call, sink: Sink) -> None:
 
 
 def _patterns(at: Call, sink: Sink) -> None:
-    if at.name.startswith("re.") and "()" not in at.name and at.method in (
-        "compile", "match", "search", "fullmatch", "findall", "finditer", "sub", "split",
+    if (
+        at.name.startswith("re.")
+        and "()" not in at.name
+        and at.method
+        in (
+            "compile",
+            "match",
+            "search",
+            "fullmatch",
+            "findall",
+            "finditer",
+            "sub",
+            "split",
+        )
     ):
         pattern = at.value(0, "pattern")
         if pattern is not None and pattern.level > CONSTANT:

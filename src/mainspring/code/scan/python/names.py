@@ -12,15 +12,52 @@ __all__ = [
     "HANDLER",
     "HARMLESS_TYPE",
     "OUTSIDE_CALLS",
-    "SERVICE_NAME",
     "SECRET_NAME",
+    "SERVICE_NAME",
 ]
 
 #: Attributes and methods of a request that its sender chose.
 FIELDS_OF_REQUEST = frozenset(
-    "args form values json data files cookies headers GET POST COOKIES FILES META query query_params path_params body "
-    "params match_info url path full_path query_string get_json get_data stream rel_url match_dict urlencode raw_body "
-    "get_argument get_arguments get_body_argument get_query_argument arguments base_url referrer host".split()
+    [
+        "args",
+        "form",
+        "values",
+        "json",
+        "data",
+        "files",
+        "cookies",
+        "headers",
+        "GET",
+        "POST",
+        "COOKIES",
+        "FILES",
+        "META",
+        "query",
+        "query_params",
+        "path_params",
+        "body",
+        "params",
+        "match_info",
+        "url",
+        "path",
+        "full_path",
+        "query_string",
+        "get_json",
+        "get_data",
+        "stream",
+        "rel_url",
+        "match_dict",
+        "urlencode",
+        "raw_body",
+        "get_argument",
+        "get_arguments",
+        "get_body_argument",
+        "get_query_argument",
+        "arguments",
+        "base_url",
+        "referrer",
+        "host",
+    ]
 )
 #: Calls whose answer somebody else wrote: dotted name -> how far outside (2 the program's user, 3 the network).
 OUTSIDE_CALLS = {

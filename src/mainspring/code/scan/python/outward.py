@@ -12,18 +12,59 @@ from mainspring.code.scan.python.values import CONSTANT, GIVEN, HOLE, OUTSIDE, V
 __all__ = ["call", "returns"]
 
 _PATH_CALLS = {
-    "open": 0, "io.open": 0, "os.open": 0, "codecs.open": 0, "aiofiles.open": 0, "os.remove": 0, "os.unlink": 0,
-    "os.rmdir": 0, "os.listdir": 0, "os.mkdir": 0, "os.makedirs": 0, "os.scandir": 0, "shutil.rmtree": 0,
-    "shutil.copy": 1, "shutil.copyfile": 1, "shutil.move": 1, "os.rename": 1, "os.replace": 1, "flask.send_file": 0,
-    "send_file": 0, "fastapi.responses.FileResponse": 0, "starlette.responses.FileResponse": 0, "FileResponse": 0,
-    "aiohttp.web.FileResponse": 0, "tarfile.open": 0, "zipfile.ZipFile": 0, "gzip.open": 0,
-    "django.http.FileResponse": 0, "bottle.static_file": 9, "shutil.copytree": 1, "shutil.copy2": 1,
-}  # fmt: skip
+    "open": 0,
+    "io.open": 0,
+    "os.open": 0,
+    "codecs.open": 0,
+    "aiofiles.open": 0,
+    "os.remove": 0,
+    "os.unlink": 0,
+    "os.rmdir": 0,
+    "os.listdir": 0,
+    "os.mkdir": 0,
+    "os.makedirs": 0,
+    "os.scandir": 0,
+    "shutil.rmtree": 0,
+    "shutil.copy": 1,
+    "shutil.copyfile": 1,
+    "shutil.move": 1,
+    "os.rename": 1,
+    "os.replace": 1,
+    "flask.send_file": 0,
+    "send_file": 0,
+    "fastapi.responses.FileResponse": 0,
+    "starlette.responses.FileResponse": 0,
+    "FileResponse": 0,
+    "aiohttp.web.FileResponse": 0,
+    "tarfile.open": 0,
+    "zipfile.ZipFile": 0,
+    "gzip.open": 0,
+    "django.http.FileResponse": 0,
+    "bottle.static_file": 9,
+    "shutil.copytree": 1,
+    "shutil.copy2": 1,
+}
 _PATH_METHODS = frozenset(
-    "read_text read_bytes write_text write_bytes open unlink rmdir mkdir touch iterdir rename save".split()
+    [
+        "read_text",
+        "read_bytes",
+        "write_text",
+        "write_bytes",
+        "open",
+        "unlink",
+        "rmdir",
+        "mkdir",
+        "touch",
+        "iterdir",
+        "rename",
+        "save",
+    ]
 )
-_CHOSEN = re.compile(r"^(user|requested|upload|untrusted|remote|client)|file_?name|^f?name$|rel(ative)?_?path|^(member|entry|slug|"
-                     r"attachment|avatar|document|page|report|template_name)$", re.I)  # fmt: skip
+_CHOSEN = re.compile(
+    r"^(user|requested|upload|untrusted|remote|client)|file_?name|^f?name$|rel(ative)?_?path|^(member|entry|slug|"
+    r"attachment|avatar|document|page|report|template_name)$",
+    re.I,
+)
 _FETCH = re.compile(
     r"^(requests|httpx|httpx2|aiohttp|urllib3|niquests)\.(.*\.)?(get|post|put|delete|patch|head|options|request|stream|"
     r"urlopen)$|^(requests\.Session|requests\.session|httpx\.Client|httpx\.AsyncClient|aiohttp\.ClientSession|"
@@ -32,8 +73,10 @@ _FETCH = re.compile(
     r"^pycurl\.|^websockets?\.(connect|create_connection)$|^socket\.create_connection$"
 )
 _HOST_FIXED = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\0]+/", re.I)
-_REDIRECT = re.compile(r"(^|\.)(redirect|HttpResponseRedirect|HttpResponsePermanentRedirect|RedirectResponse|HTTPFound|"
-                       r"HTTPSeeOther|HTTPMovedPermanently)$")  # fmt: skip
+_REDIRECT = re.compile(
+    r"(^|\.)(redirect|HttpResponseRedirect|HttpResponsePermanentRedirect|RedirectResponse|HTTPFound|"
+    r"HTTPSeeOther|HTTPMovedPermanently)$"
+)
 _NEXT = re.compile(r"(next|url|return|redirect|target|dest|goto|continue|callback|location|uri|link|href|back)", re.I)
 _DATA = re.compile(r"data|json|body|payload|params|form|request|fields|values|attrs|update|patch|kwargs|input", re.I)
 _PAGE = re.compile(
@@ -104,7 +147,9 @@ def _archives(at: Call, sink: Sink) -> None:
             sink.add("archive-extraction", at.node, confidence="high")
         return
     members = at.expression(1 if method == "extractall" else 0, "members", "member")
-    if isinstance(members, ast.Call) or (isinstance(members, ast.Name) and re.search(r"safe|check|valid|allow", members.id)):
+    if isinstance(members, ast.Call) or (
+        isinstance(members, ast.Name) and re.search(r"safe|check|valid|allow", members.id)
+    ):
         return
     value = at.value(1 if method == "extractall" else 0, "members", "member")
     if "members" in at.receiver.clean or (value is not None and {"members", "path", "*"} & value.clean):
@@ -168,7 +213,9 @@ def returns(value: Value, node: ast.Return, function: Function, sink: Sink) -> N
     """A page that a function returns."""
     if value.built and value.risk("html") >= GIVEN and _PAGE.search(value.text.split(HOLE, 1)[0]):
         strong = function.handler and value.level == OUTSIDE
-        sink.risky("xss", node, value, "html", severity="high" if strong else "medium", confidence="high" if strong else "low")
+        sink.risky(
+            "xss", node, value, "html", severity="high" if strong else "medium", confidence="high" if strong else "low"
+        )
     elif function.handler and value.level == OUTSIDE and value.built and value.risk("html") == OUTSIDE:
         if isinstance(node.value, ast.JoinedStr | ast.BinOp) and not _is_api(function):
             sink.risky("xss", node, value, "html", OUTSIDE, severity="medium", confidence="low")
@@ -223,8 +270,10 @@ def _logs(at: Call, sink: Sink) -> None:
             last = part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else ""
             if re.fullmatch(
                 r"(\w+_)?(password|passwd|passphrase|secret|secret_key|api_key|apikey|private_key|access_token|auth_token|"
-                r"credit_card|card_number|cvv|ssn|client_secret|refresh_token)", last, re.I,
-            ):  # fmt: skip
+                r"credit_card|card_number|cvv|ssn|client_secret|refresh_token)",
+                last,
+                re.I,
+            ):
                 sink.add("secret-in-log", at.node, message=f"{last} is written to a log")
                 return
 
@@ -239,7 +288,7 @@ def _fields(at: Call, sink: Sink) -> None:
         given = at.value(0)
         if given is not None and (given.level == OUTSIDE or any(_DATA.search(name) for name in given.origins)):
             sink.risky("mass-assignment", at.node, given, "fields")
-    elif "**" in at.keywords and at.keywords["**"].level == OUTSIDE and at.method[:1].isupper():
-        sink.risky("mass-assignment", at.node, at.keywords["**"], "fields", OUTSIDE)
-    elif at.method in ("create", "update", "filter_by", "objects.create") and "**" in at.keywords:
+    elif ("**" in at.keywords and at.keywords["**"].level == OUTSIDE and at.method[:1].isupper()) or (
+        at.method in ("create", "update", "filter_by", "objects.create") and "**" in at.keywords
+    ):
         sink.risky("mass-assignment", at.node, at.keywords["**"], "fields", OUTSIDE)

@@ -23,7 +23,9 @@ class Sink:
         """A finding at a node."""
         self.drafts.append(draft(rule, getattr(node, "lineno", 1), **more))
 
-    def risky(self, rule: str, node: ast.AST, value: Value | None, use: str, at_least: int = GIVEN, **more: str) -> bool:
+    def risky(
+        self, rule: str, node: ast.AST, value: Value | None, use: str, at_least: int = GIVEN, **more: str
+    ) -> bool:
         """A finding when a value may come from as far outside as `at_least` and was not made safe for the use."""
         if value is None or value.risk(use) < at_least or (self.testing and value.level < OUTSIDE):
             return False

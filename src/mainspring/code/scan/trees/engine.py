@@ -34,7 +34,9 @@ _READS = re.compile(
     r"(^|\.|::)(ReadFile|ReadAll|read_to_string|readFile|readFileSync|QueryRow|executeQuery|readAllBytes|readString|findOne|"
     r"findById|readdir|readdirSync|ReadDir)$"
 )
-_IDENTIFIERS = frozenset({"identifier", "property_identifier", "shorthand_property_identifier_pattern", "field_identifier"})
+_IDENTIFIERS = frozenset(
+    {"identifier", "property_identifier", "shorthand_property_identifier_pattern", "field_identifier"}
+)
 
 
 def text_of(node: Node | None, most: int = _TEXT) -> str:
@@ -84,13 +86,15 @@ class Walk:
             self._bind(node, node.child_by_field_name(left), node.child_by_field_name(right), env, function)
         elif kind in grammar.assigns:
             left, right = grammar.assigns[kind]
-            self._bind(node, node.child_by_field_name(left), node.child_by_field_name(right), env, function, assigned=True)
+            self._bind(
+                node, node.child_by_field_name(left), node.child_by_field_name(right), env, function, assigned=True
+            )
         elif kind in grammar.calls:
             self._call(node, env)
         elif kind in ("for_in_statement", "enhanced_for_statement", "for_range_loop", "for_expression", "range_clause"):
-            left = node.child_by_field_name("left") or node.child_by_field_name("name") or node.child_by_field_name("pattern")
-            right = node.child_by_field_name("right") or node.child_by_field_name("value")
-            self._bind(node, left, right, env, function)
+            fields = [node.child_by_field_name(name) for name in ("left", "name", "pattern")]
+            source = node.child_by_field_name("right") or node.child_by_field_name("value")
+            self._bind(node, next((one for one in fields if one is not None), None), source, env, function)
 
     # -- names
 
@@ -122,9 +126,14 @@ class Walk:
         return found
 
     def _bind(
-        self, node: Node, target: Node | None, source: Node | None, env: dict[str, Value], function: Node | None,
+        self,
+        node: Node,
+        target: Node | None,
+        source: Node | None,
+        env: dict[str, Value],
+        function: Node | None,
         assigned: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if target is None or source is None:
             return
         value = self.value(source, env)
@@ -148,13 +157,15 @@ class Walk:
                 self.visit(child, env, function, depth + 1)
         if condition is not None:
             said = text_of(condition)
-            if _GUARD.search(said) and not re.fullmatch(r"\(?!?\s*[\w.]+(\s*[!=]==?\s*(null|undefined|nil|NULL))?\)?", said):
+            if _GUARD.search(said) and not re.fullmatch(
+                r"\(?!?\s*[\w.]+(\s*[!=]==?\s*(null|undefined|nil|NULL))?\)?", said
+            ):
                 for name in {text_of(n, 120) for n in _walk(condition, 200)}:
                     if name in env:
                         env[name] = env[name].cleaned("*")
-                        if re.search(r"[hH]ost|origin|protocol|Scheme|normali[sz]e|resolve|canonical|Canonical|Clean", said) or (
-                            env[name].kind in ("url", "path")
-                        ):
+                        if re.search(
+                            r"[hH]ost|origin|protocol|Scheme|normali[sz]e|resolve|canonical|Canonical|Clean", said
+                        ) or (env[name].kind in ("url", "path")):
                             for origin in env[name].origins:
                                 if origin in env:
                                     env[origin] = env[origin].cleaned("*")
@@ -281,7 +292,9 @@ class Walk:
         if node.type in ("ternary_expression", "conditional_expression"):
             parts = [node.child_by_field_name("consequence"), node.child_by_field_name("alternative")]
             return merge(self.value(part, env, depth + 1) for part in parts if part is not None)
-        children = [child for child in node.named_children[:40] if child.type != "comment" and "type" not in child.type[-5:]]
+        children = [
+            child for child in node.named_children[:40] if child.type != "comment" and "type" not in child.type[-5:]
+        ]
         if node.type == "pair":
             children = children[1:]
         if not children:
@@ -335,7 +348,9 @@ class Walk:
         unknown = [Value(UNKNOWN)] if names and not known else []
         whole = merge((*known, *unknown))
         text = re.sub(r"\{[^{}]*\}", HOLE, pattern[1]) if pattern else ""
-        return replace(whole, text=text, built=bool(names) and whole.level > CONSTANT, literal=not names and bool(pattern))
+        return replace(
+            whole, text=text, built=bool(names) and whole.level > CONSTANT, literal=not names and bool(pattern)
+        )
 
     def _answer(self, node: Node, env: dict[str, Value], depth: int) -> Value:
         callee = self.callee(node)
@@ -356,13 +371,24 @@ class Walk:
         whole = merge((receiver, *arguments))
         if re.search(r"(join|resolve|Join|joinpath|Paths\.get|Path\.of|new File|new URL|resolve)$", callee):
             pieces: list[Value] = []
-            first = [receiver] if re.search(r"\.(join|resolve|joinpath)$", callee) and not re.match(r"path\.|filepath\.", callee) else []
+            first = (
+                [receiver]
+                if re.search(r"\.(join|resolve|joinpath)$", callee) and not re.match(r"path\.|filepath\.", callee)
+                else []
+            )
             for part in (*first, *arguments):
                 pieces += [part, constant("/")]
             joined = join(pieces[:-1]) if len(pieces) > 2 else whole
             return replace(joined, built=joined.level > CONSTANT and len(pieces) > 2, kind="path", literal=False)
-        same = re.search(r"\.(toString|String|as_str|to_string|trim|into|clone|as_ref|unwrap|to_owned|get|as_bytes|c_str|data)$", callee)
-        kind = "url" if re.search(r"(^new URL|url\.parse|url\.Parse|Url::parse|URI\.create|new URI)", callee) else whole.kind
+        same = re.search(
+            r"\.(toString|String|as_str|to_string|trim|into|clone|as_ref|unwrap|to_owned|get|as_bytes|c_str|data)$",
+            callee,
+        )
+        kind = (
+            "url"
+            if re.search(r"(^new URL|url\.parse|url\.Parse|Url::parse|URI\.create|new URI)", callee)
+            else whole.kind
+        )
         return replace(
             whole,
             level=max(whole.level, UNKNOWN),
@@ -399,7 +425,11 @@ def _walk(node: Node, most: int) -> list[Node]:
 
 def _around(node: Node, function: Node | None) -> str:
     """The name of the function and the statement that a node stands in."""
-    name = text_of(function.child_by_field_name("name") or function.child_by_field_name("declarator"), 120) if function else ""
+    name = (
+        text_of(function.child_by_field_name("name") or function.child_by_field_name("declarator"), 120)
+        if function
+        else ""
+    )
     if function is not None and not name and function.parent is not None:
         name = text_of(function.parent.child_by_field_name("name"), 120)
     statement: Node = node

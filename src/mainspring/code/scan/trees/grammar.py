@@ -90,11 +90,29 @@ class Grammar:
     branches: frozenset[str] = frozenset({"if_statement"})
     harmless: frozenset[str] = field(
         default=frozenset(
-            {"number", "true", "false", "null", "undefined", "int_literal", "float_literal", "integer_literal",
-             "decimal_integer_literal", "boolean_literal", "number_literal", "null_literal", "char_literal", "nil",
-             "regex", "rune_literal", "hex_integer_literal", "character_literal", "sizeof_expression"}
+            {
+                "number",
+                "true",
+                "false",
+                "null",
+                "undefined",
+                "int_literal",
+                "float_literal",
+                "integer_literal",
+                "decimal_integer_literal",
+                "boolean_literal",
+                "number_literal",
+                "null_literal",
+                "char_literal",
+                "nil",
+                "regex",
+                "rune_literal",
+                "hex_integer_literal",
+                "character_literal",
+                "sizeof_expression",
+            }
         )
-    )  # fmt: skip
+    )
 
 
 def _set(words: str) -> frozenset[str]:
