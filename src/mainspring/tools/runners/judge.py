@@ -97,7 +97,7 @@ def _wrong_in(told: TestReport, watched: Watched) -> str:
     if told.ended != "exit":
         return ""
     running = next(reversed(watched.running), "")
-    ran = len(watched.outcomes)
+    ran = len(watched.outcomes.keys() - watched.running.keys())
     of = f"{ran} of {watched.collected}" if watched.collected is not None else str(ran)
     if watched.status is None:
         return f"died early: {of} tests were finished" + (f", in {running}" if running else "")
@@ -121,7 +121,8 @@ def _with_watched(told: TestReport, watched: Watched) -> TestReport:
         told = replace(told, unfinished=tuple(watched.running))
     if told.counted or not watched.outcomes:
         return told
-    tests = [TestOutcome(test, outcome, watched.seconds.get(test, 0.0)) for test, outcome in watched.outcomes.items()]
+    ended = watched.outcomes | dict.fromkeys(watched.running, "error")  # what began and did not end has not passed
+    tests = [TestOutcome(test, outcome, watched.seconds.get(test, 0.0)) for test, outcome in ended.items()]
     failures = [
         TestFailure(t.id, t.outcome, "the run ended before it told why", "") for t in tests
         if t.outcome in ("failed", "error")

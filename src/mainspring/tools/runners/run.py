@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -29,6 +30,7 @@ from mainspring.tools.runners.commands import (
 )
 from mainspring.tools.runners.detect import Runner, detect, nearest
 from mainspring.tools.runners.judge import judged, read
+from mainspring.tools.runners.order import History
 from mainspring.tools.runners.report import TestReport
 from mainspring.tools.sandbox import CommandResult, Sandbox, SandboxLimits
 
@@ -98,6 +100,11 @@ def run_tests(
     hidden = None if home is None else Path(home)
     before = fingerprint.take(sandbox.workspace, hidden)
     told = _first_then_rest(run, command, words, list(first))
+    if hidden is not None:
+        history = History.load(hidden, sandbox.workspace)
+        history.note(told)
+        with contextlib.suppress(OSError):  # a saving for later runs only
+            history.save(hidden, sandbox.workspace)
     changes = [c for c in before.changes(fingerprint.take(sandbox.workspace, hidden)) if c[0] in "~-"]
     return replace(told, changed=tuple(c for c in changes if not _BUILT.search(c[1:])))
 
