@@ -34,6 +34,9 @@ SAYS = {
     "19_skill.py": "done - Your notes are tidy.",
     "20_clean.py": "the planner saw the attack: False",
     "21_code_mode.py": "deleted b2",
+    "24_editing.py": "as before: True",
+    "25_processes.py": "done - The server answers, within this run only.",
+    "28_engineer.py": "a model that only says so: failed",
 }
 
 

@@ -228,6 +228,7 @@ def _branch(run_id: str, name: str, task: str) -> None:
 
     made = load(default_home(), run_id)
     commit = make_branch(made.repository, made.patch(), name, task.strip().splitlines()[0][:72])
+    made.with_branch(name, commit)
     note(f"branch {safe(name, exact=True)}: commit {commit[:12]}")
 
 
