@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import textwrap
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,9 @@ from mainspring.model import ModelSettings
 from mainspring.tools.sandbox import Sandbox
 
 FINISH = "TASK_IS_COMPLETE"
-_COMMAND = re.compile(r"```[ \t]*(?:bash|sh|shell|console)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+# In a numbered list a block is often indented, and so is its end.
+_COMMAND = re.compile(r"```[ \t]*(?:bash|sh|shell|console)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_STOPS = tuple("\n" + " " * indent + "```\n" for indent in (0, 2, 3, 4))
 _SHOWN = 3_500
 _COMMAND_S = 60.0
 _ANSWER_TOKENS = 700
@@ -154,14 +157,15 @@ async def work(
             attempt.messages.append(user(REMINDER))
             continue
         wrong = 0
-        attempt.commands.append(found.group(1))
+        command_line = textwrap.dedent(found.group(1))
+        attempt.commands.append(command_line)
         result = await asyncio.to_thread(
-            sandbox.run, ["bash", "-c", found.group(1)], timeout_s=_COMMAND_S, env={"PAGER": "cat"}
+            sandbox.run, ["bash", "-c", command_line], timeout_s=_COMMAND_S, env={"PAGER": "cat"}
         )
         if result.exit_code == 0 and result.output.lstrip().split("\n", 1)[0].strip() == FINISH:
             attempt.submitted, attempt.reason = True, "it said that it is done"
             return attempt
-        this = found.group(1), re.sub(r"\d", "", result.output)  # no two runs of tests take the same time
+        this = command_line, re.sub(r"\d", "", result.output)  # no two runs of tests take the same time
         same, last = (same + 1 if this == last else 1), this
         if same >= _SAME:
             attempt.reason = f"the same command and output {_SAME} times in a row"
@@ -185,7 +189,7 @@ async def _answer(model: Any, attempt: Attempt, seed: int) -> str:
 
 
 async def _written(model: Any, attempt: Attempt, seed: int, begun: str) -> str:
-    extra = {**_SAMPLING, "stop": ["\n```\n"], **({"prefill": begun} if begun else {})}
+    extra = {**_SAMPLING, "stop": list(_STOPS), **({"prefill": begun} if begun else {})}
     settings = ModelSettings(
         max_output_tokens=_ANSWER_TOKENS, temperature=_TEMPERATURE, seed=seed, timeout_s=900.0, extra=extra
     )

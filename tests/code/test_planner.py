@@ -146,6 +146,23 @@ def test_a_half_success_is_taken_back_and_the_line_asked_about_again(project: Pa
     assert said == ["if value == 1:", "if value < low:"]
 
 
+def test_an_edit_that_makes_the_failing_test_vanish_mends_nothing(project: Path, tmp_path: Path) -> None:
+    break_line(project, "    return width * height", "    return width + height")
+    (project / "tests" / "test_more.py").write_text(
+        "import pytest\nfrom shapes import area\n\n\ndef test_skips():\n    if area(2, 3) is None:\n"
+        "        pytest.skip('no areas here')\n    assert area(2, 3) == 6\n\n\n"
+        "def test_easy():\n    assert area(2, 3) != 5\n"
+    )
+    (project / "tests" / "test_shapes.py").write_text(TESTS.partition("def test_area")[0])
+    broken = (project / "shapes.py").read_text()
+    run = repair(project, tmp_path / "home", Told(lambda prompt, begin: "return None"), tries=6)
+    assert run.status == "failed"
+    assert (project / "shapes.py").read_text() == broken
+    outcomes = [e.payload["content"][0]["text"] for e in run.events() if e.kind == "effect.done"]
+    # It was tried, and looked good.
+    assert any(text.startswith("PASSED: 2 passed, 1 skipped") for text in outcomes)
+
+
 def test_a_new_planner_goes_on_where_the_old_one_was(project: Path, tmp_path: Path) -> None:
     """Drives respond() by hand, with a fresh planner for every step: its state is in the conversation alone."""
     break_line(project, BROKEN, SOUND)

@@ -92,6 +92,18 @@ def test_an_answer_without_a_fence_gets_one_begun(project: Path) -> None:
     assert done.messages[2].text == "I look.\n\n```bash\nls\n```"
 
 
+def test_a_block_in_a_numbered_list_is_a_block_too(project: Path) -> None:
+    listed = (
+        "1. I look:\n   ```bash\n   if true; then\n     echo yes > made.txt\n   fi\n   ```\n"
+        "2. I run it:\n   ```bash\n   no\n   ```\n"
+    )
+    done = work(Scripted(listed, fenced("echo " + bare.FINISH)), project)
+    assert done.submitted
+    assert done.commands[0] == "if true; then\n  echo yes > made.txt\nfi"
+    assert (project / "made.txt").read_text() == "yes\n"
+    assert "I run it" not in done.messages[2].text
+
+
 def test_the_budget_of_tokens_ends_it(project: Path) -> None:
     answers = [fenced(f"echo {i}") for i in range(50)]
     done = work(Scripted(*answers, tokens=40), project, tokens=100)

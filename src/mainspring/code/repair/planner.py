@@ -8,7 +8,6 @@ a run that was killed goes on where it was.
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from mainspring.code.repair.proposals import (
     too_long,
 )
 from mainspring.code.repair.source import FunctionSource
+from mainspring.code.repair.steps import call, gave_up, judge, report, where
 from mainspring.code.repair.transcript import Edit, Progress, read_progress
 from mainspring.errors import ModelError
 from mainspring.messages import Message, ToolCallPart, Usage, assistant
@@ -121,15 +121,15 @@ class RepairPlanner:
             raise ModelError(progress.problem)
         tests = progress.tests
         if tests is None:
-            return _call("First, the tests.", "execute_tests")
+            return call("First, the tests.", "execute_tests")
         if tests.ok and progress.on_trial is None:
-            return assistant(_report(progress))
+            return assistant(report(progress))
         if progress.on_trial is not None:
-            return _judge(progress, progress.on_trial)
+            return judge(progress, progress.on_trial)
         if why := self._spent(progress, memory):
-            raise _gave_up(why, progress)
+            raise gave_up(why, progress)
         if progress.located is None:
-            return _call("Which code do they run?", "locate_fault", tests=list(tests.failing[:12]))
+            return call("Which code do they run?", "locate_fault", tests=list(tests.failing[:12]))
         return await self._propose(progress, progress.located, memory, settings)
 
     async def _propose(self, progress: Progress, located: Any, memory: _Memory, settings: ModelSettings) -> Message:
@@ -146,7 +146,7 @@ class RepairPlanner:
             key = suspect["path"], suspect["first"]
             if key not in progress.functions:
                 lines = suspect["last"] - suspect["first"] + 1
-                return _call(
+                return call(
                     f"Suspect: `{suspect['function']}` in {suspect['path']}.",
                     "read_file",
                     path=suspect["path"],
@@ -158,7 +158,7 @@ class RepairPlanner:
                 continue
             asked += 1
             if why := self._spent(progress, memory):
-                raise _gave_up(why, progress)
+                raise gave_up(why, progress)
             new = await self._ask(question, function, located, progress.tried, infill, memory, settings)
             if new is None or new in tried:
                 continue
@@ -168,8 +168,8 @@ class RepairPlanner:
                 f"Try {progress.tries + 1} ({'closer ' if closer else ''}question {question.number}), "
                 f"{function.name}, line {function.first + index}:\n- {old_line}\n+ {new_line}"
             )
-            return _call(text, "edit_file", path=edit.path, old=edit.old, new=edit.new)
-        raise _gave_up("as the model has no further ideas", progress)
+            return call(text, "edit_file", path=edit.path, old=edit.old, new=edit.new)
+        raise gave_up("as the model has no further ideas", progress)
 
     async def _ask(
         self,
@@ -195,7 +195,7 @@ class RepairPlanner:
             stop = ["```"]
             most = _FUNCTION_TOKENS
         if settings.on_delta is not None:
-            settings.on_delta(Delta("thinking", f"\n{_where(question, function, span)}: "))
+            settings.on_delta(Delta("thinking", f"\n{where(question, function, span)}: "))
         extra = {"prefill": begin, "stop": stop} if self._takes_prefill() else {}
         asked = replace(
             settings,
@@ -249,23 +249,6 @@ class RepairPlanner:
         return ""
 
 
-def _judge(progress: Progress, edit: Edit) -> Message:
-    """The next step for an edit that is in the file: test it, test it wholly, or take it back."""
-    tests = progress.tests
-    assert tests is not None
-    timeout = max(10, int(tests.seconds * 5) + 5)
-    match progress.verdict:
-        case "back":
-            text = "Closer, but not all; back." if progress.traced is not None else "That does not help; back."
-            return _call(text, "edit_file", path=edit.path, old=edit.new, new=edit.old)
-        case "quick":
-            return _call("", "execute_tests", target=shlex.join(progress.quick_tests), timeout_s=timeout)
-        case "trace":
-            return _call("Fewer fail. Do they still run through this line?", "locate_fault")
-        case "whole":
-            return _call("That helps; now all tests.", "execute_tests", timeout_s=timeout)
-
-
 def _agenda(progress: Progress, suspects: Sequence[Any], infill: bool) -> Iterator[tuple[bool, Question]]:
     """Questions that were not put yet: first about the lines of half successes, then the usual ones."""
     places = []
@@ -278,11 +261,6 @@ def _agenda(progress: Progress, suspects: Sequence[Any], infill: bool) -> Iterat
     yield from ((False, q) for q in questions(suspects, infill) if q.number > progress.question)
 
 
-def _gave_up(why: str, progress: Progress) -> ModelError:
-    failed = progress.tests.failed if progress.tests is not None else 0
-    return ModelError(f"gave up {why}: {failed} tests still fail; every edit that did not help is undone")
-
-
 def _sensible(question: Question, function: FunctionSource, infill: Infill | None) -> bool:
     """Whether this question can be put about this function at a fair price."""
     if question.kind == "span":
@@ -293,31 +271,6 @@ def _sensible(question: Question, function: FunctionSource, infill: Infill | Non
 def _indent(function: FunctionSource, number: int) -> str:
     line = function.line(number)
     return line[: len(line) - len(line.lstrip())]
-
-
-def _where(question: Question, function: FunctionSource, span: tuple[int, int] | None) -> str:
-    if question.kind == "function":
-        return function.name
-    line = function.line(question.line)
-    part = line.strip() if span is None else f"{line[: span[0]].strip()}[{line[span[0] : span[1]]}]{line[span[1] :]}"
-    return f"{function.name}:{question.line} {part} ->" if span is not None else f"{function.name}:{question.line}"
-
-
-def _report(progress: Progress) -> str:
-    assert progress.tests is not None
-    counted = f"all {progress.tests.passed} tests pass" if progress.tests.counted else "the tests pass"
-    if not progress.kept:
-        return f"Nothing to mend: {counted}. No file was changed."
-    lines = []
-    for edit in progress.kept:
-        _, old, new = changed_line(edit.old, edit.new)
-        lines.append(f"{edit.path}:\n- {old}\n+ {new}")
-    changes = "\n".join(lines)
-    return f"Mended after {progress.tries} tries: {counted} (the whole suite was run on the final code).\n{changes}"
-
-
-def _call(text: str, name: str, **arguments: Any) -> Message:
-    return assistant(text, ToolCallPart("", name, arguments))
 
 
 def _fenced(text: str) -> str:

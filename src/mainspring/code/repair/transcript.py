@@ -51,8 +51,13 @@ class TestOutcome:
     text: str
 
     def better_than(self, other: TestOutcome) -> bool:
-        """True when it ran to its end with fewer failures, and with tests that pass."""
-        return self.ok or (self.counted and self.failed < other.failed and self.passed > other.passed)
+        """True when it ran to its end with fewer failures, though still some, and with more tests that pass."""
+        return not self.ok and self.counted and self.failed < other.failed and self.passed > other.passed
+
+    def mends(self, before: TestOutcome) -> bool:
+        """True when it reports success with as many tests as passed or failed `before`: one that is gone or skipped
+        now has not been mended."""
+        return self.ok and not (self.counted and self.passed < before.passed + before.failed)
 
     @classmethod
     def read(cls, text: str) -> TestOutcome:
@@ -206,7 +211,7 @@ def _take_tests(progress: Progress, chosen: bool, result: ToolResultPart) -> Non
             progress.problem = f"the tests cannot be judged: {result.text[:1000]}"
     elif chosen:
         progress.quick = outcome
-    elif outcome.ok:
+    elif progress.tests is not None and outcome.mends(progress.tests):
         progress.keep(outcome, None)
     else:
         progress.whole = outcome
