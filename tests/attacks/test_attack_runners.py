@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from mainspring.tools.limits import SandboxLimits
 from mainspring.tools.runners import TestReport, run_tests
+from mainspring.tools.runners.watching import understand
 
 _QUICK = "[pytest]\naddopts = -p no:langsmith_plugin -p no:hypothesispytest -p no:anyio -p no:timeout\n"
 _FAILS = "def test_fails():\n    assert 1 == 2\n"
@@ -87,11 +89,17 @@ def test_the_test_that_hangs_is_named(workspace: Path, home: Path) -> None:
     assert "did not end: test_it.py::test_hang" in report.text()
 
 
-def test_a_forked_child_that_runs_on_tells_nothing(workspace: Path, home: Path) -> None:
-    report = run(
-        workspace, home, "import os\n\ndef test_fork():\n    if os.fork() == 0:\n        assert 0\n    os.wait()\n"
-    )
-    assert report.outcomes["test_it.py::test_fork"] == "passed"
+def test_a_forked_child_and_a_line_without_the_number_tell_nothing() -> None:
+    lines = [
+        ["n", 10, "start", {}],
+        ["n", 10, "report", {"test": "a", "when": "call", "outcome": "failed"}],
+        ["n", 11, "finish", {"status": 0}],
+        ["other", 10, "finish", {"status": 0}],
+    ]
+    data = "\n".join(map(json.dumps, lines)).encode() + b"\n\xff[[\n"
+    seen = understand(data, "n")
+    assert (seen.outcomes, seen.status) == ({"a": "failed"}, None)
+    assert understand(json.dumps(lines[0]).encode(), "n").begun
 
 
 def test_files_that_tests_remove_are_told(workspace: Path, home: Path) -> None:
