@@ -85,7 +85,7 @@ class Advisories:
         if self._connection is None:
             return []
         rows = self._connection.execute(
-            "SELECT id, summary, severity, ranges, versions FROM advisories WHERE ecosystem = ? AND name = ? ORDER BY id",
+            "SELECT id, summary, severity, ranges, versions FROM advisories WHERE ecosystem = ? AND name = ? ORDER BY id",  # noqa: E501
             (ecosystem, package_name(name, ecosystem)),
         )
         found: dict[str, Advisory] = {}

@@ -1,4 +1,4 @@
-"""Changes that are dangerous whatever the code does: checks switched off, protection removed, files that run by themselves."""
+"""Changes that are dangerous whatever the code does: checks switched off, protection removed, hooks, binaries."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ __all__ = ["dangerous"]
 
 _LARGE = 2000
 _LINE = 5000
+#: Larger files are not parsed for what they swallow, in characters.
+_PARSED = 2 << 20
 _SUPPRESSED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     (
         "a security check is switched off",
@@ -89,7 +91,7 @@ def dangerous(patch: Patch) -> list[Finding]:
         added, removed = _differences(before, after)
         total += len(added)
         drafts = [*_whole(change), *_lines(change, added), *_removed(change, before, after, removed, added_everywhere)]
-        if change.path.endswith((".py", ".pyi")):
+        if change.path.endswith((".py", ".pyi")) and len(before) + len(after) < _PARSED:
             drafts += _swallowed(before, after)
         if change.path.rsplit("/", 1)[-1] == "pyproject.toml":
             drafts += _project(before, after)

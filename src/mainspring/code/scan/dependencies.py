@@ -1,4 +1,4 @@
-"""Dependencies that a patch adds or changes: known faults, names like popular ones, no fixed version, install scripts."""
+"""Dependencies that a patch adds or changes: known faults, look-alike names, no fixed version, install scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What files declare as dependencies: requirements.txt, pyproject.toml, lock files, package.json, go.mod, Cargo, pom.xml."""
+"""What files declare as dependencies: requirements, pyproject.toml, lock files, package.json, go.mod, Cargo, Maven."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order of versions: PEP 440 for PyPI, semantic versions for the others (Maven's qualifiers as far as they are common)."""
+"""Order of versions: PEP 440 for PyPI, semantic versions for the others, Maven's with its common qualifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixes of texts that are put together: queries get parameters, commands quoted words, pages escaped values, paths a fence."""
+"""Fixes of texts that are put together: parameters in queries, quoted words, escaped values, fenced paths."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def _fenced(editor: Editor, held: ast.expr) -> str | None:
         return None
     if isinstance(held, ast.BinOp) and isinstance(held.op, ast.Div):
         known = re.search(r"\bfrom pathlib import .*\bPath\b", editor.text)
-        return f"{'Path' if known else 'type(' + editor.source(held.left) + ')'}(_within({editor.source(held.left)}, {editor.source(held.right)}))"
+        return f"{'Path' if known else 'type(' + editor.source(held.left) + ')'}(_within({editor.source(held.left)}, {editor.source(held.right)}))"  # noqa: E501
     parts = pieces(held, editor)
     if not parts or len(parts) < 2:
         return None

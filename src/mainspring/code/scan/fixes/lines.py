@@ -1,4 +1,4 @@
-"""Fixes of one line for languages other than Python: a setting turned round, a call with a size instead of one without."""
+"""Fixes of one line in languages other than Python: a setting turned round, a call with a size."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _hashes(at: Call, sink: Sink) -> None:
             message=f"{algorithm.upper()} is broken for security",
             fix="use SHA-256; for passwords scrypt; for plain checksums say usedforsecurity=False",
         )
-    elif algorithm.startswith(("sha", "blake")) and password and not sink.testing:
+    elif algorithm.startswith(("sha", "blake")) and password and not sink.testing:  # noqa: SIM102
         if not re.search(r"hibp|pwned|breach|fingerprint", _around(at), re.I):
             sink.add("fast-password-hash", at.node)
 
@@ -169,7 +169,7 @@ def _certificates(at: Call, sink: Sink) -> None:
             sink.add("tls-verification-off", keyword.value)
         elif keyword.arg == "cert_reqs" and "CERT_NONE" in ast.unparse(keyword.value):
             sink.add("tls-verification-off", keyword.value, confidence="high")
-        elif keyword.arg in ("ssl_version", "minimum_version", "method", "protocol") or name == "ssl.SSLContext":
+        elif keyword.arg in ("ssl_version", "minimum_version", "method", "protocol") or name == "ssl.SSLContext":  # noqa: SIM102
             if ast.unparse(keyword.value).rsplit(".", 1)[-1] in _OLD_TLS:
                 sink.add("weak-tls", keyword.value, confidence="high")
     if name in ("ssl._create_unverified_context", "ssl._create_stdlib_context"):

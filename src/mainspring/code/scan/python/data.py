@@ -140,7 +140,7 @@ def _temporary(at: Call, sink: Sink) -> None:
         sink.add("insecure-temp", at.node, confidence="high")
     elif at.name in ("open", "io.open", "os.open", "codecs.open") and at.args and not sink.testing:
         path, mode = at.args[0], at.literal(1, "mode")
-        if path.prefix.startswith(("/tmp/", "/var/tmp/", "/dev/shm/")) and "path" not in path.clean:
+        if path.prefix.startswith(("/tmp/", "/var/tmp/", "/dev/shm/")) and "path" not in path.clean:  # noqa: SIM102
             if isinstance(mode, str) and re.search("[wax+]", mode) and "x" not in mode:
                 sink.add("insecure-temp", at.node, message="a file with a known name in a folder that all may write")
     elif at.name == "os.access" and at.function.node is not None and "open(" in ast.unparse(at.function.node):

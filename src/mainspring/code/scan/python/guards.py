@@ -136,7 +136,7 @@ def _comparison(test: ast.Compare, holds: bool) -> Iterator[Fact]:
         if any(name.endswith(("secure_filename",)) for name in calls):
             yield from ((name, "path") for side in sides for name in named(side))
     # `if re.fullmatch(...) is not None`
-    if (isinstance(operator, ast.IsNot) and holds) or (isinstance(operator, ast.Is) and not holds):
+    if (isinstance(operator, ast.IsNot) and holds) or (isinstance(operator, ast.Is) and not holds):  # noqa: SIM102
         if isinstance(left, ast.Call):
             yield from _call(left)
 

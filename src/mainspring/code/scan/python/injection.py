@@ -213,7 +213,7 @@ def _directories(at: Call, sink: Sink) -> None:
 def _documents(at: Call, sink: Sink) -> None:
     method = at.method
     first = at.value(0, "path", "_path")
-    if method in ("xpath", "find", "findall", "findtext", "iterfind", "XPath", "select") and first is not None:
+    if method in ("xpath", "find", "findall", "findtext", "iterfind", "XPath", "select") and first is not None:  # noqa: SIM102
         if first.built and re.search(r"^(\.?/|\.$|//|[\w*]+\[|string\()|\[@?\w+(\(\))?\s*=", first.text):
             sink.risky("xpath-injection", at.node, first, "xpath", confidence="high")
             return
@@ -235,10 +235,10 @@ def _documents(at: Call, sink: Sink) -> None:
         if isinstance(expression, ast.Dict):
             for key, part in zip(expression.keys, expression.values, strict=True):
                 where = isinstance(key, ast.Constant) and key.value in ("$where", "$function", "$accumulator")
-                if where and not isinstance(part, ast.Constant) and first is not None:
+                if where and not isinstance(part, ast.Constant) and first is not None:  # noqa: SIM102
                     if sink.risky("nosql-injection", at.node, first, "nosql", confidence="high"):
                         return
-        if first is None or first.literal or first.level < OUTSIDE:
+        if first is None or first.literal or first.level < OUTSIDE:  # noqa: SIM102
             if first is None or first.kind != "json.loads()":
                 return
         # Text from a form cannot be an operator; what JSON holds can.

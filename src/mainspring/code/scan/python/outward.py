@@ -216,7 +216,7 @@ def returns(value: Value, node: ast.Return, function: Function, sink: Sink) -> N
         sink.risky(
             "xss", node, value, "html", severity="high" if strong else "medium", confidence="high" if strong else "low"
         )
-    elif function.handler and value.level == OUTSIDE and value.built and value.risk("html") == OUTSIDE:
+    elif function.handler and value.level == OUTSIDE and value.built and value.risk("html") == OUTSIDE:  # noqa: SIM102
         if isinstance(node.value, ast.JoinedStr | ast.BinOp) and not _is_api(function):
             sink.risky("xss", node, value, "html", OUTSIDE, severity="medium", confidence="low")
     if function.handler and node.value is not None:

@@ -74,7 +74,7 @@ def merge(values: Iterable[Value]) -> Value:
         origins |= value.origins
         if not text or (value.built and value.level >= level):
             text = value.text
-        if value.level > CONSTANT and "*" not in value.clean:
+        if value.level > CONSTANT and "*" not in value.clean:  # noqa: SIM102
             # What is only made safe in one of them is not safe in all.
             if value.level >= GIVEN or level < GIVEN:
                 clean = value.clean if clean is None or level < GIVEN <= value.level else clean & value.clean

@@ -113,7 +113,7 @@ class Walk:
         pieces = holder.named_children if holder.type not in _IDENTIFIERS else [holder]
         for piece in pieces:
             kind = text_of(piece.child_by_field_name("type"), 60)
-            names = [n for n in _identifiers(piece, piece.child_by_field_name("type"))]
+            names = list(_identifiers(piece, piece.child_by_field_name("type")))
             for name in names:
                 origins = frozenset({name})
                 if self.language.services.match(name):

@@ -100,7 +100,7 @@ RULES = Language(
             "command-injection",
             _NEW,
             _is(
-                r"^new ProcessBuilder\(\s*(Arrays\.asList\(|List\.of\()?\s*\"(/bin/)?(ba)?sh\"\s*,\s*\"-c\"\s*,\s*(?!\"[^\"]*\"\s*\))"
+                r"^new ProcessBuilder\(\s*(Arrays\.asList\(|List\.of\()?\s*\"(/bin/)?(ba)?sh\"\s*,\s*\"-c\"\s*,\s*(?!\"[^\"]*\"\s*\))"  # noqa: E501
             ),
         ),
         TextRule(
