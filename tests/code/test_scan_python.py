@@ -30,6 +30,11 @@ TWINS: list[tuple[str, str, str]] = [
     ("ssrf", "import requests\n" + FLASK + "@app.get('/')\ndef f():\n    return requests.get(request.args['u']).text", "import requests\nfrom urllib.parse import urlparse\nOK = {'a.example'}\n" + FLASK + "@app.get('/')\ndef f():\n    u = request.args['u']\n    if urlparse(u).hostname not in OK:\n        raise ValueError\n    return requests.get(u).text"),
     ("ssrf", "import requests\ndef f(url):\n    return requests.get(url)", "import requests\ndef f(n):\n    return requests.get(f'https://api.example.com/{n}')"),
     ("open-redirect", FLASK + "@app.route('/')\ndef f():\n    return redirect(request.args.get('next'))", FLASK + "@app.route('/')\ndef f():\n    t = request.args.get('next', '/')\n    if not t.startswith('/') or t.startswith('//'):\n        t = '/'\n    return redirect(t)"),
+    (
+        "open-redirect",
+        FLASK + "@app.route('/')\ndef f():\n    t = request.args.get('n', '/')\n    if not t:\n        t = '/'\n    return redirect(t)",
+        "from urllib.parse import urlparse\n" + FLASK + "@app.route('/')\ndef f():\n    t = request.args.get('n', '/')\n    if urlparse(t).netloc:\n        t = '/'\n    return redirect(t)",
+    ),
     ("xss", FLASK + "@app.route('/')\ndef f():\n    return f\"<h1>{request.args['n']}</h1>\"", "import html\n" + FLASK + "@app.route('/')\ndef f():\n    return f\"<h1>{html.escape(request.args['n'])}</h1>\""),
     ("xss", "from markupsafe import Markup\ndef f(n):\n    return Markup('<b>' + n + '</b>')", "from markupsafe import Markup\ndef f(n):\n    return Markup('<b>{}</b>').format(n)"),
     ("ssti", "from jinja2 import Template\ndef f(n):\n    return Template('hi ' + n).render()", "from jinja2 import Template\ndef f(n):\n    return Template('hi {{ n }}').render(n=n)"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-import re._constants as c  # type: ignore[import-not-found]
-import re._parser as parser  # type: ignore[import-not-found]
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["explosive"]
+
+# Python's own parser of patterns; the type checkers know nothing of it.
+c: Any = importlib.import_module("re._constants")
+parser: Any = importlib.import_module("re._parser")
 
 _LONGEST = 2000
 _MANY = 10

@@ -13,7 +13,7 @@ from mainspring.code.scan.python.values import UNKNOWN, Value
 
 __all__ = ["assign", "call", "compare"]
 
-_PASSWORD = re.compile(r"passw|passphrase|\bpwd\b|_pwd|pwd_", re.I)
+_PASSWORD = re.compile(r"passw|passphrase|(^|\b|_)(pwd?|pw)(\b|_|$)", re.I)
 _SECURITY = re.compile(
     r"passw|pwd|secret|token|auth|sign|hmac|mac\b|cred|session|api_?key|nonce|salt|otp|cookie|csrf|login|user|"
     r"verify|account|licen[sc]e|cert|integrity|tamper",

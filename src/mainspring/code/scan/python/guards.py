@@ -88,8 +88,10 @@ def facts(test: ast.expr, holds: bool) -> Iterator[Fact]:
         yield from _call(test)
     elif isinstance(test, ast.NamedExpr):
         yield from facts(test.value, holds)
-    elif isinstance(test, ast.Name | ast.Attribute) and holds:
-        return
+    elif isinstance(test, ast.Attribute) and test.attr in _HOST and not holds:
+        # An address without a host stays on the site.
+        for name in named(test):
+            yield from ((name, "url"), (f"^{name}", "url"))
 
 
 def _comparison(test: ast.Compare, holds: bool) -> Iterator[Fact]:

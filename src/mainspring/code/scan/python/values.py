@@ -79,6 +79,8 @@ def merge(values: Iterable[Value]) -> Value:
             if value.level >= GIVEN or level < GIVEN:
                 clean = value.clean if clean is None or level < GIVEN <= value.level else clean & value.clean
         level = max(level, CONSTANT if "*" in value.clean else value.level)
+    if level > CONSTANT and not built:
+        text = ""  # which of the texts it is cannot be told
     return Value(level, built, text, clean or frozenset(), frozenset(sorted(origins)[:50]), "", literal)
 
 
