@@ -34,6 +34,7 @@ def test_nothing_is_broken_when_the_tests_fail_already(project: Path) -> None:
     assert (project / "shapes.py").read_text() == SHAPES
 
 
+@pytest.mark.slow
 def test_a_line_that_no_test_notices_is_put_back(project: Path) -> None:
     (project / "tests" / "test_shapes.py").write_text("def test_nothing():\n    pass\n")
     with pytest.raises(SourceError, match="another --seed"):

@@ -64,7 +64,8 @@ def test_an_exception_deep_inside_and_unittest_are_traced(project: Path) -> None
     assert any(t["id"].endswith("Areas::test_big") for t in found["tests"])
 
 
-def test_a_test_that_hangs_counts_as_failed(project: Path) -> None:
+def test_a_test_that_hangs_counts_as_failed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fault, "_PER_TEST_S", 0.5)
     break_line(project, "    if value > high:\n        return high\n", "    while value > high:\n        pass\n")
     found = locate(project)
     assert found["failed"] == 1
