@@ -35,7 +35,7 @@ RULES = Language(
     calls=(
         CallRule("code-injection", _is(r"^(window\.|global(This)?\.)?eval$|^new Function$|^Function$"), "code", -1, 1),
         CallRule("code-injection", _is(r"^vm\.(runIn\w+|compileFunction)$|^new vm\.Script$"), "code", 0, 2),
-        CallRule("code-injection", _is(r"^(window\.)?(setTimeout|setInterval)$"), "code", 0, 2, built=True),
+        CallRule("code-injection", _is(r"^(window\.)?(setTimeout|setInterval)$"), "code", 0, 1, built=True),
         CallRule("command-injection", _is(r"(^|\.)(exec|execSync)$"), "shell", 0, 1, built=True, confidence="high"),
         CallRule(
             "command-injection",
