@@ -22,17 +22,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.output import note
 from benchmarks.repair.arms import ARMS, Budget, attempt
 from benchmarks.repair.book import Book
 from benchmarks.repair.bugs import find_bugs
 from benchmarks.repair.known import known
 from benchmarks.repair.report import line, report
+from mainspring.errors import MainspringError
 
 MODELS = {"local": ("local:0.5b", "local:1.5b")}
 
 
 def main() -> int:
-    """Parse the command line, run what is not yet in the results file, print the table and the object."""
+    """Parse the command line, run what is not yet in the results file, print the table and the object.
+
+    Returns 1 when attempts are missing because the model or a package failed; the others are not lost for that.
+    """
     options = parse()
     models: tuple[str, ...] = MODELS.get(options.model, (options.model,))
     budget = Budget(options.tokens_per_bug, options.seconds_per_bug)
@@ -46,16 +51,24 @@ def main() -> int:
             book.save()
         bugs = book.bugs[key]
         work = [] if options.report else [(m, bug, arm) for m in models for bug in bugs for arm in options.arms]
+        failed = 0
         for done, (model, bug, arm) in enumerate(work, 1):
             row = book.find(model, arm, bug, budget.tokens)
             if row is None:
                 row = {"model": model, "arm": arm, "bug": bug["id"], "budget": budget.tokens}
-                row |= attempt(scratch, model, arm, bug, budget)
+                try:
+                    row |= attempt(scratch, model, arm, bug, budget)
+                except MainspringError as error:
+                    failed += 1
+                    note(f"no row for {model} {arm} {bug['id']}: {error}")
+                    continue
                 book.add(row)
             print(line(row, bug, done, len(work)), flush=True)
     settings = {"seed": options.seed, "tokens_per_bug": budget.tokens, "seconds_per_bug": budget.seconds}
     report(models, bugs, [r for r in book.results if r["budget"] == budget.tokens], settings)
-    return 0
+    if failed:
+        note(f"{failed} attempts could not be made; run the same command again to try them once more")
+    return 1 if failed else 0
 
 
 def parse() -> argparse.Namespace:

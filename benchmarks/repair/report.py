@@ -46,7 +46,7 @@ def report(models: Sequence[str], bugs: Sequence[Bug], results: Sequence[Row], s
     """Print the table, and the object on the last line.
 
     Only bugs that a model met with both arms are counted for it, so that an unfinished benchmark compares like with
-    like; `complete` says whether these are all.
+    like; `complete` says whether these are all. The fields at the top are those of the last model that has results.
     """
     detail: dict[str, Any] = {}
     shown: list[list[object]] = []
@@ -64,7 +64,7 @@ def report(models: Sequence[str], bugs: Sequence[Bug], results: Sequence[Row], s
             shown.append([model, arm, solved, *parts, *cost])
     head = ["model", "arm", "solved", "slips", "taken-back fixes", "false done", "tries", "seconds", "tokens"]
     print(f"\n{table(head, shown)}")
-    best = models[-1]
+    best = next((model for model in reversed(models) if detail[model]["bare"]["bugs"]), models[-1])
     bare, harness = detail[best]["bare"], detail[best]["harness"]
     answer = {
         "bugs": bare["bugs"],

@@ -50,7 +50,7 @@ def row(arm: str, bug: dict[str, Any], *, solved: bool, done: bool, budget: int 
 
 
 def printed(capsys: pytest.CaptureFixture[str], results: list[dict[str, Any]]) -> dict[str, Any]:
-    report(("m",), [SLIP, FIX], results, {"seed": 7})
+    report(("m", "not yet"), [SLIP, FIX], results, {"seed": 7})
     answer: dict[str, Any] = json.loads(capsys.readouterr().out.strip().split("\n")[-1])
     return answer
 
@@ -81,7 +81,7 @@ def test_the_object_on_the_last_line(capsys: pytest.CaptureFixture[str]) -> None
         "mutation": {"bugs": 1, "bare_solved": 0, "harness_solved": 1},
         "release": {"bugs": 1, "bare_solved": 1, "harness_solved": 0},
     }
-    assert answer["complete"] is True
+    assert (answer["model"], answer["complete"]) == ("m", False)
     assert answer["models"]["m"]["bare"]["tries"] == 4
     assert answer["models"]["m"]["bare"]["versions"] == ["bare-1"]
 
@@ -199,3 +199,31 @@ def test_a_noted_bug_is_made_again(package: Source, tmp_path: Path, monkeypatch:
     file.write_text(json.dumps({"1+0/1": [{**known.noted(bug), "digest": "0" * 16}]}))
     with pytest.raises(known.MainspringError, match="cannot be made again"):
         known.known(tmp_path / "three", "1+0/1", 1)
+
+
+def test_one_failed_attempt_does_not_end_the_others(
+    package: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks.repair import __main__ as program
+
+    path = tmp_path / "rows.json"
+    book = Book(path)
+    book.bugs["1+1/11"] = [SLIP, FIX]
+    book.save()
+
+    def attempt(scratch: Path, model: str, arm: str, bug: dict[str, Any], budget: Any) -> dict[str, Any]:
+        if (arm, bug["id"]) == ("bare", SLIP["id"]):
+            raise known.MainspringError("the engine died")
+        return row(arm, bug, solved=True, done=True, budget=budget.tokens)
+
+    monkeypatch.setattr(program, "attempt", attempt)
+    monkeypatch.setattr("sys.argv", ["repair", "--model", "m", "--slips", "1", "--fixes", "1", "--resume", str(path)])
+    assert program.main() == 1
+    said = capsys.readouterr()
+    assert "the engine died" in said.err
+    answer = json.loads(said.out.strip().split("\n")[-1])
+    assert (answer["bugs"], answer["all_bugs"], answer["complete"]) == (1, 2, False)
+    assert len(Book(path).results) == 3
+    monkeypatch.setattr(program, "attempt", lambda *a: row(a[2], a[3], solved=False, done=False, budget=4000))
+    assert program.main() == 0  # tries the missing one once more
+    assert len(Book(path).results) == 4
