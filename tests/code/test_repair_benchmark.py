@@ -227,3 +227,5 @@ def test_one_failed_attempt_does_not_end_the_others(
     monkeypatch.setattr(program, "attempt", lambda *a: row(a[2], a[3], solved=False, done=False, budget=4000))
     assert program.main() == 0  # tries the missing one once more
     assert len(Book(path).results) == 4
+    answer = json.loads(capsys.readouterr().out.strip().split("\n")[-1])
+    assert (answer["bugs"], answer["complete"]) == (2, True)
