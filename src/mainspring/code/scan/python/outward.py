@@ -234,7 +234,8 @@ def _is_api(function: Function) -> bool:
 
 
 def _cookies(at: Call, sink: Sink) -> None:
-    if at.method not in ("set_cookie", "set_signed_cookie"):
+    # A jar of a client takes a cookie as one object.
+    if at.method not in ("set_cookie", "set_signed_cookie") or len(at.args) + len(at.keywords) < 2:
         return
     missing = [flag for flag in ("secure", "httponly") if not _truthy(at.expression(-1, flag))]
     if not missing:
