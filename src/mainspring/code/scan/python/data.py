@@ -184,7 +184,9 @@ def assign(target: str, value: Value, node: ast.AST, source: ast.expr, function:
         sink.add("debug-on", node)
     elif last == "Access-Control-Allow-Origin" and not isinstance(source, ast.Constant):
         sink.risky("cors-any", node, value, "origin", 3, message="any origin is echoed")
-    elif ("headers[" in target and "req" not in target or "response[" in target.lower()) and value.risk("header") == 3:
+    elif (("headers[" in target and "req" not in target) or "response[" in target.lower()) and value.risk(
+        "header"
+    ) == 3:
         sink.risky("header-injection", node, value, "header", 3)
 
 
