@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.code.repomap.known import known
 from mainspring.code.repomap.rank import Question, rank
-from mainspring.code.repomap.render import Line, fit, lines_of
+from mainspring.code.repomap.render import FIRST, Line, fit, lines_of
 from mainspring.code.repomap.seeds import places
 from mainspring.code.repomap.tokens import estimate
 from mainspring.errors import ToolError
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RepoMap", "repo_map"]
 
-#: No path is shorter than this in tokens, so more files than that never fit.
-_LEAST_A_FILE = 5
+#: A heading has about as many tokens or more, so more files than that do not fit, and no symbol is taken that is worth
+#: less than the heading of the last one.
+_TOKENS_A_FILE = 12
 _MOST_FILES = 2_000
 
 
@@ -79,14 +80,12 @@ def repo_map(
         ranked = rank(index, kept, question)
         graph = index.graph
         seen = frozenset(name for place in (*question.failing, *question.opened) for name in graph.uses(place.file))
-        most = min(_MOST_FILES, budget // _LEAST_A_FILE + 1)
+        most = min(_MOST_FILES, budget // _TOKENS_A_FILE + 10)
         lines: list[Line] = []
         floor = ranked[most - 1][1] if len(ranked) >= most else 0.0
         for file, score in ranked[:most]:
-            if score <= 0:
-                break
             # Symbols of a file that is worth little would never be taken before the last heading.
-            rich = score * 0.62 > floor
+            rich = score * FIRST > floor
             lines += lines_of(index, file, score, question.words, seen) if rich else [Line(file, score)]
         lines.sort(key=lambda line: -line.worth)
         text, tokens, taken = fit(graph, lines, budget, count or estimate)

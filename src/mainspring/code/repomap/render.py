@@ -13,13 +13,13 @@ from mainspring.tools.names import printable
 if TYPE_CHECKING:
     from mainspring.code.index import CodeIndex, Graph, Symbol
 
-__all__ = ["Line", "draw", "fit", "lines_of"]
+__all__ = ["FIRST", "Line", "draw", "fit", "lines_of"]
 
 #: A signature longer than this is cut.
 _SIGNATURE = 100
 _MOST_SYMBOLS = 12
 #: A file's first symbol is worth this much of the file itself, the next ones less and less.
-_FIRST, _FALL = 0.62, 0.72
+FIRST, _FALL = 0.62, 0.72
 _KINDS = {"class": 0.4, "interface": 0.4, "struct": 0.4, "enum": 0.2, "function": 0.2, "constant": -0.6, "macro": -0.3}
 _SILENT_KINDS = frozenset({"declaration", "module"})
 
@@ -46,7 +46,7 @@ def lines_of(index: CodeIndex, file: int, score: float, query: Mapping[str, floa
     symbols = [s for s in index.symbols(graph.path(file)) if s.kind not in _SILENT_KINDS]
     rated = sorted(((_rate(graph, s, query, seen), -s.first, s) for s in symbols), key=lambda r: r[:2], reverse=True)
     taken: set[str] = set()
-    worth = score * _FIRST
+    worth = score * FIRST
     for _, _, symbol in rated:
         if symbol.qualified in taken:  # an overload
             continue

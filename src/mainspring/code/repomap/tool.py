@@ -100,6 +100,6 @@ class _Maps:
                     old.close()
             now = time.monotonic()
             if now - self._looked.get(index, float("-inf")) > _FRESH_S:
-                index.refresh()
+                index.refresh(lambda done, of: context.report(f"indexing: {done:,} of {of:,} files"))
                 self._looked[index] = time.monotonic()
             return index
