@@ -6,7 +6,7 @@ __all__ = ["estimate"]
 
 #: Characters a token in a map of paths and signatures. Measured with a 100,000-word vocabulary on maps of the
 #: packages in ``benchmarks/repo_map``: see docs/repository-map.md.
-CHARACTERS_A_TOKEN = 3.6
+CHARACTERS_A_TOKEN = 3.8
 
 
 def estimate(text: str) -> int:
