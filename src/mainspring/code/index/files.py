@@ -82,7 +82,8 @@ def look_at(root: Path, path: str, home: Path | None, listing: Listing) -> None:
     if any(folder in _VENDORED for folder in folders):
         listing.left_out["vendored"] += 1
         return
-    if home is not None and (root / path).is_relative_to(home):
+    # A working copy lies inside the home; only a home inside the repository is none of its files.
+    if home is not None and home.is_relative_to(root) and (root / path).is_relative_to(home):
         return
     try:
         status = os.lstat(root / path)
