@@ -89,7 +89,7 @@ def draw(graph: Graph, lines: Sequence[Line]) -> str:
             shown.append(line.symbol)
     text: list[str] = []
     for file, symbols in by_file.items():
-        path = printable(graph.path(file))
+        path = _plain(graph.path(file))
         if not symbols:
             text.append(path)
             continue
@@ -112,11 +112,15 @@ def _signatures(symbols: Sequence[Symbol]) -> list[str]:
 
 def _short(symbol: Symbol, inside: bool) -> str:
     """The signature on one line; a method away from its class is told with it."""
-    text = printable(symbol.signature) or symbol.name
+    text = _plain(symbol.signature) or _plain(symbol.name)
     owner = symbol.qualified.rpartition(".")[0]
     if owner and not inside and symbol.name in text:
-        text = text.replace(symbol.name, printable(symbol.qualified), 1)
-    return text if len(text) <= _SIGNATURE else text[: _SIGNATURE - 1].rstrip() + "…"
+        text = text.replace(symbol.name, _plain(symbol.qualified), 1)
+    return text if len(text) <= _SIGNATURE else text[: _SIGNATURE - 3].rstrip() + "..."
+
+
+def _plain(text: str) -> str:
+    return text if text.isprintable() else printable(text)
 
 
 def fit(graph: Graph, lines: Sequence[Line], budget: int, count: Callable[[str], int]) -> tuple[str, int, int]:
@@ -133,7 +137,8 @@ def fit(graph: Graph, lines: Sequence[Line], budget: int, count: Callable[[str],
     low, high = 0, len(lines)
     best = ("", 0, 0)
     guess = min(high, max(1, budget // 12))
-    while low < high:
+    # A last line more or less is not worth another drawing of a long map.
+    while high - low > low // 200:
         text = draw(graph, lines[:guess])
         tokens = count(text)
         if tokens <= budget:
