@@ -23,6 +23,8 @@ from mainspring.model import Model, ModelSettings, ToolSpec, model_name
 _WRITES = frozenset({"edit_file", "replace_symbol", "apply_patch", "run_terminal_command", "execute_tests"})
 #: Verifications that may fail before the run is given up.
 _MAX_FAILED = 4
+#: The same call in a row, and calls in all, that a model on its own may make: a weak one goes in circles.
+_MAX_AGAIN, _MAX_OWN = 3, 60
 
 
 #: How the harness's own messages begin that it reads again later.
@@ -84,6 +86,10 @@ class WorkPlanner:
             return assistant("Where is what?", ToolCallPart(call_id, "repo_map", {"about": story.task[:2000]}))
         if (reproducing := await self._reproduce(story, settings, call_id)) is not None:
             return reproducing
+        if story.again >= _MAX_AGAIN:
+            raise ModelError(f"gave up: the model makes the same call again and again: {story.last}")
+        if story.own > _MAX_OWN:
+            raise ModelError(f"gave up after {story.own} calls that the model chose by itself")
         shown = [spec for spec in tools if spec.name not in ("locate_fault", VERIFY)]
         return await self.inner.respond(messages, shown, settings)
 
@@ -133,6 +139,7 @@ class _Story:
         self.said = ""  # the answer whose patch is being verified
         self.changed = False
         self.failed = 0
+        self.last, self.again, self.own = "", 0, 0  # the model's own calls: the newest, how often in a row, how many
         self.verdict = ""  # of the newest verification of what is there now
         calls: dict[str, ToolCallPart] = {}
         began = 0
@@ -156,6 +163,10 @@ class _Story:
             self.gave_up, self.written = True, None
 
     def _take(self, call: ToolCallPart, result: ToolResultPart, began: int) -> None:
+        if not call.id.startswith(("work-", "repair-")):
+            said = f"{call.name} {json.dumps(dict(call.arguments), sort_keys=True)[:300]}"
+            self.again = self.again + 1 if said == self.last else 1
+            self.last, self.own = said, self.own + 1
         if call.name == "execute_tests" and self.first_tests is None:
             self.first_tests = TestOutcome.read("" if result.is_error else result.text)
             if self.first_tests.failed:

@@ -21,7 +21,7 @@ STOP = ("```",)
 
 _SYSTEM = "You write one short pytest test. Answer with code only."
 _MAP_CHARS = 5_000
-_PATH = re.compile(r"^([\w./-]+\.py)\b", re.MULTILINE)
+_PATH = re.compile(r"^((?!.*\.\.)[\w][\w./-]*\.py)\b", re.MULTILINE)
 _WORD = re.compile(r"[a-z]{3,}")
 _NO_FAULT = re.compile(
     r"\b(?:SyntaxError|IndentationError|ModuleNotFoundError|ImportError|NameError|fixture '.*' not found)\b"
