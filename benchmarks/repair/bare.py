@@ -6,10 +6,9 @@ its own as the first line of a command's output ends the work, and answers witho
 what was wrong, three in a row ending the work.
 
 Where it differs, it is in the loop's favour or for the small budget: the first fenced command counts and the answer
-ends there, where theirs refuses answers with two; an answer that ends without a command has one begun for it; long
-outputs are cut to 3,500 characters in place of 10,000; the task names a failing test and its error; the model samples
-as its own makers advise; and a loop that gives the same command four times in a row and gets the same output is ended
-before its budget is spent, which saves hours and no bug.
+ends there, where theirs refuses answers with two; long outputs are cut to 3,500 characters in place of 10,000; the
+task names a failing test and its error; the model samples as its own makers advise; and a loop that gives the same
+command four times in a row and gets the same output is ended before its budget is spent, which saves hours and no bug.
 """
 
 from __future__ import annotations
@@ -178,24 +177,18 @@ async def work(
 
 async def _answer(model: Any, attempt: Attempt, seed: int) -> str:
     """The model's next answer, up to the end of its first code block; it is added to the conversation."""
-    text = await _written(model, attempt, seed, "")
-    if "```" not in text:
-        # It thought and came to an end, or opened a block without a language, which looks like the end of one.
-        text += "\n\n```bash\n"
-        text += await _written(model, attempt, seed, text)
-    text = text.rstrip("\n")
-    attempt.messages.append(assistant(text + "\n```" if text.count("```") % 2 else text))
-    return text
-
-
-async def _written(model: Any, attempt: Attempt, seed: int, begun: str) -> str:
-    extra = {**_SAMPLING, "stop": list(_STOPS), **({"prefill": begun} if begun else {})}
     settings = ModelSettings(
-        max_output_tokens=_ANSWER_TOKENS, temperature=_TEMPERATURE, seed=seed, timeout_s=900.0, extra=extra
+        max_output_tokens=_ANSWER_TOKENS,
+        temperature=_TEMPERATURE,
+        seed=seed,
+        timeout_s=900.0,
+        extra={**_SAMPLING, "stop": list(_STOPS)},
     )
     answer = await model.respond(attempt.messages, (), settings)
     attempt.usage = attempt.usage + (answer.usage or Usage(calls=1))
-    return str(answer.text)
+    text = str(answer.text).rstrip("\n")
+    attempt.messages.append(assistant(text + "\n```" if text.count("```") % 2 else text))
+    return text
 
 
 def _shortened(text: str) -> str:

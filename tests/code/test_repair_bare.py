@@ -25,12 +25,10 @@ class Scripted:
         self.answers = list(answers)
         self.tokens = tokens
         self.asked: list[list[Message]] = []
-        self.begun: list[str] = []
 
     async def respond(self, messages: Sequence[Message], tools: Any, settings: Any) -> Message:
         """The next text, cut at the stop word as an engine does."""
         self.asked.append(list(messages))
-        self.begun.append(settings.extra.get("prefill", ""))
         text = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         for stop in settings.extra["stop"]:
             text = text.split(stop)[0]
@@ -83,13 +81,12 @@ def test_three_answers_without_a_command_end_it(project: Path) -> None:
     assert [m.text for m in done.messages].count(bare.REMINDER) == 2
 
 
-def test_an_answer_without_a_fence_gets_one_begun(project: Path) -> None:
-    model = Scripted("I look.", "ls", fenced("echo " + bare.FINISH))
+def test_an_answer_without_a_command_is_answered_with_what_was_wrong(project: Path) -> None:
+    model = Scripted("I look.", fenced("ls"), "Now I think.", "And think.", fenced("echo " + bare.FINISH))
     done = work(model, project)
-    assert done.submitted
+    assert done.submitted  # never three in a row
     assert done.commands[0] == "ls"
-    assert model.begun[1].endswith("```bash\n")
-    assert done.messages[2].text == "I look.\n\n```bash\nls\n```"
+    assert model.asked[1][-1].text == bare.REMINDER
 
 
 def test_a_block_in_a_numbered_list_is_a_block_too(project: Path) -> None:
