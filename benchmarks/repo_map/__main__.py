@@ -152,7 +152,7 @@ def _figures(run: Run, timed: dict[str, Any], chosen: list[Package]) -> dict[str
     result["halves"] = {half: _half(run, half) for half in sorted(halves)}
     result["kinds"] = {
         kind: {"cases": Counter(row["kind"] for row in run.ours.rows if row["half"] == main_half)[kind]}
-        | _recalls(run, half=main_half, kind=kind)
+        | recalls(run, half=main_half, kind=kind)
         for kind in sorted({row["kind"] for row in run.ours.rows if row["half"] == main_half})
     }
     result["packages"] = {
@@ -161,7 +161,7 @@ def _figures(run: Run, timed: dict[str, Any], chosen: list[Package]) -> dict[str
             "releases": [version for version, _ in package.releases],
             "cases": sum(row["package"] == package.name for row in run.ours.rows),
         }
-        | _recalls(run, package=package.name)
+        | recalls(run, package=package.name)
         for package in chosen
     }
     result["shown"] = {
@@ -179,7 +179,7 @@ def _figures(run: Run, timed: dict[str, Any], chosen: list[Package]) -> dict[str
 
 
 def _half(run: Run, half: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"cases": sum(row["half"] == half for row in run.ours.rows), **_recalls(run, half=half)}
+    found: dict[str, Any] = {"cases": sum(row["half"] == half for row in run.ours.rows), **recalls(run, half=half)}
     if run.peers:
         for budget in BUDGETS:
             values = [v for v, h in zip(run.at_same_files[budget], run.half_of_same, strict=True) if h == half]
@@ -187,7 +187,7 @@ def _half(run: Run, half: str) -> dict[str, Any]:
     return found
 
 
-def _recalls(run: Run, **where: str) -> dict[str, Any]:
+def recalls(run: Run, **where: str) -> dict[str, Any]:
     """Recalls and their ratios; of the two ways to tell the peer about the tests, the one that serves it better."""
     found: dict[str, Any] = {}
     ratios: list[float] = []
@@ -199,7 +199,7 @@ def _recalls(run: Run, **where: str) -> dict[str, Any]:
             found[f"peer_recall_{short}"] = found[f"ratio_{short}"] = None
             continue
         ways = {"chat": run.aider.mean(name, **where), "mentioned": run.aider_mentioned.mean(name, **where)}
-        best = max(value for value in ways.values() if value is not None)
+        best = max((value for value in ways.values() if value is not None), default=None)
         found[f"peer_recall_{short}"] = rounded(best)
         found[f"peer_{short}"] = {way: rounded(value) for way, value in ways.items()}
         ratio = mine / best if mine is not None and best else None

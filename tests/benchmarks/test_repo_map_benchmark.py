@@ -126,5 +126,12 @@ def test_the_list_of_packages_is_sound() -> None:
     digests = [digest for package in PACKAGES for _, digest in package.releases]
     assert len(digests) == len(set(digests))
     assert all(len(digest) == 64 for digest in digests)
-    (mypy,) = (package for package in PACKAGES if package.name == "mypy")
-    assert ("1.11.2", "1.16.0") not in mypy.steps()
+    assert all(len(package.steps()) == len(package.releases) - 1 for package in PACKAGES)
+
+
+def test_a_package_without_cases_has_no_recall_and_no_ratio() -> None:
+    from benchmarks.repo_map.__main__ import Run, recalls
+
+    run = Run.__new__(Run)
+    run.peers, run.ours, run.aider, run.aider_mentioned = True, Scores(), Scores(), Scores()
+    assert recalls(run, package="none")["recall_ratio"] is None
