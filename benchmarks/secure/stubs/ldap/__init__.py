@@ -1,0 +1,3 @@
+"""Constants of python-ldap."""
+
+SCOPE_SUBTREE = 2
