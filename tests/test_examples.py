@@ -34,6 +34,7 @@ SAYS = {
     "19_skill.py": "done - Your notes are tidy.",
     "20_clean.py": "the planner saw the attack: False",
     "21_code_mode.py": "deleted b2",
+    "23_repository_map.py": "for the failing test",
     "24_editing.py": "as before: True",
     "25_processes.py": "done - The server answers, within this run only.",
     "26_flaky_tests.py": "test_b_is_empty: fails only in the suite",
