@@ -1,6 +1,6 @@
 """The snippets: each a vulnerable file, a clean twin that does the same job, and for Python a functional test.
 
-They were written by people's habits in web programs, tools and services, before anybody looked at the scanner's rules.
+They look as code of web programs, tools and services does, and were written without a look at the scanner's rules.
 """
 
 from __future__ import annotations
