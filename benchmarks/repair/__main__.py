@@ -79,7 +79,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--fixes", type=int, default=24, help="fixes of releases taken back (default 24)")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="run only these (default: all)")
     parser.add_argument("--seed", type=int, default=11, help="which lines and functions are broken")
-    parser.add_argument("--tokens-per-bug", type=int, default=4_000, help="budget of one arm, cached ones not counted")
+    parser.add_argument("--tokens-per-bug", type=int, default=2_000, help="budget of one arm, cached ones not counted")
     parser.add_argument("--seconds-per-bug", type=float, default=900.0, help="time limit of one arm for one bug")
     parser.add_argument("--quick", action="store_true", help="3 bugs, 1,500 tokens each")
     parser.add_argument("--json", action="store_true", help="accepted for uniformity: the object is always printed")
