@@ -59,5 +59,25 @@ def test_a_diff_that_does_not_apply_is_refused(here: Path) -> None:
 def test_advisories_are_taken_in(here: Path, home: Path) -> None:
     entry = {"id": "X-1", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}, "versions": ["1"]}]}
     (here / "x.json").write_text(json.dumps(entry))
-    assert "1 advisories" in call("--import-advisories", "x.json")[1]
+    assert "1 advisory taken in" in call("--import-advisories", "x.json")[1]
+    assert json.loads(call("--import-advisories", "x.json", "--json")[1]) == {"advisories": 1}
     assert (home / "advisories" / "advisories.db").is_file()
+
+
+def test_a_diff_without_changes_has_no_findings(here: Path) -> None:
+    status, said = call("--diff", "-", given="")
+    assert (status, said) == (0, "nothing found\n")
+
+
+def test_fix_names_what_it_mended(here: Path) -> None:
+    (here / "b.py").write_text("x = 1\n")
+    said = call("--fix")[1]
+    assert "mended a.py" in said
+    assert "b.py" not in said
+
+
+def test_fix_says_that_nothing_could_be_mended(here: Path) -> None:
+    (here / "a.py").write_text("import pickle\n\ndef f(data):\n    return pickle.loads(data)\n")
+    status, said = call("--fix")
+    assert status == 1
+    assert "no finding has a safe fix" in said

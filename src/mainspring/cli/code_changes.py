@@ -73,7 +73,7 @@ def diff(run: str, stat: bool, json_: bool) -> None:
       mainspring code diff 3f2 --stat
       mainspring code diff 3f2 | git apply
     """
-    patch = _load(run).patch()
+    patch = load_record(run).patch()
     output = Output.plain()
     if json_:
         for change in patch.changes:
@@ -122,7 +122,7 @@ def apply(
         raise click.UsageError("--message and --include-uncommitted go with --branch")
     if branch is not None and merge:
         raise click.UsageError("--merge is for your files; a branch is joined with what is committed anyway")
-    record = _load(run)
+    record = load_record(run)
     _resting(record)
     if record.copy.is_in_place and branch is None:
         raise ToolError(f"run {record.run_id} worked in your own files, so its changes are there already")
@@ -186,7 +186,7 @@ def undo(run: str, last: int | None, all_: bool, json_: bool) -> None:
 
     if last is not None and all_:
         raise click.UsageError("--last and --all exclude each other")
-    record = _load(run)
+    record = load_record(run)
     _resting(record)
     output = Output.plain()
     undone: list[str] = []
@@ -232,7 +232,7 @@ def stat_lines(patch: Patch) -> list[str]:
     return [*lines, f" {_files(len(rows))}, +{added} -{removed}"]
 
 
-def _load(text: str) -> CodeRecord:
+def load_record(text: str) -> CodeRecord:
     """The record of the run that `text` names; ``last`` is the newest run on code."""
     from mainspring.code.git import load, records
     from mainspring.store import default_home

@@ -54,19 +54,26 @@ def scan(paths: tuple[Path, ...], diff: str | None, fix: bool, least: str, advis
     output = Output.plain()
     if advisories is not None:
         taken = import_advisories(advisories, folder)
-        output.text(f"{taken} advisories taken in")
+        if json_:
+            output.json({"advisories": taken})
+        else:
+            output.text(f"{taken} {'advisory' if taken == 1 else 'advisories'} taken in")
         return 0
     if diff is not None and (paths or fix):
         raise click.UsageError("--diff scans a patch; leave out PATHS and --fix")
     root = Path.cwd()
     if diff is not None:
-        report = scan_patch(_patch(diff, root), root, advisories=folder)
+        patch, below = _patch(diff, root)
+        report = scan_patch(patch, below, advisories=folder)
     else:
         report = scan_files(paths or (root,), root=root)
     if fix:
         mended = apply_fixes(report.findings, root)
         _write(mended, root)
-        note(f"{len(mended.changes)} files mended")
+        for change in mended.changes:
+            note(f"mended {safe(change.path, exact=True)}")
+        if report.findings and not mended:
+            note("nothing was mended: no finding has a safe fix")
         if mended:
             report = scan_files(paths or (root,), root=root)
     shown = [one for one in report.findings if _ORDER[one.severity] >= _ORDER[least]]
@@ -94,18 +101,19 @@ def _tell(report: ScanReport, shown: list[Finding], output: Output, *, json_: bo
         output.text("nothing found")
 
 
-def _patch(source: str, root: Path) -> Patch:
-    """A run's patch, or a diff from standard input as a patch of the files here."""
+def _patch(source: str, root: Path) -> tuple[Patch, Path]:
+    """A run's patch, or a diff from standard input as a patch of the files here; and the folder that it is for."""
     if source != "-":
-        from mainspring.cli.find import load as find
-        from mainspring.code.git import load
-        from mainspring.store import default_home
+        from mainspring.cli.code_changes import load_record
 
-        return load(default_home(), find(source).id).patch()
+        record = load_record(source)
+        return record.patch(), record.repository.top
+    if sys.stdin.isatty():
+        note("reading a diff from standard input; Ctrl-D ends it")
     text = sys.stdin.buffer.read(_MOST + 1)
     if len(text) > _MOST:
         raise click.UsageError(f"the diff is larger than {_MOST >> 20} MiB; scan the files instead")
-    return from_diff(text, root)
+    return from_diff(text, root), root
 
 
 def from_diff(diff: bytes, root: Path) -> Patch:
@@ -119,6 +127,8 @@ def from_diff(diff: bytes, root: Path) -> Patch:
 
     from mainspring.code.patch import FileChange, Patch
 
+    if not diff.strip():
+        return Patch(())  # what `git diff` says when nothing was changed
     named = re.findall(rb"^(?:\+\+\+ b/|--- a/|rename (?:from|to) )([^\t\r\n]+)", diff, re.M)
     names = sorted({name.decode("utf-8", "surrogateescape") for name in named})
     for name in names:
