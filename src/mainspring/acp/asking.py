@@ -5,6 +5,7 @@ The editor is a channel of its own, which no run can reach: it speaks to this pr
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -22,8 +23,10 @@ _DID_NOT = schema.PermissionOption(option_id="did_not", name="It did not; make t
 _ABORT = schema.PermissionOption(option_id="abort", name="Give it up", kind="reject_once")
 
 
-async def answer(client: Client, session_id: str, pending: Pending, *, by: str) -> bool:
-    """Ask about one thing and record the answer; False when the person did not answer.
+async def answer(
+    client: Client, session_id: str, pending: Pending, *, by: str, stop: asyncio.Event | None = None
+) -> bool:
+    """Ask about one thing and record the answer; False when the person did not answer, or pressed stop first.
 
     Raises:
         ApprovalError: it was settled elsewhere meanwhile, or this person may not decide it.
@@ -43,7 +46,7 @@ async def answer(client: Client, session_id: str, pending: Pending, *, by: str) 
         raw_input=dict(asked.arguments),
     )
     options = [_HAPPENED, _DID_NOT, _ABORT] if doubt else [_YES, _NO]
-    said = await choice(client, session_id, call, options)
+    said = await choice(client, session_id, call, options, stop)
     if said is None:
         return False
     channel = this_channel("acp")
@@ -56,13 +59,26 @@ async def answer(client: Client, session_id: str, pending: Pending, *, by: str) 
     return True
 
 
-async def choice(client: Client, session_id: str, call: Any, options: list[Any]) -> str | None:
+async def choice(
+    client: Client, session_id: str, call: Any, options: list[Any], stop: asyncio.Event | None = None
+) -> str | None:
     """The id of the option that the person chose, or None when the question was cancelled.
+
+    An answer that comes after `stop` was set is not looked at any more.
 
     Raises:
         ApprovalError: the editor answered with an option that was not offered.
     """
-    response = await client.request_permission(session_id=session_id, tool_call=call, options=options)
+    asked = asyncio.ensure_future(client.request_permission(session_id=session_id, tool_call=call, options=options))
+    stopped = asyncio.ensure_future((stop or asyncio.Event()).wait())
+    try:
+        await asyncio.wait({asked, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done() or not asked.done():
+            return None
+        response = asked.result()
+    finally:
+        asked.cancel()
+        stopped.cancel()
     outcome = response.outcome
     if outcome.outcome != "selected":
         return None

@@ -36,7 +36,8 @@ def _part(block: Any) -> str | Part:
     if block.type == "text":
         return str(block.text)
     if block.type == "resource_link":
-        return f"\n(file: {block.uri})\n"
+        # The person pointed at it; what it is called was chosen by whoever made it, and is no word of theirs.
+        return FilePart(f"The person points to: {block.uri}".encode("utf-8", "replace"), "text/plain", "reference")
     if block.type == "image":
         if block.mime_type not in _PICTURES:
             raise DeclarationError(f"a picture is of type {block.mime_type!r}; send one of {', '.join(_PICTURES)}")
