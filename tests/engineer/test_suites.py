@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mainspring.engineer.suites import Suite, compare, whole_suite
 
 BEFORE = Suite(True, False, {"a": "passed", "b": "passed", "c": "failed", "s": "skipped"}, "FAILED: before")
@@ -61,4 +63,47 @@ def test_a_runner_that_names_no_tests_is_judged_by_how_it_ended() -> None:
 
 def test_a_suite_that_names_no_test_any_more_has_lost_them() -> None:
     check = whole_suite(BEFORE, Suite(True, False, {}, "FAILED: it cannot be collected"))
-    assert (check.verdict, "2 passed before and are not run any more" in check.detail) == ("failed", True)
+    assert (check.verdict, "2 passed before and are skipped or not run any more" in check.detail) == ("failed", True)
+
+
+def test_a_test_that_is_skipped_now_is_gone_and_one_that_failed_is_hidden() -> None:
+    found = compare(BEFORE, after(a="skipped", b="passed", c="skipped"))
+    assert (found.gone, found.hidden, found.broken) == ({"a"}, {"c"}, frozenset())
+
+
+def test_a_file_that_can_be_collected_now_is_not_hidden() -> None:
+    before = Suite(True, False, {"t.py": "error", "u.py": "error"}, "before")
+    assert compare(before, after(**{"t.py::test_a": "passed"})).hidden == {"u.py"}
+
+
+def test_a_person_may_accept_exactly_the_tests_that_went() -> None:
+    gone = after(a="passed", c="passed")
+    key = whole_suite(BEFORE, gone).detail.partition("finding ")[2].rstrip(")")
+    assert whole_suite(BEFORE, gone, accepted=[key]).verdict == "passed"
+    assert "as a person accepted" in whole_suite(BEFORE, gone, accepted=[key]).detail
+    assert whole_suite(BEFORE, after(c="passed"), accepted=[key]).verdict == "failed"
+
+
+def test_a_report_that_contradicts_itself_passes_nothing() -> None:
+    fine = {"a": "passed", "b": "passed", "c": "passed"}
+    assert whole_suite(BEFORE, Suite(True, False, fine, "FAILED (x)", broken="x")).verdict == "failed"
+    assert whole_suite(BEFORE, Suite(True, False, fine, "FAILED (exit code 1)")).verdict == "failed"
+
+
+def test_tests_that_cannot_run_here_with_or_without_the_change_are_not_done() -> None:
+    idle = Suite(True, False, {"a": "skipped"}, "FAILED (nothing ran)", broken="nothing ran: all 1 tests were skipped")
+    assert whole_suite(idle, idle).verdict == "not done"
+
+
+def test_another_runner_than_before_passes_nothing() -> None:
+    made, python = Suite(True, False, {}, "FAILED: make", runner="make"), Suite(True, True, {"t": "passed"}, "x")
+    assert whole_suite(made, replace(python, runner="pytest")).verdict == "failed"
+    assert whole_suite(replace(made, empty=True), replace(python, runner="pytest")).verdict == "passed"
+    assert whole_suite(replace(python, runner="pytest"), replace(python, runner="pytest + node")).verdict == "passed"
+
+
+def test_a_suite_that_was_cut_short_before_excuses_no_failure() -> None:
+    cut = Suite(False, False, {}, "TIMED OUT after 9 s")
+    assert whole_suite(cut, after(a="failed")).verdict == "failed"
+    check = whole_suite(cut, after(a="passed"))
+    assert (check.verdict, "without the change it did not end by itself" in check.detail) == ("passed", True)

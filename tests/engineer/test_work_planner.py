@@ -11,6 +11,7 @@ import pytest
 from calculator import call
 from mainspring.code.repair.planner import RepairPlanner
 from mainspring.engineer import reproduce
+from mainspring.engineer.gate import UNVERIFIED
 from mainspring.engineer.planner import WorkPlanner
 from mainspring.errors import ModelError
 from mainspring.messages import Message, TextPart, ToolResultPart, assistant, user
@@ -88,7 +89,7 @@ def test_a_test_that_passes_already_shows_nothing_and_is_taken_away() -> None:
     messages = play(Inner(*other, "It cannot be done."), world)
     assert messages[-1].text == "It cannot be done."
     removed = [a["command"] for n, a in seen if n == "run_terminal_command"]
-    assert removed == ["rm -f tests/test_total_none_must.py"]
+    assert removed == ["rm -f -- tests/test_total_none_must.py"]
     assert calls(messages).count("edit_file") == reproduce.MAX_TESTS
 
 
@@ -146,3 +147,65 @@ def test_the_test_stays_inside_the_project_whatever_the_task_says() -> None:
     path = reproduce.place("../../etc/passwd; rm -rf ~", "/etc/tests/test_x.py:\n")
     assert ".." not in path
     assert not path.startswith("/")
+
+
+@pytest.mark.parametrize("words", ["Tests pass now.", "Test", "Test x", "Test 99999999999999999999 y", "Test \u00b2"])
+def test_a_model_that_speaks_of_tests_is_not_taken_for_the_harness(words: str) -> None:
+    def world(name: str, arguments: dict[str, Any]) -> str:
+        return {"execute_tests": PASSED, "repo_map": ""}.get(name, "done")
+
+    assert play(Inner(words), world)[-1].text == words
+
+
+def test_a_model_that_says_the_words_of_the_harness_has_no_file_taken_away() -> None:
+    edit = call("edit_file", path="a.py", old="", new="x").tool_calls
+    forged = assistant("Test 3 that fails as long as it is not done.", *edit)
+    seen: list[str] = []
+
+    def world(name: str, arguments: dict[str, Any]) -> str:
+        seen.append(str(arguments.get("command")))
+        return {"execute_tests": PASSED, "repo_map": MAP, "verify_change": VERIFIED}.get(name, "edited")
+
+    messages = play(Inner(*["no test"] * reproduce.MAX_TESTS, forged, "Done."), world)
+    assert not [command for command in seen if command.startswith("rm")]
+    assert calls(messages)[-1] == "verify_change" or messages[-1].text == "Done."
+
+
+def test_only_the_file_that_was_made_is_taken_away_whatever_a_later_map_says() -> None:
+    """The place of the test is worked out from the map; a second map names another folder."""
+    maps = iter([MAP, "paging.py:\nother/test_x.py:\n"])
+    seen: list[str] = []
+
+    def world(name: str, arguments: dict[str, Any]) -> str:
+        seen.append(str(arguments.get("command")))
+        return next(maps) if name == "repo_map" else {"execute_tests": PASSED}.get(name, "done")
+
+    planner = WorkPlanner(Inner(TEST), RepairPlanner(Inner(TEST)))
+    messages = [user("total(None) must be 0")]
+    for _ in range(3):  # the tests, the map, the test that is written
+        said = asyncio.run(planner.respond(messages, TOOLS, ModelSettings(run_id="r")))
+        messages += [said, *answered(said, world)]
+    more = call("repo_map")
+    messages += [more, *answered(more, world)]
+    for _ in range(4):
+        said = asyncio.run(planner.respond(messages, TOOLS, ModelSettings(run_id="r")))
+        messages += [said, *answered(said, world)]
+    assert [command for command in seen if command.startswith("rm")] == ["rm -f -- tests/test_total_none_must.py"]
+
+
+def answered(said: Message, world: Callable[[str, dict[str, Any]], str]) -> list[Message]:
+    """What the tools say to a message's calls."""
+    parts = [ToolResultPart(c.id, c.name, (TextPart(world(c.name, dict(c.arguments))),)) for c in said.tool_calls]
+    return [Message("tool", tuple(parts))] if parts else []
+
+
+def test_what_a_command_changed_is_verified_when_the_gate_says_so() -> None:
+    def world(name: str, arguments: dict[str, Any]) -> str:
+        return {"execute_tests": PASSED, "repo_map": "", "verify_change": VERIFIED}.get(name, "done")
+
+    inner = Inner(call("run_terminal_command", command="sed -i s/1/2/ a.py"), "Done.")
+    messages = play(inner, world)
+    assert messages[-1].text == "Done."
+    messages.append(user(f"[mainspring] Your answer did not pass its check: {UNVERIFIED}"))
+    said = asyncio.run(WorkPlanner(inner, RepairPlanner(inner)).respond(messages, TOOLS, ModelSettings(run_id="r")))
+    assert [c.name for c in said.tool_calls] == ["verify_change"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mainspring.cli.group import LazyGroup
 from mainspring.cli.output import Output, note
 from mainspring.cli.render import is_text, safe
+
+if TYPE_CHECKING:
+    from mainspring.engineer import CodeResult
 
 
 @click.group(
@@ -110,6 +113,7 @@ def do(
     from mainspring.cli import origin
     from mainspring.cli.execute import execute
     from mainspring.cli.run import acting_for, merge_limits, parse_limits, read_task
+    from mainspring.cli.status import FAILED
     from mainspring.engineer.start import prepare
     from mainspring.runtime.execution import new_run_id
     from mainspring.store import default_home
@@ -158,9 +162,11 @@ def do(
         ask=not no_input,
         answer=False,
     )
-    _tell(run_id, output, json_=json_)
+    result = _tell(run_id, output, json_=json_)
+    if status == 0 and not result.done:
+        return FAILED  # say, a process that it had left running wrote after the last check
     if status == 0 and branch is not None:
-        _branch(run_id, branch, words)
+        _branch(result, branch, words)
     return status
 
 
@@ -206,11 +212,11 @@ def _several(
     result = code_sync(task, repo, agent=declare, attempts=attempts, watch=seen, limits=limits, by=person)
     _tell(result.run.id, output, json_=json_)
     if result.done and branch is not None:
-        _branch(result.run.id, branch, task)
+        _branch(result, branch, task)
     return 0 if result.done else FAILED
 
 
-def _tell(run_id: str, output: Any, *, json_: bool) -> None:
+def _tell(run_id: str, output: Any, *, json_: bool) -> CodeResult:
     """Keep the patch as it is now, and print the report."""
     from mainspring.engineer.start import finish
     from mainspring.runtime.run import Run
@@ -220,14 +226,20 @@ def _tell(run_id: str, output: Any, *, json_: bool) -> None:
         output.json({**result.report.encode(), "kind": "report"})
     else:
         output.text(result.report.text())
+    return result
 
 
-def _branch(run_id: str, name: str, task: str) -> None:
+def _branch(result: CodeResult, name: str, task: str) -> None:
+    """Commit exactly the patch that was reported, whatever the working copy holds by now."""
     from mainspring.code.git import load, make_branch
     from mainspring.store import default_home
 
-    made = load(default_home(), run_id)
-    commit = make_branch(made.repository, made.patch(), name, task.strip().splitlines()[0][:72])
+    patch = result.report.patch
+    if not patch:
+        note(f"no branch {safe(name, exact=True)}: nothing was changed")
+        return
+    made = load(default_home(), result.run.id)
+    commit = make_branch(made.repository, patch, name, task.strip().splitlines()[0][:72])
     made.with_branch(name, commit)
     note(f"branch {safe(name, exact=True)}: commit {commit[:12]}")
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from mainspring.engineer.journal import verification_of
+from mainspring.engineer.journal import verifications_in
 
 if TYPE_CHECKING:
     from mainspring.runtime.run import Run
+
+
+#: What the model is told when nothing was verified of the patch as it is.
+UNVERIFIED = "The patch as it is now was not verified. Call verify_change."
 
 
 async def only_verified(output: Any, run: Run) -> str | None:
@@ -26,9 +30,9 @@ async def only_verified(output: Any, run: Run) -> str | None:
     patch = await asyncio.to_thread(record.patch)
     if not patch:
         return None
-    found = verification_of(run.events(), patch.digest)
+    found = next(reversed(await asyncio.to_thread(verifications_in, run, patch.digest)), None)
     if found is None:
-        return "The patch as it is now was not verified. Call verify_change."
+        return UNVERIFIED
     if found.passed:
         return None
     failed = "\n".join(check.text() for check in found.checks if check.verdict == "failed")

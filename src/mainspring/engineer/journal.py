@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.engineer.ledger import Verification
+
+if TYPE_CHECKING:
+    from mainspring.runtime.run import Run
 
 VERIFY = "verify_change"
 
@@ -37,6 +40,18 @@ def verifications(events: Iterable[EventLike]) -> list[Verification]:
             except (ValueError, KeyError, TypeError):
                 continue  # a run that was imported from elsewhere may hold anything
     return found
+
+
+def verifications_in(run: Run, digest: str) -> list[Verification]:
+    """The verifications of exactly this patch that were made in this home, oldest first.
+
+    What came with an imported journal is left out: whoever wrote the file may have written them.
+    """
+    from mainspring.runtime.imported import executed_elsewhere
+    from mainspring.store import open_store
+
+    elsewhere = executed_elsewhere(open_store(run.home), run.state)
+    return [v for v in verifications(e for e in run.events() if e.seq > elsewhere) if v.digest == digest]
 
 
 def verification_of(events: Iterable[EventLike], digest: str) -> Verification | None:

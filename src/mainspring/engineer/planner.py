@@ -8,6 +8,7 @@ goes on at the step where it was.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from dataclasses import replace
 from mainspring.code.repair.planner import RepairPlanner
 from mainspring.code.repair.transcript import TestOutcome
 from mainspring.engineer import reproduce
+from mainspring.engineer.gate import UNVERIFIED
 from mainspring.engineer.journal import VERIFY
 from mainspring.errors import ModelError
 from mainspring.messages import Message, ToolCallPart, ToolResultPart, Usage, assistant
@@ -27,8 +29,11 @@ _MAX_FAILED = 4
 _MAX_AGAIN, _MAX_OWN = 3, 60
 
 
-#: How the harness's own messages begin that it reads again later.
-_TEST = "Test"
+#: The harness's own messages that it reads again later. They count only beside a call that it made itself, since a
+#: model may say the same words.
+_TEST = "Test {} that fails as long as it is not done."
+_TOLD = re.compile(r"Test (\d{1,3}) that fails as long as it is not done\.")
+_OWN = "work-"
 _NONE = "No test that fails was found; on without one."
 
 
@@ -60,7 +65,7 @@ class WorkPlanner:
             ModelError: nothing helped within the limits, or the patch kept failing its verification.
         """
         story = _Story(messages)
-        call_id = f"work-{sum(1 for m in messages if m.role == 'assistant') + 1}"
+        call_id = f"{_OWN}{sum(1 for m in messages if m.role == 'assistant') + 1}"
         if story.first_tests is None:
             return assistant("First, the tests.", ToolCallPart(call_id, "execute_tests", {}))
         if story.said and (story.verdict == "passed" or story.mending is not None):
@@ -97,7 +102,7 @@ class WorkPlanner:
         """The next step towards a test that fails; None when there is none, or it was given up."""
         if not story.map or story.gave_up:
             return None
-        path = reproduce.place(story.task, story.map)
+        path = story.place or reproduce.place(story.task, story.map)
         if story.written is not None and not story.judged:
             return assistant("Does it fail?", ToolCallPart(call_id, "execute_tests", {"target": path}))
         spent = Usage()
@@ -116,10 +121,10 @@ class WorkPlanner:
             code = reproduce.usable(answer.text)
             if code is not None and code != story.written:
                 edit = {"path": path, "old": story.written or "", "new": code}
-                text = f"{_TEST} {number + 1} that fails as long as it is not done."
+                text = _TEST.format(number + 1)
                 return replace(assistant(text, ToolCallPart(call_id, "edit_file", edit)), usage=spent)
         if story.written is not None:
-            remove = ToolCallPart(call_id, "run_terminal_command", {"command": f"rm -f {shlex.quote(path)}"})
+            remove = ToolCallPart(call_id, "run_terminal_command", {"command": f"rm -f -- {shlex.quote(path)}"})
             return replace(assistant(_NONE, remove), usage=spent)
         return None
 
@@ -133,6 +138,8 @@ class _Story:
         self.map: str | None = None
         self.asked = 0  # tests that were written to reproduce
         self.written: str | None = None  # the newest of them
+        self.place = ""  # and the file that was made for it
+        self.tests: set[str] = set()  # ids of the calls that write them
         self.judged = False  # it was run
         self.gave_up = False
         self.mending: int | None = None  # from which message on the repair planner has its say
@@ -145,21 +152,25 @@ class _Story:
         began = 0
         for index, message in enumerate(messages):
             if message.role == "assistant":
-                self._hear(message.text)
+                self._hear(message)
                 if message.tool_calls and message.tool_calls[0].name == "execute_tests" and self.mending is None:
                     began = index
                 calls.update({call.id: call for call in message.tool_calls})
                 if any(call.name == VERIFY for call in message.tool_calls):
                     self.said = message.text
+            elif message.role == "user" and UNVERIFIED in message.text:
+                self.changed, self.verdict, self.said = True, "", ""  # by a command, say
             elif message.role == "tool":
                 for part in message.parts:
                     if isinstance(part, ToolResultPart) and part.call_id in calls:
                         self._take(calls.pop(part.call_id), part, began)
 
-    def _hear(self, text: str) -> None:
-        if text.startswith(_TEST):
-            self.asked = int(text.removeprefix(_TEST).split()[0])
-        elif text.startswith(_NONE):
+    def _hear(self, message: Message) -> None:
+        own = [call for call in message.tool_calls if call.id.startswith(_OWN)]
+        if (told := _TOLD.fullmatch(message.text)) and own and own[0].name == "edit_file":
+            self.asked = int(told[1])
+            self.tests.add(own[0].id)
+        elif message.text == _NONE and own and own[0].name == "run_terminal_command":
             self.gave_up, self.written = True, None
 
     def _take(self, call: ToolCallPart, result: ToolResultPart, began: int) -> None:
@@ -177,11 +188,12 @@ class _Story:
                 self.mending = began
         elif call.name == "repo_map":
             self.map = "" if result.is_error else result.text
-        elif call.name == "edit_file" and self.mending is None and self.asked and not self.gave_up:
-            if result.is_error:
+        elif call.id in self.tests:
+            if result.is_error:  # say, there is such a file already: it is somebody's
                 self.gave_up = True
             else:
                 self.written, self.judged = str(call.arguments["new"]), False
+                self.place = str(call.arguments["path"])
         elif call.name == VERIFY:
             self.verdict = _verdict(result)
             self.failed += self.verdict != "passed"

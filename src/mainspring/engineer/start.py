@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.agent import Agent
 from mainspring.engineer.report import Report
+from mainspring.errors import ToolError
 
 if TYPE_CHECKING:
     from mainspring.code.git import CodeRecord
@@ -36,8 +37,8 @@ class CodeResult:
 
     @property
     def done(self) -> bool:
-        """Whether the run ended as done: with a verified patch, or with nothing to change."""
-        return self.run.status == "done"
+        """Whether the run ended as done: with a patch that was verified exactly as it is, or with nothing changed."""
+        return self.report.done
 
 
 def prepare(
@@ -62,6 +63,10 @@ def prepare(
     """
     from mainspring.code.git import Repository, WorkingCopy, record
 
+    try:
+        WorkingCopy.sweep(home)  # what crashes left; a copy that a run's record names stays
+    except ToolError as error:
+        report(f"an old copy stays: {error}")
     repository = Repository.find(Path(repo))
     make = WorkingCopy.in_place if in_place else WorkingCopy.make
     return record(home, run_id, make(repository, home, run_id, report))

@@ -11,6 +11,8 @@ from mainspring.tool import Tool, ToolContext
 from mainspring.tools.provenance import WORKSPACE
 
 _MAX_REASON = 2_000
+#: Findings that one verification may justify; whoever reads the report has to read them.
+_MAX_JUSTIFIED = 50
 
 
 def verify_change(test_command: str | None = None, *, timeout_s: float = 1800.0) -> Tool:
@@ -37,6 +39,8 @@ def verify_change(test_command: str | None = None, *, timeout_s: float = 1800.0)
         from mainspring.engineer.verify import Wanted
         from mainspring.engineer.verify import verify as run_verify
 
+        if len(justified or {}) > _MAX_JUSTIFIED:
+            raise ToolError(f"{len(justified or {})} findings are justified; mend some, {_MAX_JUSTIFIED} are the most")
         for reason in (*(justified or {}).values(), no_test):
             if len(reason) > _MAX_REASON:
                 raise ToolError(f"a reason has {len(reason):,} characters; say it in {_MAX_REASON:,}")

@@ -7,7 +7,7 @@ not a process. What is tested is what a person will be offered.
 from __future__ import annotations
 
 import json
-import shlex
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mainspring.code.patch import Patch
 from mainspring.engineer.accepted import accepted
 from mainspring.engineer.ledger import Check, Verification
+from mainspring.engineer.steering import steers
 from mainspring.engineer.suites import Suite, compare, whole_suite
 from mainspring.engineer.testfiles import is_prose, is_test
 from mainspring.errors import SandboxError
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from mainspring.code.git import CodeRecord
 
 _NAMED = 8
+#: Of the kept run of the suite without the change; another version is not read.
+_FORMAT = 2
+#: More failed tests than this are not taken for flaky ones.
+_MAX_SUSPECTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,10 @@ def verify(
     checks = [syntax(patch), *scan(record, home, patch, wanted)]
     if checks[0].verdict != "failed":
         checks += _Tests(record, home, wanted, report, stop or threading.Event()).judge(patch)
+    if record.copy.is_in_place and record.python is not None:
+        # Git ignores it, so it is in no patch and in every fresh copy; a working copy's run cannot write to it.
+        said = "the run worked in your own files and could write to their .venv, with which the tests were run"
+        checks.append(Check("interpreter", "not done", said))
     return Verification(patch.digest, len(patch.changes), tuple(checks), time.monotonic() - began)
 
 
@@ -111,9 +120,14 @@ def scan(record: CodeRecord, home: Path, patch: Patch, wanted: Wanted) -> list[C
         more = f"\n(and {len(still) - _NAMED} more)" if len(still) > _NAMED else ""
         checks.append(Check("scan", "failed", "\n".join(lines) + more))
     else:
-        settled = sum(1 for finding in found.introduced if finding.id in {j.finding_id for j in justifications})
+        settled = [f for f in found.introduced if any(j.settles(f) for j in justifications)]
         told = f"no open finding in {len(patch.changes)} files"
-        checks.append(Check("scan", "passed", told + (f", {settled} justified" if settled else "")))
+        checks.append(Check("scan", "passed", told + (f", {len(settled)} justified" if settled else "")))
+        for one in settled:  # a reason is somebody's word, so it stands where nothing was verified
+            who = "a person" if one.id in by_person else "the agent"
+            why = by_person.get(one.id) or wanted.justified[one.id]
+            said = f"{one.id} {one.severity} {one.rule} {one.path}:{one.line}; {who} says: {why}"
+            checks.append(Check("justified finding", "not done", said))
     checks += [Check("scan", "not done", note) for note in found.notes]
     return checks
 
@@ -132,38 +146,66 @@ class _Tests:
         self.record, self.home, self.wanted, self.report, self.stop = record, home, wanted, report, stop
 
     def judge(self, patch: Patch) -> list[Check]:
-        if all(is_prose(path) for path in patch.paths):
+        if all(is_prose(path) and not self._steers(path) for path in patch.paths):
             return [Check("whole suite", "not done", "only words for people were changed")]
         before = self._before()
         self.report("running the tests with the change")
         after = self._suite(patch)
         unsteady = self._unsteady(patch, before, after)
-        suite = whole_suite(before, after, unsteady)
+        suite = whole_suite(before, after, unsteady, accepted(self.home, self.record.run_id))
         if suite.verdict == "failed":
             return [suite]
-        return [suite, self._shown(patch, before, after, unsteady)]
+        settings = self._settings(patch, before, after, unsteady)
+        if settings and settings[0].verdict == "failed":
+            return [suite, *settings]
+        return [suite, *settings, self._shown(patch, before, after, unsteady)]
+
+    def _steers(self, path: str) -> bool:
+        return steers(path, self.wanted.test_command)
+
+    def _settings(self, patch: Patch, before: Suite, after: Suite, unsteady: frozenset[str]) -> list[Check]:
+        """What passes only because the change alters how the tests are run; nothing when it does not."""
+        steering = [path for path in patch.paths if self._steers(path)]
+        if not steering:
+            return []
+        name, files = "test settings", _listed(frozenset(steering))
+        rest = Patch.of(change for change in patch.changes if change.path not in steering)
+        if rest:
+            self.report("running the tests with the change, and with the settings as they were")
+        without = self._suite(rest) if rest else before
+        if after.outcomes:
+            only = after.named("passed") - without.named("passed") - unsteady
+            if only:
+                return [
+                    Check(name, "not done", f"these pass only with the changed {files}: {_listed(only)}; look at it")
+                ]
+        elif after.ok and not without.ok:
+            # Who writes the recipe decides what it says, and there is no single test to hold against it.
+            said = f"the tests pass only with the changed {files}, and their runner names no single test"
+            return [Check(name, "not done" if before.empty else "failed", said)]
+        return [Check(name, "passed", f"what passes with the changed {files} passes without that, too")]
 
     def _shown(self, patch: Patch, before: Suite, after: Suite, unsteady: frozenset[str]) -> Check:
         """Whether a test fails without the change and passes with it."""
         name = "shown by a test"
-        # A test that the change itself edits shows nothing by passing now; it is run without the change below.
-        edited = tuple(f"{path}::" for path in patch.paths)
-        mended = frozenset(t for t in compare(before, after).mended - unsteady if not t.startswith(edited))
-        if mended:
-            return Check(name, "passed", f"failed before and pass now: {_listed(mended)}")
-        if not before.ok and not before.outcomes and after.ok:
-            return Check(name, "passed", f"the suite failed before and passes now: {before.said}")
-        tests = Patch.of(change for change in patch.changes if is_test(change.path))
-        source = [path for path in patch.paths if not is_test(path) and not is_prose(path)]
-        if not source:
-            return Check(name, "not done", "only tests and words were changed")
+        tests = Patch.of(change for change in patch.changes if is_test(change.path) or self._steers(change.path))
+        mended = compare(before, after).mended - unsteady
+        if not tests:
+            if mended:
+                return Check(name, "passed", f"failed before and pass now: {_listed(mended)}")
+            if before.ran and not before.ok and not before.outcomes and not before.empty and after.ok:
+                return Check(name, "passed", f"the suite failed before and passes now: {before.said}")
+        source = Patch.of(change for change in patch.changes if tests.find(change.path) is None)
+        if all(is_prose(path) for path in source.paths):
+            return Check(name, "not done", "only tests, their settings and words were changed")
         if tests:
+            # What the change itself brings to the tests shows nothing by passing: it has to fail without the rest.
             self.report("running the change's own tests without the change")
             without = self._suite(tests)
             if without.outcomes or after.outcomes:
                 shown = (after.named("passed") - without.named("passed", "skipped")) - unsteady
             else:
-                shown = frozenset({"the suite"}) if after.ok and not without.ok else frozenset()
+                shown = frozenset({"the suite"}) if after.ok and without.ran and not without.ok else frozenset()
             if shown:
                 return Check(name, "passed", f"fail without the change and pass with it: {_listed(shown)}")
         if self.wanted.no_test:
@@ -177,19 +219,21 @@ class _Tests:
         )
 
     def _unsteady(self, patch: Patch, before: Suite, after: Suite) -> frozenset[str]:
-        """Tests that failed with the change and pass when run again."""
+        """Tests that failed with the change and pass when the whole suite is run again.
+
+        All of it, since a test that fails only after others have run would pass alone, and be no flaky one.
+        """
         found = compare(before, after)
-        suspects = sorted(found.broken | found.failing)
-        if not suspects or len(suspects) > 20:
+        suspects = found.broken | found.failing
+        if not suspects or len(suspects) > _MAX_SUSPECTS:
             return frozenset()
-        self.report(f"running {len(suspects)} failed tests again")
-        again = self._suite(patch, suspects)
-        return frozenset(suspects) & again.named("passed")
+        self.report(f"{len(suspects)} tests failed; running all of them again")
+        return suspects & self._suite(patch).named("passed")
 
     def _before(self) -> Suite:
         """The suite without the change; it is run once for a run's base and command."""
         kept = self.home / "code" / f"{self.record.run_id}.before.json"
-        key = [self.record.base, self.wanted.test_command]
+        key = [_FORMAT, self.record.base, self.wanted.test_command]
         try:
             data = json.loads(kept.read_text("utf-8"))
             if data["key"] == key:
@@ -198,11 +242,14 @@ class _Tests:
             pass  # not run yet, or a half-written file: it is only a saving
         self.report("running the tests as they were before the change")
         found = self._suite(Patch())
-        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept.write_text(json.dumps({"key": key, "suite": asdict(found)}), "utf-8")
+        if found.ran:  # a run that was cut short tells too little to be held against every later one
+            partial = kept.with_name(f"{kept.name}.{secrets.token_hex(4)}.partial")
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            partial.write_text(json.dumps({"key": key, "suite": asdict(found)}), "utf-8")
+            partial.replace(kept)
         return found
 
-    def _suite(self, part: Patch, only: list[str] | None = None) -> Suite:
+    def _suite(self, part: Patch) -> Suite:
         from mainspring.tools.runners import detect, run_tests
 
         with self.record.fresh(part) as copy:
@@ -211,7 +258,7 @@ class _Tests:
             found = run_tests(
                 copy.path,
                 self.home,
-                shlex.join(only or []),
+                "",
                 self.wanted.test_command,
                 self.wanted.timeout_s,
                 python=copy.python,
