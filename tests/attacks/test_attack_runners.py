@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,45 @@ def test_an_empty_or_broken_off_unittest_run(workspace: Path, home: Path) -> Non
     assert "died early" in report.text() or "nothing ran" in report.text()
     (workspace / "test_it.py").write_text("")
     assert not run_tests(workspace, home, command="python -m unittest", timeout_s=30).ok
+
+
+_FORKS = """
+import os
+
+def test_forks():
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+
+def test_fine():
+    pass
+"""
+
+
+def test_a_child_that_runs_on_through_pytest_tells_nothing(workspace: Path, home: Path) -> None:
+    for _ in range(4):
+        report = run(workspace, home, _FORKS)
+        assert report.ok, report.text()
+        assert report.outcomes == dict.fromkeys(("test_it.py::test_forks", "test_it.py::test_fine"), "passed")
+    inside = "import unittest\n" + _FORKS.replace(
+        "def test_forks():", "class T(unittest.TestCase):\n  def test_forks(self):"
+    )
+    report = run(workspace, home, inside.replace("child, 0)[1]", "child, 0)[0]").replace("== 0", "> 0"))
+    assert report.ok, report.text()
+    # Nobody waits for this child: the parent ends first or last, and its own failure is what counts.
+    left = _FORKS.replace("if child:", "if not child:").replace("assert os.waitpid(child, 0)[1] == 0", "pass")
+    for _ in range(4):
+        report = run(workspace, home, left + "\n" + _FAILS)
+        assert (report.passed, report.failed, report.broken) == (2, 1, ""), report.text()
+
+
+def test_a_daemon_that_a_test_leaves_is_ended(workspace: Path, home: Path) -> None:
+    daemon = "import time\nfor n in range(600):\n    open('beats', 'a').write('x')\n    time.sleep(0.05)\n"
+    (workspace / "daemon.py").write_text(daemon)
+    body = "import os, subprocess, sys, time\n\ndef test_leaves():\n"
+    body += "    subprocess.Popen([sys.executable, 'daemon.py'], start_new_session=True)\n"
+    body += "    while not os.path.exists('beats'):\n        time.sleep(0.05)\n"
+    assert run(workspace, home, body).ok
+    size = (workspace / "beats").stat().st_size
+    time.sleep(0.4)
+    assert size == (workspace / "beats").stat().st_size

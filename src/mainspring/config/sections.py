@@ -71,13 +71,14 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """``[sandbox]``: hosts that commands may reach, and their limits; None means the sandbox's own default."""
+    """``[sandbox]``: hosts that commands may reach, their limits (None: the sandbox's own), and caches for tests."""
 
     hosts: tuple[str, ...] = ()
     cpu_s: int | None = None
     memory_mb: int | None = None
     processes: int | None = None
     disk_mb: int | None = None
+    caches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ SECTIONS: dict[str, check.Check] = {
                 "memory_mb": check.whole,
                 "processes": check.whole,
                 "disk_mb": check.whole,
+                "caches": check.boolean,
             },
         )
     ),

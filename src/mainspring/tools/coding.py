@@ -137,6 +137,7 @@ class Coding:
         """
         workspace = self._workspace(context)
         seconds = _seconds(timeout_s)
+        around = self.around(context)
         report = await _stoppable(
             lambda stop: run_tests(
                 workspace,
@@ -144,11 +145,14 @@ class Coding:
                 target,
                 self.test_command,
                 seconds,
-                python=self.around(context).python,
+                python=around.python,
                 limits=self._limits(),
                 stop=stop,
                 record=recovery.record_file(context),
                 report=context.report,
+                caches=self.settings.caches,
+                read_only=around.read_only,
+                loopback=loopback(context),
             )
         )
         answer = shorten(report.text(), _OUTPUT_CHARACTERS)

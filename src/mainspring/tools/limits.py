@@ -71,6 +71,7 @@ class SandboxSettings:
         memory_mb: memory of one command, in units of 1,000,000 bytes.
         processes: processes and threads of one command at once.
         disk_mb: what one command may write into the workspace, in units of 1,000,000 bytes.
+        caches: tests may read the toolchains and package caches of the user's home folder.
 
     Raises:
         DeclarationError: a host is no name, or a number is not above 0.
@@ -81,12 +82,15 @@ class SandboxSettings:
     memory_mb: int | None = None
     processes: int | None = None
     disk_mb: int | None = None
+    caches: bool = False
 
     def __post_init__(self) -> None:
         from mainspring.tools.proxy.hosts import parse_hosts
 
         if isinstance(self.hosts, str) or not all(isinstance(host, str) for host in self.hosts):
             raise DeclarationError(f"sandbox hosts must be a list of names, not {self.hosts!r}")
+        if not isinstance(self.caches, bool):
+            raise DeclarationError(f"sandbox caches must be true or false, not {self.caches!r}")
         object.__setattr__(self, "hosts", tuple(self.hosts))
         parse_hosts(self.hosts)
         self.limits()

@@ -14,6 +14,14 @@ from mainspring.tools.runners.detect import Runner
 from mainspring.tools.runners.found import read_plain
 
 SCRATCH = "/run/scratch"
+NODE_REPORTER, NODE_FILES = "files.mjs", "files.txt"
+#: Tells the file of each result, in the order of node's TAP, which names none.
+NODE_REPORTER_SOURCE = """
+export default async function* files(source) {
+  for await (const { type, data } of source)
+    if (type === "test:pass" || type === "test:fail") yield JSON.stringify(data.file ?? "") + "\\n";
+}
+"""
 _BUILT = "/tmp/build"
 
 
@@ -62,7 +70,9 @@ def package_caches(home: Path | None = None) -> Caches:
 def system_settings() -> list[Path]:
     """What Maven and Java of Debian need of ``/etc`` to start; no settings that may hold a password."""
     etc = Path("/etc")
-    named = [etc / "maven/m2.conf", etc / "maven/logging", *etc.glob("java-*-openjdk")]
+    named = [etc / "maven/m2.conf", etc / "maven/logging"]
+    # Neither Maven's settings.xml nor Java's folder "management": both are where passwords are kept.
+    named += [path for path in sorted(etc.glob("java-*-openjdk/*")) if path.name != "management"]
     return [path for path in named if path.exists()]
 
 
@@ -175,13 +185,18 @@ def _script(name: str, folder: Path, workspace: Path, words: list[str]) -> list[
     for word in words:
         file, _, title = word.partition("::")
         if not title and name == "node" and not (folder / file).exists() and not re.search(r"[*/]|^-", file):
-            file, title = "", word  # node tells a passed test's title, not its file
+            file, title = "", word  # a title by itself
         files.append(file)
-        titles += [re.escape(title.rpartition(" > ")[2] if name == "node" else title.replace(" > ", " "))] * bool(title)
+        if name == "node":  # each title on the way: a test that is left out runs no tests below it
+            titles += [f"(?:^| ){re.escape(part)}$" for part in title.split(" > ") if part]
+        else:
+            titles += [re.escape(title.replace(" > ", " "))] * bool(title)
+    titles = list(dict.fromkeys(titles))
     pattern = "|".join(titles)
     files = list(dict.fromkeys(file for file in files if file))
     if name == "node":
         told = ["--test-reporter=tap", "--test-reporter-destination=stdout"]
+        told += [f"--test-reporter={SCRATCH}/{NODE_REPORTER}", f"--test-reporter-destination={SCRATCH}/{NODE_FILES}"]
         chosen = [f"--test-name-pattern={pattern}"] if pattern else []
         own = [word for word in _options(folder, "node") if word != "--test"]
         return ["node", "--test", *told, *chosen, *(([w for w in own if w.startswith("-")] + files) if files else own)]
@@ -232,17 +247,21 @@ def _go(words: list[str]) -> list[str]:
 
 
 def _cargo(words: list[str]) -> list[str]:
-    options, names = [], []
+    options, names, files, free = [], [], [], []
     for word in words:
-        file = re.fullmatch(r"tests/([\w-]+)\.rs", word)
+        file = re.fullmatch(r"tests/(?:([\w-]+)\.rs|([\w-]+)/main\.rs)(?:::(.+))?", word)
         if file:
-            options += ["--test", file[1]]
+            files.append(file[1] or file[2])
+            names += [file[3]] if file[3] else []
         elif word.startswith("-"):
             options.append(word)
         else:
-            names.append(word)
-    exact = [name for name in names if "::" in name or " - " in name]
-    return [*options, *(["--", *(["--exact"] if len(exact) == len(names) else []), *names] if names else [])]
+            free.append(word)
+    if not free:  # a name without a file may be in any of the crate's binaries
+        options += [part for file in dict.fromkeys(files) for part in ("--test", file)]
+    exact = all("::" in name or " - " in name for name in free)
+    names = list(dict.fromkeys([*names, *free]))
+    return [*options, *(["--", *(["--exact"] if exact else []), *names] if names else [])]
 
 
 def _java_name(word: str) -> str:

@@ -44,7 +44,10 @@ class Verdict:
     def text(self) -> str:
         """One line."""
         bad = sum(o in _BAD for o in self.alone)
-        line = f"{self.id}: {self.kind} (failed {bad} of {len(self.alone)} times alone"
+        kind = self.kind
+        if kind == FLAKY and not bad and not any(o in _BAD for o in self.together):
+            kind = "flaky, or mended meanwhile"  # it failed once, and no rerun showed it again
+        line = f"{self.id}: {kind} (failed {bad} of {len(self.alone)} times alone"
         if self.together:
             line += f", {sum(o in _BAD for o in self.together)} of {len(self.together)} with others"
         return line + ")"
@@ -119,7 +122,7 @@ def _again(workspace: Any, tests: list[str], seed: int, settings: dict[str, Any]
     if "PYTEST_ADDOPTS" not in env:
         env["PYTEST_ADDOPTS"] = "-p no:randomly -p no:random_order"
     try:
-        return run_tests(workspace, **{**settings, "target": shlex.join(tests), "env": env})
+        return run_tests(workspace, **{**settings, "target": shlex.join(tests), "env": env, "keep": False})
     except ToolError:
         if not tests:
             raise

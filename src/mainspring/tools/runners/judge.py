@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
 from mainspring.tools.runners.cargo import read_cargo
+from mainspring.tools.runners.commands import NODE_FILES
 from mainspring.tools.runners.detect import Runner
-from mainspring.tools.runners.found import Found, TestFailure, TestOutcome, counted
+from mainspring.tools.runners.found import Found, TestFailure, TestOutcome, counted, read_plain
 from mainspring.tools.runners.junit import read_java, read_junit
 from mainspring.tools.runners.records import read_go, read_script_json
 from mainspring.tools.runners.report import TestReport
@@ -38,7 +40,7 @@ def read(runner: Runner, output: str, scratch: Path, workspace: Path, since_ns: 
     elif runner.name == "cargo":
         found = read_cargo(output, workspace, where)
     elif runner.name == "node":
-        found = read_tap(output, workspace, where)
+        found = read_tap(output, workspace, where, _files(scratch))
     elif runner.name == "unittest":
         found = read_unittest(output, workspace, where)
     else:
@@ -138,6 +140,15 @@ def _with_watched(told: TestReport, watched: Watched) -> TestReport:
         failures=seen.failures,
         tests=seen.tests,
     )
+
+
+def _files(scratch: Path) -> list[str]:
+    """What our reporter for node told: the file of each result."""
+    told = (read_plain(scratch, NODE_FILES) or b"").decode("utf-8", "replace").splitlines()
+    try:
+        return [str(json.loads(line)) for line in told]
+    except (ValueError, RecursionError):
+        return []
 
 
 def _any(output: str, workspace: Path, where: str, since_ns: int) -> Found | None:

@@ -87,7 +87,7 @@ def read_java(workspace: Path, where: str, since_ns: int) -> Found | None:
 def _python(test: str, case: Element, problem: Element, kind: str, workspace: Path, where: str) -> TestFailure:
     text = clean(problem.text)
     marked = [line[1:].removeprefix("   ") for line in text.splitlines() if re.match(r"E(\s|$)", line)]
-    lines = marked or clean(problem.get("message") or text).splitlines()
+    lines = marked or clean(problem.get("message") or text).splitlines() or _printed(case).splitlines()[-3:]
     if "collection failure" in (problem.get("message") or ""):
         kind = "collection"
     return make_failure(test, kind, lines, text, workspace, where, output=_printed(case), **_compared(lines))

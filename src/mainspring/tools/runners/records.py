@@ -23,7 +23,8 @@ from mainspring.tools.runners.found import (
 )
 
 _GO_ENDS = {"pass": PASSED, "fail": FAILED, "skip": SKIPPED}
-_GO_PLACE = re.compile(r"^\s*((?:[\w./-]+/)?[\w.-]+\.go):(\d+)(?::\d+)?:? ?(.*)$", re.MULTILINE)
+_GO_PLACE = re.compile(r"^\s*(?:vet: )?((?:[\w./-]+/)?[\w.-]+\.go):(\d+)(?::\d+)?:? ?(.*)$", re.MULTILINE)
+_GO_UNBUILT = re.compile(r"^FAIL\s+(\S+) \[(?:build|setup) failed\]$", re.MULTILINE)
 _STACK = re.compile(r"^.*?\(?(?:file://)?((?:/|\.{0,2}[\w.-]+/)[^()\s:]+):(\d+):\d+\)?\s*$", re.MULTILINE)
 
 
@@ -35,13 +36,17 @@ def read_go(output: str, workspace: Path, folder: str = "") -> Found | None:
     tests: list[TestOutcome] = []
     failures: list[TestFailure] = []
     open_packages: dict[str, None] = {}
+    built: dict[str, list[str]] = {}  # what the compiler said of each package
+    unbuilt: dict[str, None] = {}
     seen = False
     for event in _events(output):
         package, test, action = (str(event.get(name) or "") for name in ("Package", "Test", "Action"))
         package = package or str(event.get("ImportPath") or "").partition(" ")[0]
         seen = seen or action in ("start", "run", "pass", "fail", "output", "build-output")
         key = (package, test)
-        if action in ("output", "build-output"):
+        if action == "build-output":
+            built.setdefault(package, []).append(str(event.get("Output", "")))
+        elif action == "output":
             printed.setdefault(key, []).append(str(event.get("Output", "")))
         elif action == "start":
             open_packages[package] = None
@@ -58,10 +63,17 @@ def read_go(output: str, workspace: Path, folder: str = "") -> Found | None:
             open_packages.pop(package, None)
             said = printed.get((package, ""), [])
             if action == "fail" and any(re.search(r"\[(build|setup) failed\]", line) for line in said):
-                failures += _go_build(package, output, said, module, workspace, folder)
-                tests.append(TestOutcome(failures[-1].id, "error"))
-    if not seen:
+                unbuilt[package] = None
+    # Before Go 1.24 a package that cannot be built is told in plain lines between the events.
+    unbuilt |= dict.fromkeys(_GO_UNBUILT.findall(output))
+    if not seen and not unbuilt:
         return None
+    if unbuilt:
+        events = [line for said in built.values() for line in said]
+        plain = [f"{line}\n" for line in output.splitlines() if not line.startswith("{")]
+        broken = _go_build(list(unbuilt), clean("".join([*plain, *events])), module, workspace, folder)
+        failures += broken
+        tests += [TestOutcome(test, "error") for test in dict.fromkeys(f.id for f in broken)]
     # A test whose subtests failed fails with them: the subtests say why.
     parents = {f.id for f in failures if any(other.id.startswith(f"{f.id}/") for other in failures)}
     failures = [f for f in failures if f.id not in parents]
@@ -180,14 +192,12 @@ def _go_failure(name: str, package: str, printed: list[str], module: str, worksp
     return make_failure(name, FAILED, lines, places, workspace, near, output="\n".join(said))
 
 
-def _go_build(
-    package: str, output: str, said: list[str], module: str, workspace: Path, folder: str
-) -> list[TestFailure]:
-    text = clean("\n".join([output, *said, *(str(e.get("Output", "")) for e in _events(output))]))
+def _go_build(packages: list[str], said: str, module: str, workspace: Path, folder: str) -> list[TestFailure]:
+    """The compiler's errors, each once; where it names no line of ours, each package that could not be built."""
     failures = []
-    for path, line, message in dict.fromkeys(_GO_PLACE.findall(text)):
+    for path, line, message in dict.fromkeys(_GO_PLACE.findall(said)):
         own = inside(path, workspace, folder)
         if own is not None and message:
             failures.append(make_failure(own, "compile", [message], f"{own}:{line}: in ", workspace))
-    name = _go_folder(package, module) or "."
-    return failures or [make_failure(name, "compile", said, "", workspace, folder)]
+    names = [_go_folder(package, module) or "." for package in packages]
+    return failures or [make_failure(name, "compile", said.splitlines(), "", workspace, folder) for name in names]

@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mainspring.errors import ToolError
 from mainspring.tools import fingerprint
 from mainspring.tools.capture import shorten
 from mainspring.tools.runners import watching
 from mainspring.tools.runners.commands import (
+    NODE_REPORTER,
+    NODE_REPORTER_SOURCE,
     SCRATCH,
     Caches,
     command_of,
@@ -33,6 +36,9 @@ from mainspring.tools.runners.judge import judged, read
 from mainspring.tools.runners.order import History
 from mainspring.tools.runners.report import TestReport
 from mainspring.tools.sandbox import CommandResult, Sandbox, SandboxLimits
+
+if TYPE_CHECKING:
+    from mainspring.tools.network import Loopback
 
 _PARSED_BYTES = 8 << 20
 _KEPT_CHARACTERS = 256 << 10
@@ -59,6 +65,8 @@ def run_tests(
     caches: bool = False,
     read_only: Sequence[str | Path] = (),
     env: dict[str, str] | None = None,
+    loopback: Loopback | None = None,
+    keep: bool = True,
 ) -> TestReport:
     """Run the tests of a workspace in the sandbox.
 
@@ -78,6 +86,8 @@ def run_tests(
         caches: show the toolchains and package caches of the user's home folder, read-only.
         read_only: further folders that the tests may read, at the same path.
         env: variables besides those that are always set.
+        loopback: the network of processes that the tests may reach; default none but their own.
+        keep: note the outcomes in the history that `home` has.
 
     Raises:
         ToolError: no runner was found, the runner is not installed, or the target is no shell words.
@@ -91,6 +101,7 @@ def run_tests(
         python=python,
         limits=replace(limits, output_bytes=max(limits.output_bytes, _PARSED_BYTES)),
         read_only=[*read_only, *found.read_only, *system_settings()],
+        loopback=loopback,
     )
     run = _Runs(sandbox, timeout_s, stop, record, report, found, dict(env or {}))
     try:
@@ -100,7 +111,7 @@ def run_tests(
     hidden = None if home is None else Path(home)
     before = fingerprint.take(sandbox.workspace, hidden)
     told = _first_then_rest(run, command, words, list(first))
-    if hidden is not None:
+    if hidden is not None and keep:
         history = History.load(hidden, sandbox.workspace)
         history.note(told)
         with contextlib.suppress(OSError):  # a saving for later runs only
@@ -203,6 +214,8 @@ class _Runs:
             scratch = Path(folder)
             since = time.time_ns()
             watched = None
+            if runner.name == "node":
+                (scratch / NODE_REPORTER).write_text(NODE_REPORTER_SOURCE, encoding="utf-8")
             if runner.name == "pytest":
                 result, watched = self._watched(runner, command, scratch)
             else:

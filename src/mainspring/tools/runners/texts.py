@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mainspring.tools.runners.found import (
@@ -73,8 +74,16 @@ def read_unittest(output: str, workspace: Path, folder: str = "") -> Found | Non
     return Found(passed, failed, errors, skipped, tuple(failures), tests, complete)
 
 
-def read_tap(output: str, workspace: Path, folder: str = "") -> Found | None:
-    """Counts and failures from TAP 12 to 14, with the nested tests and diagnostics of ``node --test``, or None."""
+def read_tap(output: str, workspace: Path, folder: str = "", files: Sequence[str] = ()) -> Found | None:
+    """Counts and failures from TAP 12 to 14, with the nested tests and diagnostics of ``node --test``, or None.
+
+    Args:
+        output: the report.
+        workspace: paths are told relative to it.
+        folder: where the tests ran, relative to the workspace.
+        files: the file of each result in the report's order, where known; ids begin with it, so that tests of the same
+            title in two files are two.
+    """
     plan = _TAP_PLAN.search(output)
     lines = output.splitlines()
     results = [(i, m) for i, line in enumerate(lines) if (m := _TAP_LINE.match(line))]
@@ -85,7 +94,8 @@ def read_tap(output: str, workspace: Path, folder: str = "") -> Found | None:
     titles: list[tuple[int, str]] = []  # subtests that have begun and not ended, outermost first
     at = 0
     top = 0
-    for index, match in results:
+    named = files if len(files) == len(results) else [""] * len(results)
+    for (index, match), file in zip(results, named, strict=True):
         for line in lines[at:index]:
             begun = re.match(r"^( *)# Subtest: (.*)$", line)
             if begun:
@@ -102,9 +112,14 @@ def read_tap(output: str, workspace: Path, folder: str = "") -> Found | None:
             continue
         parents = [title for depth, title in titles if depth < indent]
         test = " > ".join([*parents, name])
+        if "test name does not match pattern" in match[0]:
+            continue  # left out by the target, which is no outcome
         own = inside(name, workspace, folder) if "/" in name or "." in name else None
+        where = inside(file, workspace, folder) if file else None
         if own is not None:
             test = _relative(own, folder)
+        elif where is not None:
+            test = f"{_relative(where, folder)}::{test}"
         outcome = PASSED if match[2].lower() == "ok" else FAILED
         if match[5]:
             outcome = SKIPPED

@@ -21,18 +21,39 @@ import pytest
 
 _fd, _, _nonce = os.environ.pop("MAINSPRING_WATCHING", "").partition(":")
 _raised = {}
+_pid = os.getpid()
 
 def _tell(what, **more):
-    if _nonce:
+    if _nonce and os.getpid() == _pid:
         try:
             os.write(int(_fd), (json.dumps([_nonce, os.getpid(), what, more]) + "\\n").encode())
         except OSError:
             pass
 
+def _ending_children():
+    # A child of os.fork that comes back from the test would run all other tests again and write over the report.
+    # One that was forked around the test, as pytest-forked does, goes on.
+    before = os.getpid()
+    outcome = yield
+    if os.getpid() != before:
+        os._exit(1 if outcome.excinfo else 0)
+
 class _Watching:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session):
         _tell("collected", count=len(session.items))
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        yield from _ending_children()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item):
+        yield from _ending_children()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item):
+        yield from _ending_children()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid):
