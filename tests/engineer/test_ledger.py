@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mainspring.engineer.journal import verification_of, verifications
+from mainspring.engineer.journal import verifications
 from mainspring.engineer.ledger import Check, Verification
 
 PASSED = Verification(
@@ -51,12 +51,9 @@ def test_what_is_no_verification_is_not_taken_for_one(text: str) -> None:
     assert verifications(journal(text)) == []
 
 
-def test_the_newest_verification_of_this_very_patch_counts() -> None:
+def test_verifications_are_read_in_their_order() -> None:
     other = Verification("d2", 1, PASSED.checks)
-    events = journal(PASSED, other, FAILED)
-    assert verification_of(events, "d1") == FAILED
-    assert verification_of(events, "d2") == other
-    assert verification_of(events, "d3") is None
+    assert verifications(journal(PASSED, other, FAILED)) == [PASSED, other, FAILED]
 
 
 def test_another_tool_cannot_speak_for_it() -> None:

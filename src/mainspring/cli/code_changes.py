@@ -131,7 +131,9 @@ def apply(
         raise ToolError(f"run {record.run_id} changed no file; there is nothing to apply")
     repository = Repository.find(record.repository.top)
     where = f"branch {branch} of {repository}" if branch else str(repository)
-    if not yes:
+    if yes:
+        note(_verified(record, patch))
+    else:
         _ask(record, patch, where)
     record = record.keep(patch)
     output = Output.plain()
@@ -284,16 +286,16 @@ def _ask(record: CodeRecord, patch: Patch, where: str) -> None:
 
 
 def _verified(record: CodeRecord, patch: Patch) -> str:
-    from mainspring.engineer.journal import verification_of
+    from mainspring.engineer.journal import verifications_in
     from mainspring.runtime.run import Run
 
     try:
-        found = verification_of(Run.load(record.run_id, record.home).events(), patch.digest)
+        found = verifications_in(Run.load(record.run_id, record.home), patch.digest)
     except RunNotFoundError:
-        found = None
-    if found is None:
+        found = []
+    if not found:
         return "NOT verified: nothing was tested of this patch as it is"
-    return "verified: it passed its checks" if found.passed else "NOT verified: it failed its checks"
+    return "verified: it passed its checks" if found[-1].passed else "NOT verified: it failed its checks"
 
 
 def _take_back(record: CodeRecord) -> str:

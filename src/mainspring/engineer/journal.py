@@ -54,11 +54,6 @@ def verifications_in(run: Run, digest: str) -> list[Verification]:
     return [v for v in verifications(e for e in run.events() if e.seq > elsewhere) if v.digest == digest]
 
 
-def verification_of(events: Iterable[EventLike], digest: str) -> Verification | None:
-    """The newest verification of exactly this patch, or None."""
-    return next((v for v in reversed(verifications(events)) if v.digest == digest), None)
-
-
 def _data(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     text = "".join(part.get("text", "") for part in payload["content"])
     data = json.loads(text)

@@ -28,6 +28,8 @@ from mainspring.tools.names import printable
 __all__ = ["CodeIndex"]
 
 _CACHED = 256
+#: Files that are written as one transaction.
+_BATCH = 200
 _SETTING_BYTES = 256 << 10
 _MOST_SETTINGS = 500
 _NOTED = 5
@@ -282,31 +284,43 @@ class CodeIndex:
         progress: Progress | None,
     ) -> list[str]:
         """Read files that may have changed; keep what did. Returns the paths that changed."""
-        rows: list[Row] = []
+        batch: list[tuple[str, Parsed]] = []
         touched: list[Row] = []
         changed: list[str] = []
         known = {path: file.digest for path in doubtful if (file := self._files.get(path)) is not None}
-        for path, found in parse_all(self.root, doubtful, known, progress):
-            mtime, size = stats[path]
-            if found is None:  # as it was
-                file = self._files[path]
-                file.mtime, file.size = mtime, size
-                touched.append(Row(path, mtime, size, b"", "", "", b""))
-                continue
-            if path in self._files and found.digest == self._files[path].digest:
-                continue
-            rows.append(Row(path, mtime, size, found.digest, found.left_out, found.head, found.packed, found.words))
-            self._put(path, mtime, size, found)
-            changed.append(path)
+        sizes = {path: stats[path][1] for path in doubtful}
+        for path, found in parse_all(self.root, sizes, known, progress):
+            file = self._files.get(path)
+            if found is None and file is not None:  # as it was
+                file.mtime, file.size = stats[path]
+                touched.append(Row(path, *stats[path], b"", "", "", b""))
+            elif found is not None:
+                batch.append((path, found))
+                changed.append(path)
+            if len(batch) >= _BATCH:
+                self._keep(batch, stats)
+                batch = []
+        if batch:
+            self._keep(batch, stats)
+        if gone or touched:
+            self._store(lambda: self._database.write((), gone, touched))
         for path in gone:
             self.graph.drop(path)
             del self._files[path]
             self._cache.pop(path, None)
-        if rows or gone or touched:
-            self._store(lambda: self._database.write(rows, gone, touched))
         if changed or gone:
             self.version += 1
-        return changed
+        return sorted(changed)
+
+    def _keep(self, batch: Sequence[tuple[str, Parsed]], stats: dict[str, tuple[int, int]]) -> None:
+        """Files go to disk first, so that what is in memory can always be read from there."""
+        rows = [
+            Row(path, *stats[path], found.digest, found.left_out, found.head, found.packed, found.words)
+            for path, found in batch
+        ]
+        self._store(lambda: self._database.write(rows))
+        for path, found in batch:
+            self._put(path, *stats[path], found)
 
     def _put(self, path: str, mtime: int, size: int, found: Parsed) -> None:
         self._cache.pop(path, None)
@@ -376,7 +390,7 @@ class CodeIndex:
     def _store(self, write: Callable[[], None]) -> None:
         try:
             write()
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise self._explained(error) from error
 
     def _explained(self, error: Exception) -> StoreError:
