@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calculator import BROKEN, DONE, MEND, MENDED, NEW_TEST, SOURCE, VERIFY, Scripted, call, git, repository
 
+from calculator import BROKEN, DONE, MEND, MENDED, NEW_TEST, SOURCE, VERIFY, Scripted, call, git, repository
 from mainspring.engineer import CodeResult, code_sync
 from mainspring.messages import assistant
 
