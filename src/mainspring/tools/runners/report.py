@@ -77,7 +77,8 @@ class TestReport:
         lines = [self._headline(), *self.notes]
         if self.unfinished and not self.ok:
             more = f" (and {len(self.unfinished) - 1} more had begun)" if len(self.unfinished) > 1 else ""
-            lines.append(f"did not end: {self.unfinished[-1]}{more}")
+            *_, last = self.unfinished
+            lines.append(f"did not end: {last}{more}")
         if self.changed:
             named = ", ".join(self.changed[:_NAMED]) + (", ..." if len(self.changed) > _NAMED else "")
             lines.append(f"the tests changed {len(self.changed)} files that were there before: {named}")
