@@ -34,6 +34,7 @@ SAYS = {
     "19_skill.py": "done - Your notes are tidy.",
     "20_clean.py": "the planner saw the attack: False",
     "21_code_mode.py": "deleted b2",
+    "22_repository.py": "now called in: pay, refund",
     "23_repository_map.py": "for the failing test",
     "24_editing.py": "as before: True",
     "25_processes.py": "done - The server answers, within this run only.",
