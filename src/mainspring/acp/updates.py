@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from acp import (
     schema,
@@ -16,6 +16,7 @@ from acp import (
 )
 
 from mainspring.messages import TextPart, ThinkingPart, decode, decode_part
+from mainspring.tools.undo import RunEventLike
 
 #: Longest answer of a tool that is shown, in characters; the journal has the whole.
 SHOWN = 8_000
@@ -32,17 +33,6 @@ _KINDS: Mapping[str, Any] = {
 _EXECUTES = ("run_", "execute_", "start_", "write_", "stop_", "verify_", "locate_")
 
 
-class EventLike(Protocol):
-    """What is needed of a run's event."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def seq(self) -> int | None: ...
-    @property
-    def payload(self) -> Mapping[str, Any]: ...
-
-
 class Narrator:
     """Turns events into updates, in order; one for each connection to a run.
 
@@ -54,13 +44,13 @@ class Narrator:
         self._replay = replay
         self._streamed = False  # this answer was shown piece by piece already
 
-    def tell(self, event: EventLike) -> Iterator[Any]:
+    def tell(self, event: RunEventLike) -> Iterator[Any]:
         """The updates that say what happened; most events say nothing to an editor."""
         handle = getattr(self, "_" + event.kind.replace(".", "_"), None)
         if handle is not None:
             yield from handle(event)
 
-    def _delta(self, event: EventLike) -> Iterator[Any]:
+    def _delta(self, event: RunEventLike) -> Iterator[Any]:
         text = str(event.payload.get("text", ""))
         if not text:
             return
@@ -70,16 +60,16 @@ class Narrator:
             self._streamed = True
             yield update_agent_message_text(text)
 
-    def _run_started(self, event: EventLike) -> Iterator[Any]:
+    def _run_started(self, event: RunEventLike) -> Iterator[Any]:
         if self._replay:
             for message in event.payload.get("messages") or ():
                 yield update_user_message_text(decode(message).text)
 
-    def _message_added(self, event: EventLike) -> Iterator[Any]:
+    def _message_added(self, event: RunEventLike) -> Iterator[Any]:
         if self._replay and isinstance(event.payload.get("message"), Mapping):
             yield update_user_message_text(decode(event.payload["message"]).text)
 
-    def _model_answered(self, event: EventLike) -> Iterator[Any]:
+    def _model_answered(self, event: RunEventLike) -> Iterator[Any]:
         streamed, self._streamed = self._streamed, False
         message = decode(event.payload["message"])
         if not streamed:
@@ -89,10 +79,10 @@ class Narrator:
             if message.text.strip():
                 yield update_agent_message_text(message.text)
 
-    def _output_rejected(self, event: EventLike) -> Iterator[Any]:
+    def _output_rejected(self, event: RunEventLike) -> Iterator[Any]:
         yield update_agent_thought_text(str(event.payload.get("complaint", "")))
 
-    def _call_refused(self, event: EventLike) -> Iterator[Any]:
+    def _call_refused(self, event: RunEventLike) -> Iterator[Any]:
         tool, reason = str(event.payload.get("tool", "")), str(event.payload.get("reason", ""))
         yield schema.ToolCallStart(
             session_update="tool_call",
@@ -103,7 +93,7 @@ class Narrator:
             content=[tool_content(text_block(reason[:SHOWN]))],
         )
 
-    def _effect_intended(self, event: EventLike) -> Iterator[Any]:
+    def _effect_intended(self, event: RunEventLike) -> Iterator[Any]:
         payload = event.payload
         tool, arguments = str(payload.get("tool", "")), payload.get("arguments") or {}
         path = arguments.get("path")
@@ -118,7 +108,7 @@ class Narrator:
             locations=[schema.ToolCallLocation(path=path)] if isinstance(path, str) else None,
         )
 
-    def _effect_done(self, event: EventLike) -> Iterator[Any]:
+    def _effect_done(self, event: RunEventLike) -> Iterator[Any]:
         payload = event.payload
         parts = [decode_part(part) for part in payload.get("content") or ()]
         text = "".join(part.text for part in parts if isinstance(part, TextPart))
@@ -130,7 +120,7 @@ class Narrator:
             content=[tool_content(text_block(shown))],
         )
 
-    def _effect_parked(self, event: EventLike) -> Iterator[Any]:
+    def _effect_parked(self, event: RunEventLike) -> Iterator[Any]:
         yield schema.ToolCallProgress(
             session_update="tool_call_update",
             tool_call_id=str(event.payload.get("intent")),

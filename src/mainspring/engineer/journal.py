@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mainspring.engineer.ledger import Verification
+from mainspring.tools.undo import RunEventLike
 
 if TYPE_CHECKING:
     from mainspring.runtime.run import Run
@@ -14,18 +15,7 @@ if TYPE_CHECKING:
 VERIFY = "verify_change"
 
 
-class EventLike(Protocol):
-    """What is needed of a run's event."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def seq(self) -> int | None: ...
-    @property
-    def payload(self) -> Mapping[str, Any]: ...
-
-
-def verifications(events: Iterable[EventLike]) -> list[Verification]:
+def verifications(events: Iterable[RunEventLike]) -> list[Verification]:
     """Every verification that a run's journal holds, oldest first."""
     intended: set[int] = set()
     found = []
