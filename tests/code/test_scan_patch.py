@@ -157,6 +157,18 @@ def test_a_missing_database_is_never_told_clean(tmp_path: Path, database: Path) 
     assert any("crates.io" in note for note in scan_patch(cargo, Path("."), advisories=database).notes)
 
 
+def test_what_a_file_pins_is_looked_up_and_never_silently_clean(tmp_path: Path, database: Path) -> None:
+    pinned = tmp_path / "requirements.txt"
+    pinned.write_text("some-package==1.9\nother==1\n")
+    found = scan_files([pinned], root=tmp_path, advisories=database)
+    assert [(f.rule, f.line) for f in found.findings] == [("vulnerable-dependency", 1)]
+    assert found.notes == ()
+    pinned.write_text("some-package==1.10\n")
+    assert scan_files([pinned], root=tmp_path, advisories=database).findings == ()
+    for folder in (None, tmp_path / "nowhere"):
+        assert any("no local database" in note for note in scan_files([pinned], root=tmp_path, advisories=folder).notes)
+
+
 def test_what_is_no_advisory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a": 1}')
     with pytest.raises(ToolError, match="no advisory"):

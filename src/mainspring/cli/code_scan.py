@@ -66,7 +66,7 @@ def scan(paths: tuple[Path, ...], diff: str | None, fix: bool, least: str, advis
         patch, below = _patch(diff, root)
         report = scan_patch(patch, below, advisories=folder)
     else:
-        report = scan_files(paths or (root,), root=root)
+        report = scan_files(paths or (root,), root=root, advisories=folder)
     if fix:
         mended = apply_fixes(report.findings, root)
         _write(mended, root)
@@ -75,7 +75,7 @@ def scan(paths: tuple[Path, ...], diff: str | None, fix: bool, least: str, advis
         if report.findings and not mended:
             note("nothing was mended: no finding has a safe fix")
         if mended:
-            report = scan_files(paths or (root,), root=root)
+            report = scan_files(paths or (root,), root=root, advisories=folder)
     shown = [one for one in report.findings if _ORDER[one.severity] >= _ORDER[least]]
     _tell(report, shown, output, json_=json_)
     return 1 if any(one.introduced for one in shown) else 0

@@ -185,15 +185,35 @@ def check_dependencies(patch: Patch, workspace: Path, advisories: Path | None) -
         drafts, missing = _manifest(change, database)
         unknown |= missing
         found += finish(drafts, change.path, decode(change.after or b"").split("\n"))
-    if unknown:
-        where = "there is no local database" if not database else "the local database has none"
-        notes.append(
-            f"advisories for {', '.join(sorted(unknown))} were not checked: {where}; "
-            "import it with `mainspring code scan --import-advisories FILE`"
-        )
+    notes += _unchecked(unknown, database)
     if database is not None:
         database.close()
     return found, notes
+
+
+def check_manifest(path: str, data: bytes, database: Advisories | None) -> tuple[list[Finding], list[str]]:
+    """Findings of known advisories for what a manifest pins, as it is, and what could not be checked."""
+    if len(data) > _MOST:
+        return [], [f"{path}: too large; its dependencies were not checked"]
+    drafts: list[Draft] = []
+    unknown: set[str] = set()
+    for one in dependencies(path, decode(data)):
+        if one.version and not one.source and not one.script:
+            if not database or not database.imported(one.ecosystem):
+                unknown.add(one.ecosystem)
+            else:
+                drafts += _advised(one, database)
+    return finish(drafts, path, decode(data).split("\n")), _unchecked(unknown, database)
+
+
+def _unchecked(unknown: set[str], database: Advisories | None) -> list[str]:
+    if not unknown:
+        return []
+    where = "there is no local database" if not database else "the local database has none"
+    return [
+        f"advisories for {', '.join(sorted(unknown))} were not checked: {where}; "
+        "import it with `mainspring code scan --import-advisories FILE`"
+    ]
 
 
 def _manifest(change: FileChange, database: Advisories | None) -> tuple[list[Draft], set[str]]:

@@ -99,16 +99,28 @@ def scan_patch(
     return total.report(left)
 
 
-def scan_files(paths: Iterable[Path], *, root: Path | None = None, settings: ScanSettings | None = None) -> ScanReport:
+def scan_files(
+    paths: Iterable[Path],
+    *,
+    root: Path | None = None,
+    advisories: Path | None = None,
+    settings: ScanSettings | None = None,
+) -> ScanReport:
     """What is in files, or in all files below folders. Links are not followed.
 
     Args:
         paths: files and folders.
         root: what the findings' paths are relative to (default: the working folder).
+        advisories: folder of the local advisory database, for what manifests pin; None or a missing one is told.
 
     Raises:
         ToolError: a path does not exist.
     """
+    from mainspring.code.scan.advisories import Advisories
+    from mainspring.code.scan.dependencies import check_manifest
+    from mainspring.code.scan.manifests import is_manifest
+
+    database = Advisories(advisories) if advisories is not None else None
     base = (root or Path.cwd()).absolute()
     total = _Bounded(settings or ScanSettings())
     left = 0
@@ -129,6 +141,12 @@ def scan_files(paths: Iterable[Path], *, root: Path | None = None, settings: Sca
             total.notes.append(f"{name}: {size} bytes are more than is scanned ({total.settings.max_bytes})")
             continue
         total.findings += _side(name, data, total, told=True)
+        if is_manifest(name):
+            found, notes = check_manifest(name, data, database)
+            total.findings += found
+            total.notes += [note for note in notes if note not in total.notes]
+    if database is not None:
+        database.close()
     return total.report(left)
 
 
