@@ -224,7 +224,7 @@ def test_one_failed_attempt_does_not_end_the_others(
     answer = json.loads(said.out.strip().split("\n")[-1])
     assert (answer["bugs"], answer["all_bugs"], answer["complete"]) == (1, 2, False)
     assert len(Book(path).results) == 3
-    monkeypatch.setattr(program, "attempt", lambda *a: row(a[2], a[3], solved=False, done=False, budget=4000))
+    monkeypatch.setattr(program, "attempt", lambda *a: row(a[2], a[3], solved=False, done=False, budget=a[4].tokens))
     assert program.main() == 0  # tries the missing one once more
     assert len(Book(path).results) == 4
     answer = json.loads(capsys.readouterr().out.strip().split("\n")[-1])
