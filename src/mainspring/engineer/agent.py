@@ -99,17 +99,18 @@ def _light_tools(test_command: str | None, sandbox: Mapping[str, Any] | None) ->
     """Everything that a strong model can make use of."""
     from mainspring.code.edit import edit_tools
     from mainspring.code.git import git_tools
-    from mainspring.code.index import index_tools
+    from mainspring.code.index import Shelf, index_tools
     from mainspring.code.repomap import repo_map_tool
     from mainspring.engineer.tools import accept_finding, verify_change
     from mainspring.tools import coding_tools
     from mainspring.tools.shells import process_tools
 
+    shelf = Shelf()  # one index in memory for all tools that ask it
     return [
         *coding_tools(test_command=test_command, sandbox=sandbox, around=around),
         *edit_tools(),
-        *index_tools(),
-        repo_map_tool(),
+        *index_tools(shelf=shelf),
+        repo_map_tool(shelf=shelf),
         *process_tools(sandbox=sandbox, around=around),
         verify_change(test_command),
         accept_finding(),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mainspring.code.index.graph import Graph
     from mainspring.code.index.records import BlastRadius, Change, Found, Hit, Reference, Refresh, Symbol, TestMatch
     from mainspring.code.index.repository import CodeIndex
+    from mainspring.code.index.shelf import Shelf
     from mainspring.code.index.tools import index_tools
 
 __all__ = [
@@ -19,12 +20,13 @@ __all__ = [
     "Hit",
     "Reference",
     "Refresh",
+    "Shelf",
     "Symbol",
     "TestMatch",
     "index_tools",
 ]
 
-_HOME = {"CodeIndex": "repository", "Graph": "graph", "index_tools": "tools"}
+_HOME = {"CodeIndex": "repository", "Graph": "graph", "Shelf": "shelf", "index_tools": "tools"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from mainspring.code.index.records import Reference, Symbol, TestMatch
 from mainspring.code.index.repository import CodeIndex
+from mainspring.code.index.shelf import Shelf
 from mainspring.errors import ToolError
 from mainspring.tool import Tool, ToolContext
 from mainspring.tools.names import printable
-from mainspring.tools.paths import locate
 from mainspring.tools.provenance import WORKSPACE
 
 __all__ = ["index_tools"]
 
 _ROWS = 60
 _CHARACTERS = 12_000
-#: Seconds for which the files are not looked at again: one step of a model asks several things.
-_FRESH_S = 2.0
-_KEPT = 4
 
 
-def index_tools(workspace: Path | None = None, index: CodeIndex | None = None) -> list[Tool]:
+def index_tools(
+    workspace: Path | None = None, index: CodeIndex | None = None, shelf: Shelf | None = None
+) -> list[Tool]:
     """Tools that find symbols, outline a file and tell what a change touches. They only read.
 
     Args:
         workspace: the repository, when it is not to come from the run.
         index: the index of it, when there is one already; it is brought up to date before each answer.
+        shelf: keeps the indexes instead, for tools that share them.
     """
-    tools = _Tools(workspace, index)
+    tools = _Tools(shelf or Shelf(workspace, index))
     make: Callable[..., Tool] = Tool
     return [
         make(tools.find_symbol, effect="read", authority=[], selector=["name"], label=WORKSPACE),
@@ -45,11 +42,7 @@ def index_tools(workspace: Path | None = None, index: CodeIndex | None = None) -
 
 @dataclass
 class _Tools:
-    workspace: Path | None = None
-    index: CodeIndex | None = None
-    _open: dict[tuple[str, str], CodeIndex] = field(default_factory=dict)
-    _looked: dict[int, float] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    shelf: Shelf
 
     def find_symbol(
         self,
@@ -62,7 +55,7 @@ class _Tools:
         Args:
             name: such as parse or Store.get
         """
-        index = self._index(context)
+        index = self.shelf.index(context)
         if not name.strip() or len(name) > 400:
             raise ToolError("name is empty or longer than 400 characters; give one identifier")
         found = index.find_definition(name)
@@ -81,16 +74,16 @@ class _Tools:
 
     def outline_file(self, path: str, context: ToolContext) -> str:
         """List what a source file defines, with line numbers."""
-        index = self._index(context)
-        symbols = index.outline(self._inside(path, context))
+        index = self.shelf.index(context)
+        symbols = index.outline(self.shelf.inside(path, context))
         depth = {s.qualified: s.qualified.count(".") for s in symbols}
         rows = [f"{s.first}-{s.last}: {'  ' * min(depth[s.qualified], 6)}{_clean(s.signature)}" for s in symbols]
         return _page(rows) if rows else f"{printable(path)} defines nothing"
 
     def blast_radius(self, path: str, context: ToolContext, symbol: str = "") -> str:
         """What a change of a file, or of one symbol in it, may break: callers, importers, tests to run first."""
-        index = self._index(context)
-        inside = self._inside(path, context)
+        index = self.shelf.index(context)
+        inside = self.shelf.inside(path, context)
         index.outline(inside)  # says why when it is not indexed
         found = index.blast_radius([f"{inside}:{symbol}" if symbol else inside])
         parts = [
@@ -103,33 +96,6 @@ class _Tools:
         ]
         said = [f"{title}:\n{_page(rows, _ROWS // 3, 4_000)}" for title, rows in parts if rows]
         return "\n".join(said) or f"nothing else uses {printable(symbol or path)}"
-
-    def _inside(self, path: str, context: ToolContext) -> str:
-        root = self._root(context)
-        with locate(root, path, home=context.home) as place:
-            return "/".join(place.parts)
-
-    def _root(self, context: ToolContext) -> Path:
-        root = self.index.root if self.index is not None else self.workspace or context.workspace
-        if root is None:
-            raise ToolError("this run has no workspace; start it with workspace=... (or --workspace DIR)")
-        return root
-
-    def _index(self, context: ToolContext) -> CodeIndex:
-        with self._lock:
-            index = self.index
-            if index is None:
-                key = (os.path.realpath(self._root(context)), str(context.home))
-                index = self._open.pop(key, None) or CodeIndex.open(key[0], context.home)
-                self._open[key] = index
-                while len(self._open) > _KEPT:
-                    self._open.pop(next(iter(self._open))).close()
-            now = time.monotonic()
-            if now - self._looked.get(id(index), -_FRESH_S) >= _FRESH_S:
-                self._looked = {id(i): self._looked.get(id(i), -_FRESH_S) for i in (index, *self._open.values())}
-                index.refresh(lambda done, of: context.report(f"indexing: {done:,} of {of:,} files"))
-                self._looked[id(index)] = time.monotonic()
-            return index
 
 
 def _page(rows: Iterable[str], most: int = _ROWS, characters: int = _CHARACTERS) -> str:
