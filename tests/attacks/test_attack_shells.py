@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mainspring.errors import ToolError
-from mainspring.tool import ToolContext
 from mainspring.tools.limits import SandboxLimits
-from mainspring.tools.shells import close_all, close_run, process_tools, registry
+from mainspring.tools.shells import close_all, close_run, registry
+from process_calls import Call, calls
 
-Call = Callable[..., str]
 _DIRTY = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -27,18 +25,6 @@ _DIRTY = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 def _ended() -> Iterator[None]:
     yield
     close_all()
-
-
-def calls(workspace: Path, home: Path, run_id: str = "r1", **settings: Any) -> Call:
-    functions = {tool.name: tool.function for tool in process_tools(**settings)}
-    context = ToolContext(run_id=run_id, workspace=workspace, home=home, key="k1")
-
-    def call(what: str, /, **arguments: Any) -> str:
-        answer = asyncio.run(functions[f"{what}_process"](context=context, **arguments))
-        assert isinstance(answer, str)
-        return answer
-
-    return call
 
 
 @pytest.fixture

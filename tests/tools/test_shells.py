@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,26 +19,13 @@ from mainspring.tools.limits import SandboxLimits
 from mainspring.tools.provenance import WORKSPACE
 from mainspring.tools.sandbox import Sandbox, new_loopback
 from mainspring.tools.shells import ProcessLimits, close_all, close_run, loopback_of, process_tools, registry
-
-Call = Callable[..., str]
+from process_calls import Call, calls
 
 
 @pytest.fixture(autouse=True)
 def _ended() -> Iterator[None]:
     yield
     close_all()
-
-
-def calls(workspace: Path, home: Path | None, run_id: str = "r1", **settings: Any) -> Call:
-    functions = {tool.name: tool.function for tool in process_tools(**settings)}
-    context = ToolContext(run_id=run_id, workspace=workspace, home=home, key="k1")
-
-    def call(what: str, /, **arguments: Any) -> str:
-        answer = asyncio.run(functions[f"{what}_process"](context=context, **arguments))
-        assert isinstance(answer, str)
-        return answer
-
-    return call
 
 
 @pytest.fixture
