@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from mainspring.model import Model, ModelSettings
     from mainspring.models.scripted import ScriptedModel
     from mainspring.runtime.run import Run
-    from mainspring.tool import DidNotHappen, Happened, Tool, ToolContext, Unknown
+    from mainspring.tool import DidNotHappen, Happened, NotYet, Tool, ToolContext, Unknown
 
 _HOME = {
     "Agent": "agent",
     "DidNotHappen": "tool",
     "FilePart": "messages",
     "Happened": "tool",
+    "NotYet": "tool",
     "ImagePart": "messages",
     "Label": "label",
     "Limits": "agent",
@@ -65,6 +66,7 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelSettings",
+    "NotYet",
     "Policy",
     "Run",
     "ScriptedModel",

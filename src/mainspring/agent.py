@@ -242,6 +242,16 @@ class Agent:
 
         return start_sync(self, task, **options)
 
+    def enqueue(self, task: Task, **options: Any) -> Run:
+        """Put a run into the journal for a worker (`mainspring worker`) to execute.
+
+        Options: those of :meth:`run` but `on_event`, and `priority` and `queue`, as in
+        :func:`mainspring.runtime.enqueue`.
+        """
+        from mainspring.runtime import enqueue
+
+        return enqueue(self, task, **options)
+
     def stream(self, task: Task, **options: Any) -> AsyncIterator[RunEvent]:
         """Execute the agent and yield journal events and text deltas as they happen; the last one ends the run."""
         from mainspring.runtime import stream

@@ -26,6 +26,8 @@ from mainspring.threads import in_thread
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from mainspring.value import Value
+
 Effect: TypeAlias = Literal["read", "write", "irreversible"]
 Role: TypeAlias = Literal["authority", "selector", "payload"]
 #: Who wrote a field of a result: the service made it (ids, counts, times), the service vouches for it, or anyone did.
@@ -55,6 +57,7 @@ class ToolContext:
         report: shows a line of progress to the person who watches.
         labels: argument -> label, for tools that store what they are given.
         principal: for whom the run acts, and who acts: ``("ann", "clerk")``; the last one is the agent itself.
+        values: argument -> the value with a label for each field of it, for tools that hand it on.
     """
 
     run_id: str = ""
@@ -65,6 +68,23 @@ class ToolContext:
     report: Callable[[str], None] = field(default=lambda line: None)
     labels: Mapping[str, Label] = field(default_factory=dict)
     principal: tuple[str, ...] = ()
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+class NotYet(Exception):
+    """Raise it in a tool that waits for something: the run sleeps, and the tool is called again under the same key.
+
+    Only for tools that read and for keyed ones: these may be called again. A sleeper costs nothing.
+
+    Args:
+        reason: what it waits for, for a person.
+        wake_at: Unix time at which to look again at the latest; None when only a message can wake the run.
+    """
+
+    def __init__(self, reason: str, *, wake_at: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.wake_at = wake_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from mainspring.errors import ToolError
 from mainspring.label import SYSTEM, Label, join_all
+from mainspring.messages import Usage
 
 #: Deepest nesting of a labelled value; what is deeper is refused, so that no answer can exhaust the stack.
 MAX_DEPTH = 64
@@ -91,10 +92,12 @@ class Labelled:
     Args:
         value: the answer, as any tool may return it.
         labels: path -> label, as :func:`wrap` takes them; the path ``""`` is the answer as a whole.
+        usage: what model calls of its own have spent; it counts against the run's limits.
     """
 
     value: Any
     labels: Mapping[str, Label] = field(default_factory=dict)
+    usage: Usage | None = None
 
 
 def wrap(data: Any, labels: Mapping[str, Label], default: Label = SYSTEM) -> Value:

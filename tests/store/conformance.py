@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from suite_common import Opener, add, again, ask, begin, begin_and_release
 from suite_people import PeopleSuite
+from suite_queues import QueueSuite
 from suite_transfer import TransferSuite
 
 from mainspring.errors import (
@@ -37,7 +38,7 @@ LABELS = st.builds(Label, NAMES, st.none() | NAMES)
 anything = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-class StoreConformance(PeopleSuite, TransferSuite):
+class StoreConformance(PeopleSuite, QueueSuite, TransferSuite):
     """The suite: events, lists, leases and closing here, people and transfer from their own files."""
 
     # --- events ---

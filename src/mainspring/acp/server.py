@@ -21,9 +21,9 @@ from mainspring.acp.updates import Narrator
 from mainspring.agent import Agent
 from mainspring.errors import MainspringError, RunNotFoundError, ToolError
 from mainspring.messages import Part
-from mainspring.runtime.execution import new_run_id
 from mainspring.runtime.journal import RunEvent
 from mainspring.runtime.run import Run
+from mainspring.runtime.starting import new_run_id
 
 if TYPE_CHECKING:
     from mainspring.code.git import CodeRecord

@@ -115,7 +115,7 @@ def do(
     from mainspring.cli.run import acting_for, merge_limits, parse_limits, read_task
     from mainspring.cli.status import FAILED
     from mainspring.engineer.start import prepare
-    from mainspring.runtime.execution import new_run_id
+    from mainspring.runtime.starting import new_run_id
     from mainspring.store import default_home
 
     words = read_task(task)

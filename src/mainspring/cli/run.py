@@ -132,7 +132,7 @@ def run(
     options = dict(base.options) | {name: value for name, value in changes.items() if value}
     content = with_attachments(words, attached)
     output = Output.claim()
-    from mainspring.runtime.execution import new_run_id
+    from mainspring.runtime.starting import new_run_id
 
     declared = origin.load(origin.Origin(base.place, base.attribute, base.builtin, options))
     folder = workspace or declared.workspace or (Path.cwd() if agent is None else None)

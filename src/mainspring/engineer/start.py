@@ -106,7 +106,7 @@ async def code(
     """
     from mainspring.engineer.agent import code_agent
     from mainspring.engineer.attempts import best
-    from mainspring.runtime.execution import new_run_id
+    from mainspring.runtime.starting import new_run_id
     from mainspring.store import default_home
 
     base = Path(home).expanduser() if home is not None else default_home()

@@ -176,8 +176,8 @@ class _Call:
     """One invocation: which run, what is new in the input, and how its caller wants messages."""
 
     def __init__(self, graph: CompiledAgent, input: Any, config: Config | None) -> None:
-        from mainspring.runtime.execution import new_run_id
         from mainspring.runtime.run import Run
+        from mainspring.runtime.starting import new_run_id
 
         configurable = (config or {}).get("configurable") or {}
         self.graph = graph

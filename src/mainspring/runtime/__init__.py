@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mainspring.agent import Agent, Limits, Task
 from mainspring.errors import DeclarationError
@@ -14,7 +16,10 @@ from mainspring.runtime.pending import checked_name
 from mainspring.runtime.run import Pending, ReplayReport, Run
 from mainspring.store import open_store
 
-__all__ = ["Pending", "ReplayReport", "Run", "RunEvent", "Watcher", "start", "start_sync", "stream"]
+if TYPE_CHECKING:
+    from mainspring.runtime.starting import Start
+
+__all__ = ["Pending", "ReplayReport", "Run", "RunEvent", "Watcher", "enqueue", "start", "start_sync", "stream"]
 
 
 async def start(
@@ -45,19 +50,58 @@ async def start(
     """
     from mainspring.runtime.execution import begin
 
+    return await begin(open_store(home), _start(agent, task, workspace, limits, run_id, by), on_event)
+
+
+def enqueue(
+    agent: Agent,
+    task: Task,
+    *,
+    workspace: str | Path | None = None,
+    limits: Limits | Mapping[str, float | None] | None = None,
+    run_id: str | None = None,
+    home: str | Path | None = None,
+    by: str = "user",
+    priority: int = 0,
+    queue: str = "",
+) -> Run:
+    """Put a run into the journal for a worker to execute; it is there when this returns.
+
+    Args as for :func:`start`, and:
+        priority: higher ones are taken up first.
+        queue: the name of the workers that take it up; "" for any.
+
+    Raises:
+        DeclarationError, StoreError: as :func:`start`.
+    """
+    from mainspring.runtime.starting import enqueue as put
+
+    store = open_store(home)
+    start = replace(_start(agent, task, workspace, limits, run_id, by), priority=priority, queue=queue)
+    return Run(put(store, start), store)
+
+
+def _start(
+    agent: Agent,
+    task: Task,
+    workspace: str | Path | None,
+    limits: Limits | Mapping[str, float | None] | None,
+    run_id: str | None,
+    by: str,
+) -> Start:
+    from mainspring.runtime.starting import Start
+
     folder = Path(workspace).expanduser().resolve() if workspace is not None else agent.workspace
     if folder is not None and not folder.is_dir():
         raise DeclarationError(f"the workspace {folder} is no folder; make it first")
     if run_id is not None and (not isinstance(run_id, str) or not 0 < len(run_id) <= 200 or ":" in run_id):
         raise DeclarationError(f"run_id must be a text of 1 to 200 characters without ':', not {run_id!r}")
-    return await begin(
-        open_store(home),
-        agent,
-        task_messages(task),
-        workspace=folder,
+    return Start(
+        agent=agent,
+        messages=task_messages(task),
         limits=agent.limits if limits is None else Limits.of(limits),
+        workspace=folder,
         run_id=run_id,
-        on_event=on_event,
         by=checked_name(by),
     )
 

@@ -30,6 +30,8 @@ GO = Verdict()
 
 def check_budget(state: RunState, limits: Limits, now: float) -> Verdict:
     """Compare what was spent with what is allowed, and look for a run that goes in circles."""
+    if state.bounds.over(now):
+        return Verdict(stop="the time for which this run was given its rights is over")
     looping = _circle(state, limits)
     if looping is not None:
         return looping

@@ -20,7 +20,7 @@ from mainspring.errors import LeaseLostError, ToolError
 from mainspring.guard import Decision
 from mainspring.guard.handles import Resolved
 from mainspring.label import MODEL, Label, join_all
-from mainspring.messages import TextPart
+from mainspring.messages import TextPart, encode_usage
 from mainspring.points import reach
 from mainspring.runtime.builtin import NOTE
 from mainspring.runtime.calls import Checked, arguments_digest, call_digest, effect_key, resolve_arguments
@@ -29,7 +29,7 @@ from mainspring.runtime.journal import Journal, soon
 from mainspring.runtime.outcome import outcome
 from mainspring.runtime.state import CallState
 from mainspring.threads import at_work
-from mainspring.tool import DidNotHappen, Happened, Tool, ToolContext
+from mainspring.tool import DidNotHappen, Happened, NotYet, Tool, ToolContext
 from mainspring.value import Labelled
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Effects:
             report,
             {n: r.value.whole_label for n, r in self._resolved(call).items()},
             state.guard.principals,
+            {n: r.value for n, r in self._resolved(call).items()},
         )
 
     def _resolved(self, call: CallState) -> Mapping[str, Resolved]:
@@ -128,15 +129,21 @@ class Effects:
             text = f"{tool.name} was not called: its time had passed before it could begin"
             self._done(call, tool, text, True, 0.0, "ran")
             return
+        answer: object
         began = time.monotonic()
         try:
             filled = await self._filled(call, tool, arguments, context)
             value = await _bounded(tool, filled, context)
+        except NotYet as waits:
+            if self._asleep(call, tool, waits):
+                return
+            answer = f"{tool.name} cannot wait: it neither only reads nor has a key, so it may not be called again"
+            is_error = True
         except TimeoutError as error:
             await self._timed_out(call, tool, arguments, context, said_by(error), time.monotonic() - began)
             return
         except ToolError as error:
-            answer: object = said_by(error)
+            answer = said_by(error)
             is_error = True
         except asyncio.CancelledError as error:
             if interrupted():
@@ -148,6 +155,16 @@ class Effects:
             reach("effect.acted")
             answer, is_error = value, False
         self._done(call, tool, answer, is_error, time.monotonic() - began, "ran")
+
+    def _asleep(self, call: CallState, tool: Tool, waits: NotYet) -> bool:
+        """Let the run sleep until what the tool waits for is there; False when the tool may not be called again."""
+        if tool.settlement not in ("read", "keyed"):
+            return False
+        self.journal.record(
+            "effect.asleep",
+            {"intent": call.intent, "call_id": call.part.id, "reason": waits.reason[:2000], "wake_at": waits.wake_at},
+        )
+        return True
 
     async def settle(self, call: CallState, tool: Tool | None, arguments: Mapping[str, Any] | None) -> bool:
         """Settle an intent without an outcome. Returns True when it is to be acted on (again) by the caller."""
@@ -176,11 +193,14 @@ class Effects:
             return None
         if call.stage == "retry":
             return "a person said that it did not take effect"
-        if call.attempts >= MAX_ATTEMPTS:
-            self.park(call, f"the process died {call.attempts} times while {tool.name} ran")
+        deaths = call.attempts - call.sleeps
+        if deaths >= MAX_ATTEMPTS:
+            self.park(call, f"the process died {deaths} times while {tool.name} ran")
             return None
         if was == tool.settlement == "read":
             return "it only reads"
+        if call.stage == "asleep":
+            return "what it waited for may be there"
         if was == tool.settlement == "keyed":
             age = time.time() - call.intended_at
             if tool.key_ttl_s is not None and age >= tool.key_ttl_s:
@@ -228,7 +248,7 @@ class Effects:
         """What came back without any secret in it; as text and JSON, since a secret hides in any object's words."""
         assert self.secrets is not None
         if isinstance(answer, Labelled):
-            return Labelled(self._scrubbed(answer.value), answer.labels)
+            return Labelled(self._scrubbed(answer.value), answer.labels, answer.usage)
         if isinstance(answer, str | bytes | int | float | dict | list | None):
             return self.secrets.scrub(answer)
         parts = to_content(answer)
@@ -245,6 +265,8 @@ class Effects:
         if self.secrets is not None:
             answer = self._scrubbed(answer)
         state = self.journal.state
+        if isinstance(answer, Labelled) and answer.usage is not None:
+            self.spent.setdefault(str(call.intended.get("key")), {})["usage"] = encode_usage(answer.usage)
         as_handle = state.guard.mode == "clean" or call.parent is not None
         passed = join_all(r.value.whole_label for r in self._resolved(call).values()) if as_handle else call.label
         fields, label = outcome(

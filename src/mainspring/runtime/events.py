@@ -10,7 +10,7 @@ from mainspring.store import Event
 
 #: kind -> newest version that this code can read.
 KINDS: dict[str, int] = {
-    "run.started": 1,
+    "run.started": 2,
     "run.resumed": 1,
     "run.waiting": 1,
     "run.paused": 1,
@@ -25,6 +25,7 @@ KINDS: dict[str, int] = {
     "approval.answered": 2,
     "effect.intended": 2,
     "effect.retried": 1,
+    "effect.asleep": 1,
     "effect.done": 2,
     "effect.parked": 1,
     "doubt.answered": 1,

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import sys
-import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -16,35 +14,39 @@ from typing import Any, TypeVar
 
 from mainspring.agent import Agent, Limits
 from mainspring.errors import ApprovalError, MainspringError, RunBusyError
-from mainspring.guard.modes import choose
-from mainspring.guard.people import principals
 from mainspring.label import Label
-from mainspring.messages import Message, encode
+from mainspring.messages import Message
 from mainspring.points import reach
-from mainspring.runtime.clean import ORDERS
 from mainspring.runtime.imported import executed_elsewhere
 from mainspring.runtime.inbox import CANCEL, PAUSE
 from mainspring.runtime.journal import Journal, RunEvent, Watcher
 from mainspring.runtime.loop import Engine
-from mainspring.runtime.output import OutputType
 from mainspring.runtime.run import Run
 from mainspring.runtime.settings import settings_of
+from mainspring.runtime.starting import Start, create, unseen
 from mainspring.runtime.state import RunState
-from mainspring.runtime.turns import take_turn
-from mainspring.store import NewEvent, SQLiteStore
-from mainspring.tool import Tool
+from mainspring.store import Lease, Store
 
 
 async def execute(
-    run: Run, agent: Agent, limits: Limits | None, on_event: Watcher | None, workspace: Path | None = None
+    run: Run,
+    agent: Agent,
+    limits: Limits | None,
+    on_event: Watcher | None,
+    workspace: Path | None = None,
+    owned: Lease | None = None,
 ) -> None:
-    """Own a run and drive it until it stops. Used by `resume` and by a fresh start alike."""
+    """Own a run and drive it until it stops. Used by `resume`, by workers and by a fresh start alike.
+
+    Args:
+        owned: the lease, when the caller owns the run already; it is given up here.
+    """
     store = run._store
     refused, again = 0, False
     _each(agent, "recover", run.id, store.home)
     while True:
         try:
-            lease = store.acquire(run.id)
+            lease, owned = owned if owned is not None else store.acquire(run.id), None
         except RunBusyError:
             if again:
                 return  # whoever spoke has resumed it
@@ -52,8 +54,8 @@ async def execute(
         run._state = RunState()
         try:
             journal = Journal(store, lease, RunState.of(store.events(run.id)), on_event)
-            unseen = _unseen(settings_of(store.home).configured(dict(agent.tools)))
-            _record_resumed(journal, agent, limits, workspace, unseen)
+            held = journal.state.bounds.hold(agent.tools)
+            _record_resumed(journal, agent, limits, workspace, unseen(settings_of(store.home).configured(held)))
             limits = None  # they are in the journal now
             engine = Engine(agent, journal, store.home, run)
             await engine.drive()
@@ -82,7 +84,7 @@ def _each(agent: Agent, what: str, run_id: str, home: Path) -> None:
         call(run_id, home)
 
 
-def _overlooked(store: SQLiteStore, run_id: str, engine: Engine) -> bool:
+def _overlooked(store: Store, run_id: str, engine: Engine) -> bool:
     """True when somebody spoke after the run's last look and before it let go, and believes to have been heard."""
     if store.row(run_id).status not in ("waiting", "in_doubt"):
         return False
@@ -91,7 +93,7 @@ def _overlooked(store: SQLiteStore, run_id: str, engine: Engine) -> bool:
 
 
 def _record_resumed(
-    journal: Journal, agent: Agent, limits: Limits | None, workspace: Path | None, unseen: Label
+    journal: Journal, agent: Agent, limits: Limits | None, workspace: Path | None, stranger: Label
 ) -> None:
     elsewhere = executed_elsewhere(journal.store, journal.state) > 0
     if elsewhere and not journal.state.guard.foreign and limits is None:
@@ -123,95 +125,23 @@ def _record_resumed(
             **({"imported": True} if elsewhere else {}),
             **({} if workspace is None else {"workspace": str(workspace)}),
         },
-        unseen,
+        stranger,
     )
     journal.send(status="running")
 
 
-def _started_payload(
-    agent: Agent,
-    tools: dict[str, Tool],
-    messages: Sequence[Message],
-    workspace: Path | None,
-    limits: Limits,
-    by: str,
-    home: Path,
-) -> tuple[dict[str, Any], Label]:
-    """The first event of a run: everything that its context begins with."""
-    mode, why = (
-        choose(tools.values(), agent.capable(), workspace is not None)
-        if agent.guard == "auto"
-        else (agent.guard, "as declared")
-    )
-    turn = take_turn(messages, mode, 0)  # type: ignore[arg-type]
-    orders = [_instructions(agent, home), ORDERS if mode == "clean" and agent.tools else ""]
-    if agent.output_type is not None:
-        orders.append(OutputType(agent.output_type).order())
-    guard: dict[str, Any] = {"mode": mode, "why": why, "principals": list(principals(by, agent.name))}
-    if agent.grants is not None:
-        guard["grants"] = [g.encode() for g in agent.grants]
-    elif any(t.consequential for t in tools.values()):
-        guard["turns"] = [turn.words]
-    payload = {
-        "agent": agent.describe(),
-        "digest": agent.digest(),
-        "origin": agent.origin,
-        "system": "\n\n".join(o for o in orders if o),
-        "messages": [encode(m) for m in turn.messages],
-        "workspace": None if workspace is None else str(workspace),
-        "limits": asdict(limits),
-        "pid": os.getpid(),
-        "guard": guard,
-    }
-    if turn.values:
-        payload["values"] = turn.values
-    return payload, turn.label.join(_unseen(tools))
-
-
-def _unseen(tools: dict[str, Tool]) -> Label:
-    """What servers say of their tools stands in the prompt: until a person has looked, it is a stranger's word."""
-    return Label(frozenset(f"mcp:{t.server}" for t in tools.values() if t.unseen))
-
-
-def _instructions(agent: Agent, home: Path) -> str:
-    """The agent's standing orders. A file's are used only as a person approved them: whatever can write files could
-    write them otherwise.
-
-    Raises:
-        DeclarationError: the file is missing, or not as it was approved; with the difference.
-    """
-    if isinstance(agent.instructions, str):
-        return agent.instructions
-    from mainspring.guard.pins import Pins, read_instructions
-
-    return read_instructions(agent.instructions, Pins(home)).text
-
-
-async def begin(
-    store: SQLiteStore,
-    agent: Agent,
-    messages: list[Message],
-    *,
-    workspace: Path | None,
-    limits: Limits,
-    run_id: str | None,
-    on_event: Watcher | None,
-    by: str = "user",
-) -> Run:
+async def begin(store: Store, start: Start, on_event: Watcher | None) -> Run:
     """Create a run and drive it until it stops."""
-    new_id = run_id or new_run_id()
-    tools = settings_of(store.home).configured(dict(agent.tools))
-    payload, label = _started_payload(agent, tools, messages, workspace, limits, by, store.home)
-    event = NewEvent("run.started", payload, label)
-    text = "\n".join(m.text for m in messages if m.role == "user")
+    agent = start.agent
     reach("run.before_create")
-    lease, appended = store.create(new_id, [event], agent=agent.name, task=text[:500])
+    lease, appended = create(store, start)
+    new_id = lease.run_id
     run = Run(new_id, store)
     try:
         await asyncio.wrap_future(appended.done)
         reach("run.created")
         journal = Journal(store, lease, RunState.of(appended.events), on_event)
-        journal.tell(RunEvent("run.started", 1, appended.events[0].at, payload))
+        journal.tell(RunEvent("run.started", 1, appended.events[0].at, appended.events[0].payload))
         try:
             engine = Engine(agent, journal, store.home, run)
             await engine.drive()
@@ -255,11 +185,6 @@ def run_blocking(work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run(main())
     with ThreadPoolExecutor(1, thread_name_prefix="mainspring-run") as pool:
         return pool.submit(asyncio.run, main()).result()
-
-
-def new_run_id() -> str:
-    """A run id that sorts by time: date, time, and 40 random bits."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(5)
 
 
 class NoModel:

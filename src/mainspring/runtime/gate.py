@@ -128,6 +128,8 @@ class Gate:
                 self.journal.record("approval.answered", expired)
 
     def _ask(self, call: CallState, checked: Checked, promised: Mapping[str, int], revoked: frozenset[str]) -> Decision:
+        if self.state.bounds.over(time.time()):
+            return Decision("deny", "the time for which this run was given its rights is over")
         return decide_call(call, checked, self.state, self.agent.policy, self.settings, promised, revoked, self.tools)
 
     def _revoked(self) -> frozenset[str]:

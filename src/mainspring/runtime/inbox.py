@@ -15,6 +15,8 @@ from mainspring.store import InboxItem
 #: Kinds that are asks of the moment; they go to the loop and not into the context.
 PAUSE = "pause"
 CANCEL = "cancel"
+#: Says that something which the run waits for may be there; it wakes a sleeper, and is no event of its own.
+WAKE = "wake"
 
 
 def take_inbox(journal: Journal, *, surely: bool = False) -> str | None:
@@ -35,6 +37,8 @@ def take_inbox(journal: Journal, *, surely: bool = False) -> str | None:
             item.kind == CANCEL and item.at < journal.state.revived_at
         ):
             continue  # whoever resumed it since wants it to go on
+        if item.kind == WAKE:
+            continue
         if item.kind == PAUSE:
             pause = str(item.payload.get("reason") or "asked to pause")
         else:

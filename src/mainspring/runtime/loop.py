@@ -40,7 +40,7 @@ from mainspring.runtime.effects import Effects
 from mainspring.runtime.foreign import interrupted, said_by
 from mainspring.runtime.gate import Gate
 from mainspring.runtime.granting import compile_grants
-from mainspring.runtime.inbox import CANCEL, PAUSE, take_inbox
+from mainspring.runtime.inbox import CANCEL, PAUSE, WAKE, take_inbox
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.output import CHECKED, MAX_REJECTIONS, OutputType, judge
 from mainspring.runtime.settings import settings_of
@@ -69,7 +69,8 @@ class Engine:
         self._run = run  # the public face, for the agent's check
         self._output_type = OutputType(agent.output_type) if agent.output_type is not None else None
         self.settings = settings_of(home)
-        self.tools: dict[str, Tool] = self.settings.configured(dict(agent.tools))
+        self._held = self.state.bounds.hold(agent.tools)
+        self.tools: dict[str, Tool] = self.settings.configured(dict(self._held))
         workspace = Path(self.state.workspace) if self.state.workspace else None
         self.effects = Effects(journal, workspace, home, self.settings.secrets)
         schema = self._output_type.schema if self._output_type else None
@@ -79,7 +80,7 @@ class Engine:
             own = builtin_tools(journal.store, self.state, taken=self.tools)
             if self._clean:
                 own = {NOTE: own[NOTE]} if NOTE in own else {}  # no read_result: it would show what it reads
-                own |= clean_tools(self.state, journal.store, self._reader, self.effects.spent, agent.tools)
+                own |= clean_tools(self.state, journal.store, self._reader, self.effects.spent, self._held)
             self.tools = self.tools | own
         self._programs: Programs | None = None  # made when there is a program to run
         self._gate = Gate(agent, journal, self.tools, self.settings)
@@ -138,7 +139,7 @@ class Engine:
         and stays, so that the prompt's beginning changes at most twice in a run.
         """
         wanted = {READ_RESULT: self.state.shortened, NOTE: self.state.plain_chars > NOTE_FROM_CHARS}
-        own = self.agent.tools
+        own = self._held
         return [t.spec for name, t in self.tools.items() if name in own or wanted.get(name, True)]
 
     @property
@@ -155,7 +156,7 @@ class Engine:
             with contextlib.suppress(MainspringError):  # thinking will say that the model cannot be had
                 asked = await self._thinker.model(0)
         payload = await compile_grants(
-            self.state, self.agent, [t for n, t in self.tools.items() if n in self.agent.tools], asked
+            self.state, self.agent, [t for n, t in self.tools.items() if n in self._held], asked
         )
         self.journal.record("grants.compiled", payload, USER)
 
@@ -266,9 +267,12 @@ class Engine:
         if any(c.stage == "parked" for c in waiting):
             reasons = "; ".join(f"{c.part.name}: {c.reason}" for c in waiting if c.stage == "parked")
             await self._wait("in_doubt", reasons, None)
-        elif any(c.stage == "asked" for c in waiting):
+        else:
             asked = [c.part.name for c in waiting if c.stage == "asked"]
-            await self._wait("waiting", f"approval of {', '.join(asked)}", None)
+            asleep = [c for c in waiting if c.stage == "asleep"]
+            why = [f"approval of {', '.join(asked)}"] if asked else []
+            times = [c.wake_at for c in asleep if c.wake_at is not None]
+            await self._wait("waiting", "; ".join([*why, *(c.reason for c in asleep)]), min(times, default=None))
 
     def _is_program(self, call: CallState) -> bool:
         return self._clean and call.part.name == RUN_PROGRAM and call.parent is None
@@ -390,7 +394,7 @@ class Engine:
             return  # nothing more is done for a run that is to end; what is unknown is said to be
         begun: list[tuple[CallState, Checked]] = []
         for call in state.open_calls:
-            if call.stage != "intended":
+            if call.stage not in ("intended", "asleep"):
                 continue
             checked = self._gate.check(call)
             if isinstance(checked, Refusal):
@@ -476,11 +480,24 @@ class Engine:
                 self.journal.expire(call.approval)
         unknown = [c for c in self.state.open_calls if c.stage in ("intended", "parked")]
         doubts = [c.part.name for c in unknown if c.intended["settlement"] != "read"]
+        self._tell_children(request)
         in_doubt = f"; in doubt: {', '.join(doubts)}" if doubts else ""
         await self._end("cancelled", f"{request['by']}: {request['reason']}{in_doubt}", None)
 
+    def _tell_children(self, request: Mapping[str, Any]) -> None:
+        """Whoever this run has started ends with it."""
+        store = self.journal.store
+        for row in store.children(self.state.run_id):
+            if row.status not in ("done", "failed", "cancelled"):
+                store.post(
+                    row.id, CANCEL, {"by": request["by"], "reason": f"its creator was cancelled: {request['reason']}"}
+                )
+
     async def _release(self, status: str, wake_at: float | None = None) -> None:
         await self.journal.flush(status=status, wake_at=wake_at, release=True)
+        if self.state.bounds.parent is not None:
+            with contextlib.suppress(MainspringError):  # whoever waits looks from time to time as well
+                self.journal.store.post(self.state.bounds.parent, WAKE, {"run": self.state.run_id, "status": status})
         try:
             self.journal.store.seal(self.state.run_id)
         except MainspringError as error:  # the run is as good as before; `mainspring audit verify` says it too

@@ -21,7 +21,7 @@ from mainspring.runtime.journal import RunEvent, Watcher
 from mainspring.runtime.pending import Pending, checked_name, give_grant, people_of
 from mainspring.runtime.state import CallState, RunState
 from mainspring.runtime.vouching import checked_reason, lowered
-from mainspring.store import Changes, Event, NewEvent, SQLiteStore, open_store
+from mainspring.store import Changes, Event, NewEvent, Store, open_store
 
 __all__ = ["Pending", "ReplayReport", "Run", "RunEvent"]
 
@@ -44,13 +44,13 @@ class ReplayReport:
 class Run:
     """One execution of an agent on a task. Its state is read from the journal, as new as the journal is."""
 
-    def __init__(self, run_id: str, store: SQLiteStore) -> None:
+    def __init__(self, run_id: str, store: Store) -> None:
         self.id = run_id
         self._opened = store
         self._state = RunState()
 
     @property
-    def _store(self) -> SQLiteStore:
+    def _store(self) -> Store:
         """The journal; opened anew when a full disk or the like broke it."""
         if self._opened.broken is not None:
             self._opened = open_store(self._opened.home)
@@ -378,7 +378,7 @@ class Run:
             at_step, seconds = state.step, state.seconds_so_far
         if not cut or (step is not None and (step < 0 or at_step != step)):
             raise StoreError(f"run {self.id} has {state.step} steps; it cannot be forked at step {step}")
-        from mainspring.runtime.execution import new_run_id
+        from mainspring.runtime.starting import new_run_id
 
         new_id = run_id or new_run_id()
         events = [NewEvent(e.kind, e.payload, e.label, e.version) for e in kept[:cut]]

@@ -19,6 +19,7 @@ from mainspring.messages import (
     decode_usage,
     system,
 )
+from mainspring.runtime.bounds import NO_BOUNDS, Bounds
 from mainspring.runtime.compaction import fold_compaction
 from mainspring.runtime.context import PREVIEW_CHARS, Context, message_chars, note, preview
 from mainspring.runtime.events import KINDS, check_version
@@ -32,18 +33,21 @@ class CallState:
     """One tool call of the current step.
 
     `stage` says what is due: ``new`` (to be checked and decided), ``asked`` (a person is asked), ``approved``,
-    ``intended`` (acting, or the process died while it did), ``parked`` (in doubt), ``retry`` (to act again under the
-    same intent), ``running`` (a program that goes on when its calls are finished), ``finished`` (has a result).
+    ``intended`` (acting, or the process died while it did), ``asleep`` (the tool waits for something, and is called
+    again under the same key), ``parked`` (in doubt), ``retry`` (to act again under the same intent), ``running`` (a
+    program that goes on when its calls are finished), ``finished`` (has a result).
     """
 
     part: ToolCallPart
     label: Label = field(default_factory=Label)  # of everything the model had seen when it asked
-    stage: Literal["new", "asked", "approved", "intended", "parked", "retry", "running", "finished"] = "new"
+    stage: Literal["new", "asked", "approved", "intended", "parked", "retry", "asleep", "running", "finished"] = "new"
     approval: str | None = None
     intent: int | None = None
     intended: dict[str, Any] = field(default_factory=dict)
     intended_at: float = 0.0
     attempts: int = 0
+    sleeps: int = 0  # attempts that ended because the tool waits
+    wake_at: float | None = None
     result: ToolResultPart | None = None
     reason: str = ""
     asked: dict[str, Any] = field(default_factory=dict)  # what a person was shown
@@ -68,6 +72,7 @@ class RunState:
         self.seq = 0
         self.agent: dict[str, Any] = {}
         self.origin: str | None = None
+        self.bounds = NO_BOUNDS
         self.forks: list[tuple[str, int]] = []  # whose history it has, and up to which event
         self.task = ""
         self.workspace: str | None = None
@@ -167,6 +172,7 @@ class RunState:
         self.agent = p["agent"]
         self.origin = p.get("origin")
         self.workspace = p.get("workspace")
+        self.bounds = Bounds.decode(p.get("bounds"))
         self.limits = dict(p.get("limits", {}))
         self.preview_chars = p.get("preview_chars", PREVIEW_CHARS)
         if p["system"]:
@@ -299,10 +305,17 @@ class RunState:
         call.attempts = 1
         if p.get("grant"):
             self.guard.used[p["grant"]] = self.guard.used.get(p["grant"], 0) + 1
+        for grant, count in ((p.get("prepared") or {}).get("handed_on") or {}).items():
+            self.guard.used[grant] = self.guard.used.get(grant, 0) + count  # a sub-agent has them now
 
     def _on_effect_retried(self, event: Event, p: dict[str, Any]) -> None:
         call = self._by_intent(p["intent"])
         call.stage, call.attempts = "intended", p["attempt"]
+
+    def _on_effect_asleep(self, event: Event, p: dict[str, Any]) -> None:
+        call = self._by_intent(p["intent"])
+        call.stage, call.reason, call.wake_at = "asleep", p["reason"], p["wake_at"]
+        call.sleeps += 1
 
     def _on_effect_done(self, event: Event, p: dict[str, Any]) -> None:
         call = self._by_intent(p["intent"])

@@ -16,6 +16,7 @@ from mainspring.store.protocol import (
     Event,
     Imported,
     InboxItem,
+    Kept,
     Lease,
     NewEvent,
     Revocation,
@@ -35,6 +36,7 @@ __all__ = [
     "Event",
     "Imported",
     "InboxItem",
+    "Kept",
     "Lease",
     "NewEvent",
     "Revocation",
@@ -47,7 +49,7 @@ __all__ = [
     "open_store",
 ]
 
-_open: dict[tuple[int, Path], SQLiteStore] = {}
+_open: dict[tuple[int, Path], Store] = {}
 _open_lock = threading.Lock()
 
 
@@ -56,7 +58,7 @@ def default_home() -> Path:
     return Path(os.environ.get("MAINSPRING_HOME") or "~/.mainspring").expanduser()
 
 
-def open_store(home: str | Path | None = None) -> SQLiteStore:
+def open_store(home: str | Path | None = None) -> Store:
     """The journal of a home, opened once a process; one that broke (a full disk, say) is opened anew.
 
     Raises:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from mainspring.label import SYSTEM, Label
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mainspring.errors import StoreError
     from mainspring.store.seals import Seal
 
 #: How long a post from another process may stay unnoticed by `Store.news`, in seconds.
@@ -71,7 +74,14 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as the store lists it. `alive` says whether a living process owns it now."""
+    """A run as the store lists it.
+
+    Args:
+        parent: the run that started it, or whose history it has (a fork).
+        alive: whether a living process owns it now.
+        priority: runs of a higher one are taken up first.
+        queue: the name of the workers that take it up; "" for any.
+    """
 
     id: str
     agent: str
@@ -84,6 +94,8 @@ class RunRow:
     wake_at: float | None
     parent: str | None
     alive: bool
+    priority: int = 0
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +184,26 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A small document that stands beside the runs: a schedule, what a day has spent.
+
+    Args:
+        kind, name: what it is and which.
+        version: grows by one with each change, from 1; a change names the version that it changes.
+        body: JSON-ready dict.
+        due_at: Unix time at which somebody should look at it, or None.
+        changed_at: Unix time in seconds.
+    """
+
+    kind: str
+    name: str
+    version: int
+    body: dict[str, Any]
+    due_at: float | None
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class InboxItem:
     """What somebody outside wants a run to know: an answer, a message, a request to stop."""
 
@@ -233,6 +265,20 @@ class Appended:
 class Store(Protocol):
     """The journal. One conformance suite (`tests/store/conformance.py`) holds for every implementation."""
 
+    @property
+    def home(self) -> Path:
+        """The folder of what belongs to this machine: keys, undo copies, indexes; with SQLite the journal too."""
+        ...
+
+    @property
+    def broken(self) -> StoreError | None:
+        """Why this store refuses further writes, or None; open the home again to go on."""
+        ...
+
+    def retire(self) -> None:
+        """Close once nothing is executed under this store: until then nobody else may take its runs."""
+        ...
+
     def create(
         self,
         run_id: str,
@@ -241,6 +287,8 @@ class Store(Protocol):
         agent: str,
         task: str,
         parent: str | None = None,
+        priority: int = 0,
+        queue: str = "",
     ) -> tuple[Lease, Appended]:
         """Begin a run with its first events and own it. `done` fails with StoreError if the id exists."""
         ...
@@ -278,8 +326,53 @@ class Store(Protocol):
         """Runs, newest first."""
         ...
 
+    def children(self, run_id: str) -> list[RunRow]:
+        """Runs whose parent this one is, oldest first: its sub-agents and its forks."""
+        ...
+
     def due(self, now: float) -> list[str]:
         """Ids of waiting runs whose `wake_at` has come."""
+        ...
+
+    def ready(
+        self, now: float, *, agents: Sequence[str] | None = None, queues: Sequence[str] | None = None, limit: int = 100
+    ) -> list[str]:
+        """Ids of runs that somebody should take up now, those of a higher priority first, then those due longest.
+
+        They are waiting and due, or interrupted (their owner is dead), or wait while something that may let them go on
+        lies in their inbox (anything but a pause), or have ended and a message waits. Runs that a living process owns
+        are none of them. Costs nothing for the sleepers that are not ready.
+
+        Args:
+            agents: only runs of these agents; None for all.
+            queues: only runs of these queues; None for all.
+        """
+        ...
+
+    def next_wake(self) -> float | None:
+        """The earliest `wake_at` of any waiting run, past or future; None when none has one."""
+        ...
+
+    # --- small documents ---
+
+    def keep(self, kind: str, name: str, body: Mapping[str, Any], *, version: int, due_at: float | None = None) -> Kept:
+        """Write a document: a new one with `version` 0, else the next version of the one that has `version` now.
+
+        Raises:
+            StoreError: it has another version by now (somebody else was faster), or exists or is gone; nothing changed.
+        """
+        ...
+
+    def kept(self, kind: str, name: str) -> Kept | None:
+        """One document, or None."""
+        ...
+
+    def all_kept(self, kind: str, *, prefix: str = "", due: float | None = None, limit: int = 1000) -> list[Kept]:
+        """Documents of a kind by name; with `due` only those whose `due_at` has come by then, the longest due first."""
+        ...
+
+    def drop(self, kind: str, name: str, *, version: int) -> None:
+        """Remove a document; raises StoreError when it has another version by now or is gone."""
         ...
 
     def events(self, run_id: str, after: int = 0) -> Iterator[Event]:

@@ -9,7 +9,7 @@ from mainspring.errors import JournalVersionError, StoreError
 from mainspring.store.writer import explain
 
 #: Version of the tables. Raise it together with a migration in `MIGRATIONS`.
-FORMAT = 2
+FORMAT = 3
 
 # The key of an event is its run's number and its seq in one integer: a table keyed by a text and a number would keep
 # rows over a kilobyte outside its pages, and write almost half as many pages again at each commit.
@@ -106,8 +106,26 @@ CREATE TABLE imports (
 ) WITHOUT ROWID;
 """
 
+# Children, what somebody should take up, and small documents (schedules, say) are found by an index each.
+_FLEET = """
+ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN queue TEXT NOT NULL DEFAULT '';
+CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
+CREATE INDEX runs_running ON runs (status) WHERE status = 'running';
+CREATE TABLE kept (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    due_at REAL,
+    changed_at REAL NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+CREATE INDEX kept_due ON kept (kind, due_at) WHERE due_at IS NOT NULL;
+"""
+
 #: Statements that lift a file from the version that is their key to the next one; from nothing to the first.
-MIGRATIONS: dict[int, str] = {0: _FIRST, 1: _PEOPLE}
+MIGRATIONS: dict[int, str] = {0: _FIRST, 1: _PEOPLE, 2: _FLEET}
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -31,6 +31,7 @@ from mainspring.store.protocol import (
 )
 from mainspring.store.seals import IMPORTED, Seal, write_seal
 from mainspring.store.sqlite_people import SQLitePeople, restore_people
+from mainspring.store.sqlite_queues import SQLiteQueues
 from mainspring.store.statements import (
     CACHED_RUNS,
     EVENT,
@@ -47,7 +48,7 @@ from mainspring.store.statements import (
 from mainspring.store.writer import Writer, explain
 
 
-class SQLiteStore(SQLitePeople):
+class SQLiteStore(SQLitePeople, SQLiteQueues):
     """See :class:`mainspring.store.protocol.Store`."""
 
     def __init__(self, home: Path) -> None:
@@ -82,7 +83,15 @@ class SQLiteStore(SQLitePeople):
     # --- runs and leases ---
 
     def create(
-        self, run_id: str, events: Sequence[NewEvent], *, agent: str, task: str, parent: str | None = None
+        self,
+        run_id: str,
+        events: Sequence[NewEvent],
+        *,
+        agent: str,
+        task: str,
+        parent: str | None = None,
+        priority: int = 0,
+        queue: str = "",
     ) -> tuple[Lease, Appended]:
         """See the protocol."""
         lease = Lease(run_id, 1, 0, GENESIS)
@@ -94,8 +103,8 @@ class SQLiteStore(SQLitePeople):
             try:
                 added = connection.execute(
                     "INSERT INTO runs (id, agent, task, status, created_at, updated_at, epoch, owner, head_seq, "
-                    "head_hash, wake_at, parent) VALUES (?,?,?,'running',?,?,1,?,?,?,NULL,?)",
-                    (run_id, agent, task, now, now, self._owner.name, *head, parent),
+                    "head_hash, wake_at, parent, priority, queue) VALUES (?,?,?,'running',?,?,1,?,?,?,NULL,?,?,?)",
+                    (run_id, agent, task, now, now, self._owner.name, *head, parent, priority, queue),
                 )
             except sqlite3.IntegrityError:
                 raise StoreError(f"run {run_id!r} exists already; choose another id, or resume it") from None
@@ -323,21 +332,14 @@ class SQLiteStore(SQLitePeople):
         )
         return [self._run_row(r) for r in found]
 
-    def due(self, now: float) -> list[str]:
-        """See the protocol."""
-        found = self._read(
-            "SELECT id FROM runs WHERE wake_at IS NOT NULL AND wake_at<=? AND status='waiting' ORDER BY wake_at",
-            (now,),
-        )
-        return [r[0] for r in found]
-
     def _run_row(self, row: tuple[Any, ...]) -> RunRow:
         owner = row[10]
         alive = owner is not None and not (
             self._owner.is_dead(owner) if owner != self._owner.name else row[0] not in self._active
         )
-        id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, _ = row
-        return RunRow(id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, alive)
+        id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, _, priority, queue = row
+        times = created_at, updated_at
+        return RunRow(id, agent, task, status, *times, epoch, head_seq, wake_at, parent, alive, priority, queue)
 
     # --- inbox ---
 

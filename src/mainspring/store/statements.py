@@ -22,7 +22,10 @@ EVENT = (
 MOST_EVENTS = (1 << 32) - 1  # events of one run
 PAGE = 500  # events read at once
 CACHED_RUNS = 10_000
-RUN = "SELECT id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, owner FROM runs "
+RUN = (
+    "SELECT id, agent, task, status, created_at, updated_at, epoch, head_seq, wake_at, parent, owner, priority, queue "
+    "FROM runs "
+)
 
 
 def first_place(number: int | None) -> int:
