@@ -22,24 +22,31 @@ from mainspring import (
     FilePart,
     Happened,
     ImagePart,
+    Label,
     Message,
     ModelError,
+    NotYet,
     Policy,
     Run,
     TextPart,
     ThinkingPart,
     ToolCallPart,
+    ToolContext,
     ToolError,
     Usage,
     points,
     tool,
 )
 from mainspring.guard import Grant
-from mainspring.messages import encode, encode_usage
+from mainspring.messages import encode, encode_usage, user
 from mainspring.model import ModelSettings, ToolSpec
 from mainspring.runtime import gate, pending
+from mainspring.runtime.bounds import NO_BOUNDS, Bounds
 from mainspring.runtime.context import Context
+from mainspring.runtime.execution import begin, run_blocking
+from mainspring.runtime.starting import Delegated, Start
 from mainspring.runtime.state import RunState
+from mainspring.store import open_store
 
 FOLDER = Path(__file__).parent
 
@@ -370,6 +377,7 @@ def view(run: Run) -> dict[str, Any]:
             },
         },
         "limits": state.limits,
+        **({} if state.bounds == NO_BOUNDS else {"bounds": state.bounds.encode()}),
         "calls": {id: [c.stage, c.intent, c.attempts, c.approval] for id, c in state.calls.items()},
         "results": state.results,
         "notes": state.notes,
@@ -384,6 +392,28 @@ def view(run: Run) -> dict[str, Any]:
     }
 
 
+def make_bounds(home: Path) -> None:
+    """A sub-agent within bounds, whose tool waits for something and is woken."""
+
+    @tool(effect="read", authority=[])
+    def wait_for(what: str, context: ToolContext) -> str:
+        """Wait."""
+        raise NotYet(f"{what} is not there yet", wake_at=1_800_000_000.0)
+
+    agent = Agent("golden", model=Lines(call("c1", "wait_for", what="rain")), tools=[wait_for])
+    bounds = Bounds(("wait_for",), 1_900_000_000.0, {"run": "golden-parent", "intent": 4, "index": 0}, 1)
+    told = Delegated(label=Label(frozenset({"model"})), principals=("ann", "agent:golden", "agent:golden/part"))
+    start = Start(
+        agent=agent,
+        messages=[user("Wait for rain.")],
+        limits=agent.limits,
+        run_id="golden-bounds",
+        bounds=bounds,
+        delegated=told,
+    )
+    run_blocking(begin(open_store(home), start, None))
+
+
 def main(version: str) -> None:
     """Write what is missing of a version."""
     pending.this_channel = lambda kind: {"kind": kind, "user": "ann", "host": "desk"}  # and not this machine's
@@ -391,7 +421,7 @@ def main(version: str) -> None:
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        for make in (make_tools, make_approvals, make_doubts, make_people, make_long, make_guard):
+        for make in (make_tools, make_approvals, make_doubts, make_people, make_long, make_guard, make_bounds):
             make(home)
         for run in Run.list(home):
             journal = folder / f"{run.id.removeprefix('golden-')}.jsonl"

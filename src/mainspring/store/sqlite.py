@@ -408,7 +408,7 @@ class SQLiteStore(SQLitePeople, SQLiteQueues):
             try:
                 added = connection.execute(
                     "INSERT INTO runs (id, agent, task, status, created_at, updated_at, epoch, owner, head_seq, "
-                    "head_hash, wake_at, parent) VALUES (?,?,?,?,?,?,?,NULL,?,?,?,?)",
+                    "head_hash, wake_at, parent, priority, queue) VALUES (?,?,?,?,?,?,?,NULL,?,?,?,?,?,?)",
                     (
                         *(
                             run_id,
@@ -419,6 +419,7 @@ class SQLiteStore(SQLitePeople, SQLiteQueues):
                             row["updated_at"],
                         ),
                         *(row["epoch"], len(rows), previous, row["wake_at"], row["parent"]),
+                        *(row["priority"], row["queue"]),
                     ),
                 )
             except sqlite3.IntegrityError:

@@ -38,6 +38,8 @@ _RUN = {
     "head_seq": _COUNT,
     "wake_at": _MAYBE_TIME,
     "parent": _MAYBE_TEXT,
+    "priority": _COUNT,
+    "queue": _TEXT,
 }
 _EVENT = {
     "seq": _COUNT,
@@ -66,6 +68,9 @@ def export_run(store: Store, run_id: str, out: TextIO) -> int:
     count = store.verify(run_id)
     row = asdict(store.row(run_id))
     row.pop("alive")
+    for name, plain in (("priority", 0), ("queue", "")):
+        if row[name] == plain:
+            del row[name]
     approvals = [_approval(a) for a in store.approvals(run_id=run_id)]
     seal = store.newest_seal(run_id, count)
     version = FORMAT if seal is not None or any("people" in a for a in approvals) else 1
@@ -128,7 +133,7 @@ def import_run(store: Store, lines: Iterable[str]) -> str:
                     f"the export has format {version}, and this Mainspring knows formats up to {FORMAT}; "
                     "update Mainspring (nothing was imported)"
                 )
-            header = _checked(value["run"], _RUN, number)
+            header = _checked({"priority": 0, "queue": ""} | value["run"], _RUN, number)
             if not 0 < len(header["id"]) <= 200 or ":" in header["id"]:
                 raise StoreError(f"{header['id'][:80]!r} is no run's id; nothing was imported")
         elif "event" in value:
