@@ -32,6 +32,15 @@ HEAVY = {
     "bandit",
     "pyte",
     "acp",
+    "psycopg",
+    "dbos",
+    "obstore",
+    "starlette",
+    "uvicorn",
+    "cronsim",
+    "watchfiles",
+    "prometheus_client",
+    "opentelemetry",
 }
 
 #: Every room by its height. A room may import what stands lower; `SIDEWAYS` and `DOORS` name the exceptions.
@@ -41,6 +50,9 @@ HEIGHT = {
     "console": 7,
     "lab": 6,
     "swarm": 6,
+    "schedules": 6,
+    "fleet": 6,
+    "telemetry": 6,
     "acp": 6,
     "engineer": 6,
     "langchain": 6,
@@ -77,6 +89,11 @@ SIDEWAYS = {
     ("code", "tools"),
     ("code", "models"),
     ("acp", "engineer"),
+    ("engineer", "swarm"),
+    ("schedules", "swarm"),
+    ("fleet", "swarm"),
+    ("fleet", "schedules"),
+    ("fleet", "telemetry"),
     ("label", "errors"),
     ("messages", "errors"),
 }
