@@ -73,6 +73,16 @@ def test_a_branch_is_made_only_of_a_verified_patch(home: Path, repo: Path) -> No
     assert BROKEN in (repo / "paging.py").read_text()
 
 
+@pytest.mark.slow
+def test_a_run_that_goes_on_ends_with_its_report(home: Path, repo: Path) -> None:
+    stopped = mainspring(home, "code", "Mend pages()", "--repo", str(repo), "--no-input", "--limit", "steps=1")
+    assert stopped.returncode == 1, stopped.stderr
+    assert not stopped.stdout.startswith("Done:")
+    gone_on = mainspring(home, "runs", "resume", "last", "--limit", "steps=20", "--no-input")
+    assert gone_on.returncode == 0, gone_on.stderr
+    assert gone_on.stdout.startswith("Done: a patch that passed its verification.")
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mainspring.cli.code_report import settle, tell
 from mainspring.cli.group import LazyGroup
 from mainspring.cli.output import Output, note
 from mainspring.cli.render import is_text, safe
@@ -113,7 +114,6 @@ def do(
     from mainspring.cli import origin
     from mainspring.cli.execute import execute
     from mainspring.cli.run import acting_for, merge_limits, parse_limits, read_task
-    from mainspring.cli.status import FAILED
     from mainspring.engineer.start import prepare
     from mainspring.runtime.starting import new_run_id
     from mainspring.store import default_home
@@ -162,9 +162,7 @@ def do(
         ask=not no_input,
         answer=False,
     )
-    result = _tell(run_id, output, json_=json_)
-    if status == 0 and not result.done:
-        return FAILED  # say, a process that it had left running wrote after the last check
+    status, result = settle(status, run_id, output, json_=json_)
     if status == 0 and branch is not None:
         _branch(result, branch, words)
     return status
@@ -177,7 +175,7 @@ def report(run: str, json_: bool) -> int:
     """What a RUN changed, what was verified of it, and what was not."""
     from mainspring.cli.find import load
 
-    _tell(load(run).id, Output.claim(), json_=json_)
+    tell(load(run).id, Output.claim(), json_=json_)
     return 0
 
 
@@ -210,23 +208,10 @@ def _several(
             note(f"[{number + 1}] {safe(str(event.payload.get('tool')))}")
 
     result = code_sync(task, repo, agent=declare, attempts=attempts, watch=seen, limits=limits, by=person)
-    _tell(result.run.id, output, json_=json_)
+    tell(result.run.id, output, json_=json_)
     if result.done and branch is not None:
         _branch(result, branch, task)
     return 0 if result.done else FAILED
-
-
-def _tell(run_id: str, output: Any, *, json_: bool) -> CodeResult:
-    """Keep the patch as it is now, and print the report."""
-    from mainspring.engineer.start import finish
-    from mainspring.runtime.run import Run
-
-    result = finish(Run.load(run_id))
-    if json_:
-        output.json({**result.report.encode(), "kind": "report"})
-    else:
-        output.text(result.report.text())
-    return result
 
 
 def _branch(result: CodeResult, name: str, task: str) -> None:

@@ -46,6 +46,7 @@ def resume(
       mainspring runs resume 3f2 --agent clerk.py
     """
     from mainspring.agent import Limits
+    from mainspring.cli.code_report import is_code, settle
     from mainspring.cli.execute import execute
     from mainspring.cli.run import merge_limits, parse_limits
 
@@ -54,7 +55,8 @@ def resume(
     changed = merge_limits(Limits.of(run.state.limits), wanted) if wanted else None
     output = Output.claim()
     declared = declaration(run, agent)
-    return execute(
+    on_code = is_code(run)
+    status = execute(
         declared,
         lambda **watching: run.resume(agent=declared, limits=changed, workspace=workspace, **watching),
         run_id=run.id,
@@ -63,7 +65,9 @@ def resume(
         json=json_,
         quiet=quiet,
         ask=not no_input,
+        answer=not on_code,
     )
+    return settle(status, run.id, output, json_=json_)[0] if on_code else status
 
 
 def declaration(run: Run, agent: str | None) -> Agent:
