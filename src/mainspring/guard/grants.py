@@ -37,6 +37,7 @@ class Grant:
         expires_at: Unix time, or None for the run's whole life.
         by: who gave it.
         why: the words of the task, or the declaration, that it was made from.
+        cut_from: ids of the grants that it is a part of, which a creator handed on: it ends with any of them.
 
     Attributes:
         id: a digest of what it says, so that the same grant has the same name.
@@ -48,6 +49,7 @@ class Grant:
     expires_at: float | None = None
     by: str = "user"
     why: str = ""
+    cut_from: tuple[str, ...] = ()
     id: str = field(default="", init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +70,9 @@ class Grant:
             if not isinstance(allowed, str) and not isinstance(allowed, Sequence):
                 raise DeclarationError(f"grant for {self.tool!r}: argument {name!r} needs a list of values")
             checked[name] = allowed if isinstance(allowed, str) else tuple(allowed)
+        if isinstance(self.cut_from, str) or not all(isinstance(i, str) for i in self.cut_from):
+            raise DeclarationError(f"grant for {self.tool!r}: cut_from is a list of ids, not {self.cut_from!r}")
+        object.__setattr__(self, "cut_from", tuple(self.cut_from))
         object.__setattr__(self, "arguments", checked)
         text = json.dumps(self.encode(), sort_keys=True, ensure_ascii=False, default=str)
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -82,12 +87,13 @@ class Grant:
             "expires_at": self.expires_at,
             "by": self.by,
             "why": self.why,
+            **({"cut_from": list(self.cut_from)} if self.cut_from else {}),
         }
 
     @classmethod
     def decode(cls, value: Mapping[str, Any]) -> Grant:
         """Inverse of :meth:`encode`; raises DeclarationError for anything that is no grant."""
-        known = {"tool", "arguments", "count", "expires_at", "by", "why"}
+        known = {"tool", "arguments", "count", "expires_at", "by", "why", "cut_from"}
         if not isinstance(value, Mapping) or set(value) - known or "tool" not in value:
             raise DeclarationError(f"not a grant: {str(value)[:200]!r}; it has the fields {sorted(known)}")
         arguments = value.get("arguments") or {}
@@ -100,13 +106,14 @@ class Grant:
             value.get("expires_at"),
             str(value.get("by", "user")),
             str(value.get("why", "")),
+            tuple(value.get("cut_from") or ()),
         )
 
     def misses(self, call: Call, context: CallContext) -> str | None:
         """Why this grant does not cover `call`, or None when it does."""
         if self.tool != call.tool:
             return "it is for another tool"
-        if self.id in context.revoked:
+        if context.revoked and not context.revoked.isdisjoint((self.id, *self.cut_from)):
             return "it was revoked"
         if context.revoked and spellings(self.by) & context.revoked:
             return "the rights of whoever gave it were taken back"

@@ -106,7 +106,7 @@ def enqueue(store: Store, start: Start) -> str:
 def _first_event(store: Store, start: Start) -> tuple[dict[str, Any], Label]:
     agent, workspace, delegated = start.agent, start.workspace, start.delegated
     tools = settings_of(store.home).configured(start.bounds.hold(agent.tools))
-    mode, why = _mode(start, tools)
+    mode, why = mode_of(start, tools)
     if delegated is None:
         turn = take_turn(start.messages, mode, 0)
     else:
@@ -139,7 +139,8 @@ def _first_event(store: Store, start: Start) -> tuple[dict[str, Any], Label]:
     return payload, turn.label.join(unseen(tools))
 
 
-def _mode(start: Start, tools: Mapping[str, Tool]) -> tuple[Mode, str]:
+def mode_of(start: Start, tools: Mapping[str, Tool]) -> tuple[Mode, str]:
+    """How a run with these tools will be guarded, and why."""
     agent = start.agent
     if agent.guard == "auto":
         mode, why = choose(tools.values(), agent.capable(), start.workspace is not None)
