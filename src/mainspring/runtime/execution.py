@@ -141,7 +141,8 @@ async def begin(store: Store, start: Start, on_event: Watcher | None) -> Run:
         await asyncio.wrap_future(appended.done)
         reach("run.created")
         journal = Journal(store, lease, RunState.of(appended.events), on_event)
-        journal.tell(RunEvent("run.started", 1, appended.events[0].at, appended.events[0].payload))
+        first = appended.events[0]
+        journal.tell(RunEvent(first.kind, first.seq, first.at, first.payload, new_id))
         try:
             engine = Engine(agent, journal, store.home, run)
             await engine.drive()

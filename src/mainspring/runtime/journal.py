@@ -27,13 +27,14 @@ class RunEvent:
     """What somebody who watches a run is told.
 
     `kind` is a journal kind, or ``"delta"`` (a piece of an answer) or ``"progress"`` (a line from a tool), which are
-    not journaled and have no `seq`. `at` is Unix time in seconds.
+    not journaled and have no `seq`. `at` is Unix time in seconds; `run_id` says of which run it is.
     """
 
     kind: str
     seq: int | None
     at: float
     payload: Mapping[str, Any]
+    run_id: str = ""
 
 
 Watcher = Callable[[RunEvent], None]
@@ -130,7 +131,7 @@ class Journal:
             future, events = self._untold.popleft()
             if future.exception() is None:
                 for event in events:
-                    self.tell(RunEvent(event.kind, event.seq, event.at, event.payload))
+                    self.tell(RunEvent(event.kind, event.seq, event.at, event.payload, event.run_id))
 
     def tell(self, event: RunEvent) -> None:
         """Show something to whoever watches; a watcher that raises is dropped, the run goes on."""
@@ -143,7 +144,7 @@ class Journal:
     def tell_live(self, kind: str, payload: Mapping[str, Any]) -> None:
         """Show something that is not journaled."""
         if self._watch is not None:
-            self.tell(RunEvent(kind, None, time.time(), payload))
+            self.tell(RunEvent(kind, None, time.time(), payload, self.lease.run_id))
 
     @property
     def watched(self) -> bool:
