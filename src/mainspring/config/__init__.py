@@ -14,6 +14,7 @@ from mainspring.config.sections import (
     Person,
     PolicyFiles,
     SandboxSettings,
+    SwarmSettings,
 )
 from mainspring.config.servers import ServerSettings, ToolSettings, read_server, read_tool
 from mainspring.config.tools import configured, said
@@ -27,6 +28,7 @@ __all__ = [
     "PolicyFiles",
     "SandboxSettings",
     "ServerSettings",
+    "SwarmSettings",
     "ToolSettings",
     "configured",
     "find_config",

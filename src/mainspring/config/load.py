@@ -22,6 +22,7 @@ from mainspring.config.sections import (
     Person,
     PolicyFiles,
     SandboxSettings,
+    SwarmSettings,
 )
 from mainspring.config.servers import ServerSettings, ToolSettings
 from mainspring.errors import DeclarationError
@@ -56,6 +57,7 @@ class Config:
     secrets: Mapping[str, Any] = field(default_factory=dict)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    swarm: SwarmSettings = field(default_factory=SwarmSettings)
 
     def apply_to(self, tool: Tool) -> Tool:
         """The tool as the configuration has it: a copy, or the tool itself when nothing is said of it.

@@ -96,6 +96,21 @@ class MemorySettings:
     max_records: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SwarmSettings:
+    """``[swarm]``: the most that any run of this home may start; a declaration can only ask for less.
+
+    Args:
+        children: most sub-agents below one run, at all depths together.
+        depth: most runs that may stand above a sub-agent.
+        concurrency: most sub-agents of one call that work at the same time in one process.
+    """
+
+    children: int = 1_000
+    depth: int = 3
+    concurrency: int = 1_000
+
+
 _PERSON: dict[str, check.Check] = {
     "roles": check.texts,
     "limits": check.mapping(check.number),
@@ -155,5 +170,8 @@ SECTIONS: dict[str, check.Check] = {
     ),
     "memory": lambda v, at: MemorySettings(
         **known(v, at, {"enabled": check.boolean, "ttl": check.seconds, "max_records": check.whole})
+    ),
+    "swarm": lambda v, at: SwarmSettings(
+        **known(v, at, {"children": check.whole, "depth": check.whole, "concurrency": check.whole})
     ),
 }
