@@ -1,4 +1,4 @@
-"""For all tests: a workspace and a home apart from each other; journals are closed after each test."""
+"""For all tests: a workspace, a home and a database apart from each other; journals are closed after each test."""
 
 from __future__ import annotations
 
@@ -36,3 +36,21 @@ def home(tmp_path: Path) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The URL of a new PostgreSQL database; the test is skipped where PostgreSQL is not installed."""
+    from postgres_server import NoPostgres, shared_server
+
+    try:
+        server = shared_server()
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+    url = server.create_database()
+    yield url
+    from mainspring.store import close_stores
+
+    close_stores()
+    if server.pid:
+        server.drop_database(url.rpartition("/")[2])
