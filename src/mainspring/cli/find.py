@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from mainspring.errors import ApprovalError, RunNotFoundError
 
 if TYPE_CHECKING:
     from mainspring.runtime.run import Pending, Run
+    from mainspring.store import RunRow
 
 
 _LISTED = 20
@@ -37,20 +39,33 @@ def run_id(text: str) -> str:
         newest = store.rows(limit=1)
         if not newest:
             raise RunNotFoundError('there is no run yet; start one with: mainspring run "TASK"')
-        return newest[0].id
-    rows = store.rows(prefix=text, limit=_LISTED) if text else []
-    if text and not rows:
+        row = newest[0]
+        with contextlib.suppress(RunNotFoundError):  # it was imported without the run above it
+            while _below(row, True) and row.parent is not None:  # who says last means what a person started
+                row = store.row(row.parent)
+        return row.id
+    if not text:
+        raise RunNotFoundError("no run was named; `mainspring runs` lists them")
+    with contextlib.suppress(RunNotFoundError):
+        return store.row(text).id
+    # A sub-agent's id begins with that of the run that started it: whoever names the beginning means that one.
+    rows = [r for r in store.rows(prefix=text, limit=_SEARCHED) if not _below(r, (r.parent or "").startswith(text))]
+    if not rows:
         # Ids begin with the date, so the short way to name one is its random last part.
-        rows = [row for row in store.rows(limit=_SEARCHED) if row.id.rpartition("-")[2].startswith(text)]
-    exact = [row for row in rows if row.id == text]
-    if exact or len(rows) == 1:
-        return (exact or rows)[0].id
+        found = [r for r in store.rows(limit=_SEARCHED) if r.id.rpartition("-")[2].startswith(text)]
+        rows = [r for r in found if not _below(r, (r.parent or "").rpartition("-")[2].startswith(text))]
+    if len(rows) == 1:
+        return rows[0].id
     if not rows:
         raise RunNotFoundError(f"no run begins with {text!r}; `mainspring runs` lists them")
     listed = "\n".join(
         f"  {row.id}  {row.status:<9}  {ago(row.created_at):>6} ago  {one_line(row.task, 50)}" for row in rows[:_LISTED]
     )
     raise RunNotFoundError(f"several runs begin with {text!r}; give more of the id:\n{listed}")
+
+
+def _below(row: RunRow, parent_matches: bool) -> bool:
+    return parent_matches and row.parent is not None and row.id.startswith(row.parent + ".")
 
 
 def load(text: str) -> Run:
