@@ -76,8 +76,10 @@ def _row_json(row: RunRow) -> dict[str, Any]:
 @click.argument("id_", metavar="ID")
 @click.option("--events", is_flag=True, help="Every event of the journal, one a line.")
 @click.option("--values", is_flag=True, help="What it holds: every value with who may have written it.")
+@click.option("--tree", is_flag=True, help="It and all that it started: times, spending, the critical path.")
+@click.option("--all", "all_", is_flag=True, help="With --tree: every sub-agent, also of a thousand.")
 @json_option
-def show(id_: str, events: bool, values: bool, json_: bool) -> None:
+def show(id_: str, events: bool, values: bool, tree: bool, all_: bool, json_: bool) -> None:
     """What a run did, said and spent, why each call was allowed, what rights it holds, and what it waits for.
 
     With --json: one object for the run and, with --values and --events, one for each value and event. A value's name
@@ -88,7 +90,19 @@ def show(id_: str, events: bool, values: bool, json_: bool) -> None:
       mainspring runs show last
       mainspring runs show last --values
       mainspring runs show 3f2 --events --json
+      mainspring runs show 3f2 --tree
     """
+    if tree:
+        from mainspring.cli.find import run_id
+        from mainspring.cli.runs_tree import show_tree
+        from mainspring.store import open_store
+
+        if events or values:
+            raise click.UsageError("--tree stands alone; leave --events and --values out")
+        show_tree(open_store(), run_id(id_), Output.plain(), json=json_, everything=all_)
+        return
+    if all_:
+        raise click.UsageError("--all belongs to --tree")
     run = load(id_)
     output = Output.plain()
     journal = run.events()
