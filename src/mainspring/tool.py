@@ -58,6 +58,8 @@ class ToolContext:
         labels: argument -> label, for tools that store what they are given.
         principal: for whom the run acts, and who acts: ``("ann", "clerk")``; the last one is the agent itself.
         values: argument -> the value with a label for each field of it, for tools that hand it on.
+        holds: False once another process may have taken the run over; a tool that acts without a key asks right before
+            it does, and stops when its time is over.
     """
 
     run_id: str = ""
@@ -69,6 +71,7 @@ class ToolContext:
     labels: Mapping[str, Label] = field(default_factory=dict)
     principal: tuple[str, ...] = ()
     values: Mapping[str, Value] = field(default_factory=dict)
+    holds: Callable[[], bool] = field(default=lambda: True)
 
 
 class NotYet(Exception):

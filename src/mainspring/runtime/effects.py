@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 #: Times that one effect is begun before it is parked: a tool that kills its process must not do so for ever.
 MAX_ATTEMPTS = 5
+#: Seconds for which a call without a time limit may still be under way after its process fell silent.
+UNSEEN_S = 60.0
+#: Seconds behind a call's deadline after which nothing of it arrives any more: clocks differ, and so do networks.
+GRACE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Effects:
             {n: r.value.whole_label for n, r in self._resolved(call).items()},
             state.guard.principals,
             {n: r.value for n, r in self._resolved(call).items()},
+            lambda: self.journal.store.holds(self.journal.lease),
         )
 
     def _resolved(self, call: CallState) -> Mapping[str, Resolved]:
@@ -199,18 +204,38 @@ class Effects:
             return None
         if was == tool.settlement == "read":
             return "it only reads"
-        if call.stage == "asleep":
-            return "what it waited for may be there"
         if was == tool.settlement == "keyed":
+            if call.stage == "asleep":
+                return "what it waited for may be there"
             age = time.time() - call.intended_at
             if tool.key_ttl_s is not None and age >= tool.key_ttl_s:
                 self.park(call, f"its key is {age:.0f} s old and honoured for {tool.key_ttl_s:.0f} s only")
                 return None
             return "it is repeated under the same key"
+        if self._may_be_on_its_way(call):
+            return None
         if tool.reconcile is not None:
             return await self._reconcile(call, tool, arguments)
         self.park(call, "the process died after the call was begun, and the tool cannot say whether it took effect")
         return None
+
+    def _may_be_on_its_way(self, call: CallState) -> bool:
+        """Sleep until what a silent owner has begun is over: asked before, the service may say that it did not happen,
+        and then it does."""
+        deadline = call.intended["deadline"] or call.intended_at + UNSEEN_S
+        silent = self.journal.lease.unseen or call.stage == "asleep"  # woken early, it still waits
+        if not silent or time.time() > deadline + GRACE_S:
+            return False
+        self.journal.record(
+            "effect.asleep",
+            {
+                "intent": call.intent,
+                "call_id": call.part.id,
+                "reason": f"{call.part.name} was begun by a process that has fallen silent; it may be under way",
+                "wake_at": round(deadline + GRACE_S, 3),
+            },
+        )
+        return True
 
     async def _reconcile(self, call: CallState, tool: Tool, arguments: Mapping[str, Any]) -> str | None:
         context = self.context(call, call.intended["key"])

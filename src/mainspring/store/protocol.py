@@ -62,7 +62,8 @@ class Event:
 class Lease:
     """The right to append to a run, with the head of its chain. Only its owner changes it.
 
-    `epoch` grows with every owner; an append under an older epoch is refused.
+    `epoch` grows with every owner; an append under an older epoch is refused. `unseen` says that the owner before was
+    not seen to be dead, only silent for as long as its lease: what it had begun may still be on its way.
     """
 
     run_id: str
@@ -70,6 +71,7 @@ class Lease:
     head_seq: int
     head_hash: str
     released: bool = False
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
