@@ -36,6 +36,7 @@ from mainspring.runtime.compaction import (
     plan_compaction,
 )
 from mainspring.runtime.context import for_model, message_chars, note
+from mainspring.runtime.dispatch import leaving
 from mainspring.runtime.effects import Effects
 from mainspring.runtime.foreign import interrupted, said_by
 from mainspring.runtime.gate import Gate
@@ -85,6 +86,7 @@ class Engine:
         self._programs: Programs | None = None  # made when there is a program to run
         self._gate = Gate(agent, journal, self.tools, self.settings)
         self._pause: str | None = None
+        self._leaving = leaving.get()
         self._said = SYSTEM  # label of what was filled into the final answer
         self._timer: asyncio.TimerHandle | None = None
         self._limits = Limits.of(self.state.limits)
@@ -123,6 +125,8 @@ class Engine:
             await self._release(state.status)
         elif self._pause is not None:
             await self._let_go(self._pause)
+        elif self._leaving is not None and self._leaving.asked:
+            await self._let_go("its worker stopped; another one goes on", time.time())
         elif state.open_calls:
             await self._work()
         elif state.final is not None:
@@ -469,10 +473,10 @@ class Engine:
         await self._release(status, wake_at)
         reach("approval.requested")
 
-    async def _let_go(self, reason: str) -> None:
+    async def _let_go(self, reason: str, wake_at: float | None = None) -> None:
         if not self.journal.lease.released:
             self.journal.record("run.paused", {"reason": reason})
-            await self._release("waiting")
+            await self._release("waiting", wake_at)
 
     async def _cancel(self, request: Mapping[str, Any]) -> None:
         for call in self.state.open_calls:
@@ -515,7 +519,7 @@ class Engine:
                 return
             with contextlib.suppress(MainspringError):
                 kinds = {item.kind for item in self.journal.store.inbox(self.journal.lease.run_id)}
-                if kinds & {PAUSE, CANCEL}:
+                if kinds & {PAUSE, CANCEL} or (self._leaving is not None and self._leaving.hurried):
                     self._thinker.interrupt()
             self._timer = loop.call_later(POLL_S, look)
 
