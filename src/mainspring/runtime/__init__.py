@@ -50,7 +50,7 @@ async def start(
     """
     from mainspring.runtime.execution import begin
 
-    return await begin(open_store(home), _start(agent, task, workspace, limits, run_id, by), on_event)
+    return await begin(open_store(home), to_start(agent, task, workspace, limits, run_id, by), on_event)
 
 
 def enqueue(
@@ -77,18 +77,25 @@ def enqueue(
     from mainspring.runtime.starting import enqueue as put
 
     store = open_store(home)
-    start = replace(_start(agent, task, workspace, limits, run_id, by), priority=priority, queue=queue)
+    start = replace(to_start(agent, task, workspace, limits, run_id, by), priority=priority, queue=queue)
     return Run(put(store, start), store)
 
 
-def _start(
+def to_start(
     agent: Agent,
     task: Task,
-    workspace: str | Path | None,
-    limits: Limits | Mapping[str, float | None] | None,
-    run_id: str | None,
-    by: str,
+    workspace: str | Path | None = None,
+    limits: Limits | Mapping[str, float | None] | None = None,
+    run_id: str | None = None,
+    by: str = "user",
 ) -> Start:
+    """What a run begins with that a person asks for, for rooms that start runs in ways of their own.
+
+    Args as for :func:`start`.
+
+    Raises:
+        DeclarationError: as :func:`start`.
+    """
     from mainspring.runtime.starting import Start
 
     folder = Path(workspace).expanduser().resolve() if workspace is not None else agent.workspace
