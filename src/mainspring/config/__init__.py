@@ -10,9 +10,11 @@ from mainspring.config.load import Config, find_config, load_config
 from mainspring.config.sections import (
     ApprovalRule,
     Approvals,
+    FleetSettings,
     MemorySettings,
     Person,
     PolicyFiles,
+    RateSettings,
     SandboxSettings,
     SwarmSettings,
 )
@@ -23,9 +25,11 @@ __all__ = [
     "ApprovalRule",
     "Approvals",
     "Config",
+    "FleetSettings",
     "MemorySettings",
     "Person",
     "PolicyFiles",
+    "RateSettings",
     "SandboxSettings",
     "ServerSettings",
     "SwarmSettings",

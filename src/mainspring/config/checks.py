@@ -112,6 +112,13 @@ def number(value: Any, at: At) -> float:
     return float(value)
 
 
+def positive(value: Any, at: At) -> float:
+    """A finite number above 0."""
+    if number(value, at) == 0:
+        at.wrong(value, "a number above 0")
+    return float(value)
+
+
 def whole(value: Any, at: At) -> int:
     """A whole number from 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:

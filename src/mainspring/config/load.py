@@ -18,9 +18,11 @@ from mainspring.config.checks import At, known, names, references
 from mainspring.config.sections import (
     SECTIONS,
     Approvals,
+    FleetSettings,
     MemorySettings,
     Person,
     PolicyFiles,
+    RateSettings,
     SandboxSettings,
     SwarmSettings,
 )
@@ -45,6 +47,7 @@ class Config:
         tools: a tool's name -> what a person says of it.
         mcp: server name -> settings.
         secrets: name -> where it is kept, as `mainspring.secrets.Secrets` takes it.
+        rates: pattern of model names -> how fast they may be asked.
     """
 
     path: Path | None = None
@@ -58,6 +61,8 @@ class Config:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     swarm: SwarmSettings = field(default_factory=SwarmSettings)
+    rates: Mapping[str, RateSettings] = field(default_factory=dict)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
 
     def apply_to(self, tool: Tool) -> Tool:
         """The tool as the configuration has it: a copy, or the tool itself when nothing is said of it.

@@ -111,6 +111,46 @@ class SwarmSettings:
     concurrency: int = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """``[fleet]``: how much workers take on.
+
+    Args:
+        concurrency: most runs that one worker executes at the same time.
+        memory_mb: a worker whose memory has grown beyond this takes up nothing new; None: 80% of its control group's
+            limit, where there is one.
+        queued: most runs that may wait in one queue to be taken up; the next one is refused. None: any number.
+        usd_per_day: once the runs of this journal have cost this much on a day (UTC), workers take up nothing new.
+        grace: seconds that a worker which is told to stop gives its runs to come to a step's end.
+        deaths: a run during which its worker has died this often in a row, without a step forward, is parked.
+    """
+
+    concurrency: int = 64
+    memory_mb: int | None = None
+    queued: int | None = 10_000
+    usd_per_day: float | None = None
+    grace: float = 30.0
+    deaths: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """``[rates."PATTERN"]``: how fast the models whose names fit the pattern may be asked, all of them together.
+
+    Args:
+        requests_per_minute, tokens_per_minute, at_once: the most of each; None means no limit. Tokens are input and
+            output together.
+        processes: among how many processes the limits are shared; each takes an equal part.
+        adapt: whether, with no limit named, a provider that refuses calls is asked fewer at a time.
+    """
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    at_once: int | None = None
+    processes: int = 1
+    adapt: bool = True
+
+
 _PERSON: dict[str, check.Check] = {
     "roles": check.texts,
     "limits": check.mapping(check.number),
@@ -142,6 +182,22 @@ def _rule(value: Any, at: At) -> ApprovalRule:
     return found
 
 
+def _rate(value: Any, at: At) -> RateSettings:
+    return RateSettings(
+        **known(
+            value,
+            at,
+            {
+                "requests_per_minute": check.positive,
+                "tokens_per_minute": check.positive,
+                "at_once": check.whole,
+                "processes": check.whole,
+                "adapt": check.boolean,
+            },
+        )
+    )
+
+
 def _servers(value: Any, at: At) -> dict[str, ServerSettings]:
     return {name: read_server(name, one, at / name) for name, one in check.table(value, at).items()}
 
@@ -171,7 +227,22 @@ SECTIONS: dict[str, check.Check] = {
     "memory": lambda v, at: MemorySettings(
         **known(v, at, {"enabled": check.boolean, "ttl": check.seconds, "max_records": check.whole})
     ),
+    "rates": check.mapping(_rate),
     "swarm": lambda v, at: SwarmSettings(
         **known(v, at, {"children": check.whole, "depth": check.whole, "concurrency": check.whole})
+    ),
+    "fleet": lambda v, at: FleetSettings(
+        **known(
+            v,
+            at,
+            {
+                "concurrency": check.whole,
+                "memory_mb": check.whole,
+                "queued": check.whole,
+                "usd_per_day": check.number,
+                "grace": check.seconds,
+                "deaths": check.whole,
+            },
+        )
     ),
 }

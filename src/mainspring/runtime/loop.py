@@ -14,15 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mainspring.agent import Agent, Limits
+from mainspring.agent import Agent, Drift, Limits
 from mainspring.errors import MainspringError, ToolError
 from mainspring.guard.handles import fill_answer
 from mainspring.label import SYSTEM, USER, Label
-from mainspring.messages import Message, TextPart, encode_usage
+from mainspring.messages import Message, TextPart, Usage, encode_usage
 from mainspring.model import Model, ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
 from mainspring.runtime.budget import check_budget
-from mainspring.runtime.builtin import NOTE, NOTE_FROM_CHARS, READ_RESULT, builtin_tools
+from mainspring.runtime.builtin import NOTE, NOTE_FROM_CHARS, READ_NOTES, READ_RESULT, builtin_tools
 from mainspring.runtime.calls import Checked, Refusal, denial
 from mainspring.runtime.clean import RUN_PROGRAM, clean_tools
 from mainspring.runtime.compaction import (
@@ -32,15 +32,16 @@ from mainspring.runtime.compaction import (
     MAX_DIGEST_CHARS,
     START_SHARE,
     SUMMARY_ORDER,
-    digest_lines,
     plan_compaction,
 )
 from mainspring.runtime.context import for_model, message_chars, note
+from mainspring.runtime.drift import EVERY, Verdict, ask_judge, may_judge, reminder, signals
 from mainspring.runtime.dispatch import leaving
 from mainspring.runtime.effects import Effects
 from mainspring.runtime.foreign import interrupted, said_by
 from mainspring.runtime.gate import Gate
 from mainspring.runtime.granting import compile_grants
+from mainspring.runtime.handover import CHECK_ORDER, digest_of, kept, missing_facts, report, reserved
 from mainspring.runtime.inbox import CANCEL, PAUSE, WAKE, take_inbox
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.output import CHECKED, MAX_REJECTIONS, OutputType, judge
@@ -80,7 +81,7 @@ class Engine:
         if self.tools:
             own = builtin_tools(journal.store, self.state, taken=self.tools)
             if self._clean:
-                own = {NOTE: own[NOTE]} if NOTE in own else {}  # no read_result: it would show what it reads
+                own = {n: own[n] for n in (NOTE, READ_NOTES) if n in own}  # read_result would show what it reads
                 own |= clean_tools(self.state, journal.store, self._reader, self.effects.spent, self._held)
             self.tools = self.tools | own
         self._programs: Programs | None = None  # made when there is a program to run
@@ -107,7 +108,7 @@ class Engine:
                     raise asyncio.CancelledError  # before a call is begun, not while it is
                 await self._turn()
         except asyncio.CancelledError:
-            await self._let_go("interrupted")
+            await self._let_go("interrupted", None if self._leaving is None else time.time())
             raise
         finally:
             if self._timer is not None:
@@ -133,6 +134,8 @@ class Engine:
             await self._finish(state.final)
         elif state.guard.compiled < len(state.guard.turns):
             await self._compile()
+        elif state.drift_pause:
+            await self._wait("waiting", state.drift_pause, None)
         else:
             await self._think()
 
@@ -140,9 +143,14 @@ class Engine:
         """What the model is told of tools: the agent's own, and behind them ours from when there is a use for them.
 
         A small model is misled by tools that it does not need, and every model pays for reading them. Each comes once
-        and stays, so that the prompt's beginning changes at most twice in a run.
+        and stays, so that the prompt's beginning changes at most three times in a run, once together with a fold.
         """
-        wanted = {READ_RESULT: self.state.shortened, NOTE: self.state.plain_chars > NOTE_FROM_CHARS}
+        state = self.state
+        wanted = {
+            READ_RESULT: state.shortened,
+            NOTE: state.plain_chars > NOTE_FROM_CHARS,
+            READ_NOTES: bool(state.compactions),
+        }
         own = self._held
         return [t.spec for name, t in self.tools.items() if name in own or wanted.get(name, True)]
 
@@ -158,7 +166,7 @@ class Engine:
         asked: Model | None = None
         if self.agent.compiles_grants():
             with contextlib.suppress(MainspringError):  # thinking will say that the model cannot be had
-                asked = await self._thinker.model(0)
+                asked = await self._thinker.aside()
         payload = await compile_grants(
             self.state, self.agent, [t for n, t in self.tools.items() if n in self._held], asked
         )
@@ -179,6 +187,8 @@ class Engine:
         if verdict.warn is not None:
             name, spent, allowed, text = verdict.warn
             self.journal.record("limit.warned", {"limit": name, "spent": spent, "allowed": allowed, "text": text})
+            return
+        if await self._check_drift():
             return
         await self._compact_if_needed()
         match await self._thinker.think():
@@ -210,42 +220,40 @@ class Engine:
     async def _compact(self, window: int, least: int = 0) -> bool:
         """Fold the older steps; False when there is nothing more to fold, or fewer than `least` characters of it."""
         state = self.state
-        plan = plan_compaction(state.plain, state.boundaries, state.head, window)
+        room = min(MAX_DIGEST_CHARS, int(window * CHARS_PER_TOKEN * DIGEST_SHARE))
+        parts = kept(state, window, self.journal.store.children(state.run_id))
+        plan = plan_compaction(state.plain, state.boundaries, state.head, window, reserved(parts, room))
         done = state.compactions[-1].get("end", 0) if state.compactions else 0
         if plan is None or plan[1] <= done:
             return False
         first, end = plan
         if sum(message_chars(m) for m in state.plain[max(first, done) : end]) < least:
             return False
-        folded = state.plain[first:end]
-        room = min(MAX_DIGEST_CHARS, int(window * CHARS_PER_TOKEN * DIGEST_SHARE))
-        summary, usage = await self._summary()
-        self.journal.record(
-            "context.compacted",
-            {
-                "first": first,
-                "end": end,
-                "persons": list(state.persons),
-                "notes": list(state.notes),
-                "doubts": [f"{c.part.name}: {c.reason}" for c in state.open_calls if c.stage == "parked"],
-                "summary": summary[:room],
-                "digest": digest_lines(folded, room),
-                "chars_before": state.context.chars,
-                "usage": usage,
-            },
-            state.label,
-        )
+        summary, usage = await self._ask_self(SUMMARY_ORDER)
+        missing: list[str] = []
+        if summary and self.agent.drift is not None and self.agent.drift.handover:
+            said, more = await self._ask_self(CHECK_ORDER.format(summary=summary[:room]))
+            missing, usage = missing_facts(said), _sum(usage, more)
+        payload = {
+            "first": first,
+            "end": end,
+            **parts,
+            "summary": summary[:room],
+            "missing": missing,
+            "digest": digest_of(state, first, end, room),
+            "chars_before": state.context.chars,
+            "usage": None if usage is None else encode_usage(usage),
+        }
+        payload["handover"] = report(state, payload)
+        self.journal.record("context.compacted", payload, state.label)
         return True
 
-    async def _summary(self) -> tuple[str, dict[str, Any] | None]:
-        """The model's own summary; without one the digest of calls has to do."""
+    async def _ask_self(self, order: str) -> tuple[str, Usage | None]:
+        """What the model says of its own context; "" when it cannot: the digest of calls has to do."""
         await self.journal.flush()  # a model may see an outcome only when it is on disk
         try:
-            model = await self._thinker.model(0)
-            messages = [
-                *for_model(self.state.context, getattr(model, "takes", frozenset())),
-                note(SUMMARY_ORDER),
-            ]
+            model = await self._thinker.aside()
+            messages = [*for_model(self.state.context, getattr(model, "takes", frozenset())), note(order)]
             # The same tools as ever: without them the provider's cache would miss on the longest prompt of the run.
             settings = ModelSettings(max_output_tokens=800, run_id=self.state.run_id, extra=self.agent.settings)
             async with asyncio.timeout(self.agent.model_timeout_s):
@@ -253,7 +261,48 @@ class Engine:
             answer = checked(said, self.state, model_name(model))
         except Exception:  # whatever it is: the run can go on without a summary
             return "", None
-        return answer.text.strip(), None if answer.usage is None else encode_usage(answer.usage)
+        return answer.text.strip(), answer.usage
+
+    # --- serving the task ---
+
+    async def _check_drift(self) -> bool:
+        """Every so many steps: state the task again, say what is odd, ask the judge; True when something was recorded."""
+        state, declared = self.state, self.agent.drift
+        drift = declared or Drift(every=EVERY)
+        if state.step == 0 or state.step % drift.every or state.drift_step == state.step:
+            return False
+        steps = [(step, made) for step, made in state.trail if step > state.step - drift.every]
+        odd = signals(state, steps)
+        verdict: Verdict | None = None
+        if drift.judge is not None and may_judge(state):
+            await self.journal.flush()
+            try:
+                judge_model = await self._thinker.judge(drift.judge)
+            except MainspringError:
+                verdict = Verdict("unsure", None, True, None)
+            else:
+                verdict = await ask_judge(judge_model, state, steps, self.agent.model_timeout_s)
+        worth = declared is not None or bool(state.book) or any(p.kind == "said" for p in state.people)
+        if not (worth or odd):
+            return False
+        broken = None
+        pause = ""
+        if verdict is not None and verdict.on_task == "no":
+            broken = f"It breaks this rule: {verdict.rule.rstrip('.')}. " if verdict.rule else ""
+            if state.drift_bad + 1 >= drift.bad:
+                pause = (
+                    f"{state.drift_bad + 1} checks in a row say that this run does not serve its task any more. "
+                    f"{broken}Send it a message to go on, or cancel it"
+                )
+        text = reminder(state, odd, broken) if worth else ""  # nothing to keep in mind: people see it, and that is all
+        payload: dict[str, Any] = {"step": state.step, "signals": odd, "text": text}
+        if verdict is not None:
+            payload["verdict"] = {"on_task": verdict.on_task, "rule": verdict.rule, "failed": verdict.failed}
+            payload["usage"] = verdict.usage
+        if pause:
+            payload["pause"] = pause
+        self.journal.record("drift.checked", payload)
+        return True
 
     # --- acting ---
 
@@ -531,3 +580,7 @@ def _last_words(messages: Sequence[Message]) -> str | None:
         if message.role == "assistant" and message.text.strip():
             return message.text.strip()
     return None
+
+
+def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
+    return one if other is None else other if one is None else one + other

@@ -19,6 +19,7 @@ from mainspring.messages import Message, encode
 from mainspring.runtime.bounds import NO_BOUNDS, Bounds
 from mainspring.runtime.clean import ORDERS
 from mainspring.runtime.output import OutputType
+from mainspring.runtime.room import check_room
 from mainspring.runtime.settings import settings_of
 from mainspring.runtime.turns import Turn, take_turn
 from mainspring.store import Appended, Changes, Lease, NewEvent, Store
@@ -95,8 +96,10 @@ def enqueue(store: Store, start: Start) -> str:
     """Create a run for a worker to execute, and return its id. On disk when it returns.
 
     Raises:
-        StoreError: a run of this id exists already.
+        StoreError: a run of this id exists already, or too many wait in its queue.
     """
+    if start.bounds.parent is None:  # whoever has begun something must be able to finish it
+        check_room(store, start.queue)
     lease, appended = create(store, start)
     appended.done.result()
     store.append(lease, [], Changes(status="waiting", wake_at=time.time(), release=True)).done.result()
