@@ -19,9 +19,6 @@ from mainspring.swarm.intervals import Interval
 if TYPE_CHECKING:
     from mainspring.store import Event, RunRow, Store
 
-#: What the id of a second copy of a slow sub-agent ends with.
-COPY = "~2"
-
 
 @dataclass(slots=True)
 class Node:
@@ -80,8 +77,8 @@ class Node:
 
     @property
     def copy(self) -> bool:
-        """Whether it is the second copy of a slow sub-agent."""
-        return self.id.endswith(COPY)
+        """Whether its part was begun before: the second copy of a slow sub-agent, or another try (``~2``, ``~3``)."""
+        return self.id.rpartition("~")[2].isdecimal() and "~" in self.id
 
     def walk(self) -> Iterator[Node]:
         """It and all below it, each before those below."""
@@ -156,6 +153,9 @@ def _own_usage(node: Node, spent: dict[int, tuple[Usage, int]]) -> None:
             node.usage += usage
             node.unpriced += unpriced
     node.splits = {intent: times for intent, times in node.splits.items() if intent in started}
+    for intent in started - set(node.splits):  # a program asked on its behalf, or its own journal is damaged
+        begun = [c.began_at or c.created_at for c in node.children if c.started_by and c.started_by[0] == intent]
+        node.splits[intent] = (min(begun), None)
 
 
 class _Reader:
