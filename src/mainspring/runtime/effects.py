@@ -159,6 +159,10 @@ class Effects:
         else:
             reach("effect.acted")
             answer, is_error = value, False
+        if is_error and not journal.store.holds(journal.lease):
+            # The tool may have stopped for this very reason; whoever has the run now settles what was begun.
+            lost = LeaseLostError(f"run {journal.lease.run_id}: the lease was lost while {tool.name} worked")
+            raise journal.store.broken or lost
         self._done(call, tool, answer, is_error, time.monotonic() - began, "ran")
 
     def _asleep(self, call: CallState, tool: Tool, waits: NotYet) -> bool:
