@@ -14,7 +14,7 @@ from mainspring.tool import tool
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mainspring.agent import Agent, Limits
+    from mainspring.agent import Agent, Drift, Limits
     from mainspring.errors import MainspringError, ModelError, ToolError
     from mainspring.guard import Policy
     from mainspring.label import Label
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Agent": "agent",
     "DidNotHappen": "tool",
+    "Drift": "agent",
     "FilePart": "messages",
     "Happened": "tool",
     "NotYet": "tool",
@@ -56,6 +57,7 @@ _HOME = {
 __all__ = [
     "Agent",
     "DidNotHappen",
+    "Drift",
     "FilePart",
     "Happened",
     "ImagePart",

@@ -24,6 +24,8 @@ GUARDS = ("auto", "plain", "contained", "clean", "tainted")
 
 Task: TypeAlias = "str | Message | Sequence[Message] | Sequence[str | Part]"
 
+_NEVER = 2**62  # steps
+
 #: Agents declared in this process by name, so that `Run.load(id).resume_sync()` finds its declaration again.
 declared: dict[str, Agent] = {}
 
@@ -72,6 +74,36 @@ class Limits:
         return cls(**value)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """How a long run is held to its task. See docs/long-tasks.md.
+
+    Args:
+        every: steps between two checks. At each one the runtime states the task, what people said and the open notes
+            again, and says what it has noticed by rules; nothing is asked of a model.
+        judge: a model that is asked at each check whether the last steps serve the task, in a context of its own that
+            holds no outsider's word; ``"own"`` is the agent's first model. None asks nobody.
+        bad: so many verdicts in a row that the run has left its task pause it until a person speaks.
+        handover: whether a model compares each summary of folded steps with them, and adds what it left out.
+
+    Raises:
+        DeclarationError: something does not fit.
+    """
+
+    every: int = 50
+    judge: str | Model | None = None
+    bad: int = 2
+    handover: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("every", "bad"):
+            number = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise DeclarationError(f"drift: {name} must be a whole number from 1, not {number!r}")
+        if self.judge is not None and not isinstance(self.judge, str) and not hasattr(self.judge, "respond"):
+            raise DeclarationError(f"drift: judge must be a model, 'own' or None, not {self.judge!r}")
+
+
 class Agent:
     """Who does the work: a name, a model, instructions, tools, a policy and limits.
 
@@ -96,6 +128,8 @@ class Agent:
             with exact values, or a person). See docs/guard.md.
         grants: rights that every run of it holds; None makes them of the user's own words at the start of each run.
         reader: the model that reads outsiders' text for a clean planner; its first model, without tools, by default.
+        drift: how long runs are held to their task: a :class:`Drift`, a number of steps between checks, or False for
+            none. By default every 50 steps, and only where people said something, work is open, or something is odd.
 
     Attributes:
         origin: where the declaration can be found again (a file and a name, say), journaled with each run, or None.
@@ -126,6 +160,7 @@ class Agent:
         guard: str = "auto",
         grants: Iterable[Grant] | None = None,
         reader: str | Model | None = None,
+        drift: Drift | int | bool | None = None,
     ) -> None:
         if not isinstance(name, str) or not 0 < len(name) <= 100:
             raise DeclarationError(f"an agent's name is a text of 1 to 100 characters, not {name!r}")
@@ -174,6 +209,7 @@ class Agent:
         if reader is not None and not isinstance(reader, str) and not hasattr(reader, "respond"):
             raise DeclarationError(f"agent {name!r}: reader must be a model, not {reader!r}")
         self.reader = reader
+        self.drift = _drift(name, drift)
         self.grants = None if grants is None else tuple(grants)
         for grant in self.grants or ():
             if not hasattr(grant, "misses"):
@@ -257,6 +293,17 @@ class Agent:
         from mainspring.runtime import stream
 
         return stream(self, task, **options)
+
+
+def _drift(name: str, value: object) -> Drift | None:
+    """What `drift` means; None stays None, which is the careful default."""
+    if value is None or isinstance(value, Drift):
+        return value
+    if isinstance(value, bool):
+        return Drift() if value else Drift(every=_NEVER)
+    if isinstance(value, int):
+        return Drift(every=value)
+    raise DeclarationError(f"agent {name!r}: drift is a Drift, a number of steps or False, not {value!r}")
 
 
 def _models(name: str, model: object) -> tuple[str | Model, ...]:

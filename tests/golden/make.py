@@ -19,6 +19,7 @@ from typing import Any
 from mainspring import (
     Agent,
     DidNotHappen,
+    Drift,
     FilePart,
     Happened,
     ImagePart,
@@ -56,8 +57,9 @@ class Lines:
 
     takes = frozenset({"image/"})
 
-    def __init__(self, *lines: Any, window: int = 128_000) -> None:
+    def __init__(self, *lines: Any, window: int = 128_000, compares: bool = False) -> None:
         self.name = "lines"
+        self.compares = compares  # whether it answers what the runtime asks at a fold
         self.lines = list(lines)
         self.context_window = window
 
@@ -66,6 +68,11 @@ class Lines:
             return Message(
                 "assistant", (TextPart("Pages were read."),), Usage(90, 9, calls=1, usd=0.01), "lines", "stop"
             )
+        if self.compares and messages[-1].text.startswith("[mainspring] "):
+            said = {"The conversation": "Pages were read.", "Here is the": '{"missing": ["page 3 has wörds"]}'}
+            for begin, answer in said.items():
+                if messages[-1].text.startswith(f"[mainspring] {begin}"):
+                    return Message("assistant", (TextPart(answer),), Usage(90, 9, calls=1, usd=0.01), "lines", "stop")
         line = self.lines.pop(0)
         if isinstance(line, Exception):
             raise line
@@ -378,6 +385,7 @@ def view(run: Run) -> dict[str, Any]:
         },
         "limits": state.limits,
         **({} if state.bounds == NO_BOUNDS else {"bounds": state.bounds.encode()}),
+        **({"drift": [state.drift_step, state.drift_bad, state.drift_pause]} if state.drift_step else {}),
         "calls": {id: [c.stage, c.intent, c.attempts, c.approval] for id, c in state.calls.items()},
         "results": state.results,
         "notes": state.notes,
@@ -414,6 +422,19 @@ def make_bounds(home: Path) -> None:
     run_blocking(begin(open_store(home), start, None))
 
 
+def make_held(home: Path) -> None:
+    """A long run that is folded, compared with its summary, reminded, judged, and paused until a person speaks."""
+    reads = [call(f"c{n}", "page", number=n) for n in range(1, 9)]
+    notes = [call("n1", "note", kind="todo", text="read page 8"), call("n2", "note", kind="decision", text="by ann")]
+    model = Lines(*notes, *reads[:7], window=2000, compares=True)
+    drift = Drift(every=4, judge=Readers(*['{"on_task": "no", "rule": 1}'] * 2), handover=True)
+    agent = Agent("held", model=model, instructions="Read in order.", tools=[page], drift=drift)
+    run = agent.run_sync("Read page 8.", home=home, run_id="golden-held")
+    run.send("Go on, it is all right.", by="ann")
+    model.lines = [reads[7], call("n3", "note", kind="done", text="n1"), "the end"]
+    run.resume_sync(Agent("held", model=model, instructions="Read in order.", tools=[page]))
+
+
 def main(version: str) -> None:
     """Write what is missing of a version."""
     pending.this_channel = lambda kind: {"kind": kind, "user": "ann", "host": "desk"}  # and not this machine's
@@ -421,7 +442,16 @@ def main(version: str) -> None:
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        for make in (make_tools, make_approvals, make_doubts, make_people, make_long, make_guard, make_bounds):
+        for make in (
+            make_tools,
+            make_approvals,
+            make_doubts,
+            make_people,
+            make_long,
+            make_guard,
+            make_bounds,
+            make_held,
+        ):
             make(home)
         for run in Run.list(home):
             journal = folder / f"{run.id.removeprefix('golden-')}.jsonl"

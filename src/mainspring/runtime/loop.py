@@ -35,8 +35,8 @@ from mainspring.runtime.compaction import (
     plan_compaction,
 )
 from mainspring.runtime.context import for_model, message_chars, note
-from mainspring.runtime.drift import EVERY, Verdict, ask_judge, may_judge, reminder, signals
 from mainspring.runtime.dispatch import leaving
+from mainspring.runtime.drift import EVERY, Verdict, ask_judge, may_judge, reminder, signals
 from mainspring.runtime.effects import Effects
 from mainspring.runtime.foreign import interrupted, said_by
 from mainspring.runtime.gate import Gate
@@ -266,7 +266,7 @@ class Engine:
     # --- serving the task ---
 
     async def _check_drift(self) -> bool:
-        """Every so many steps: state the task again, say what is odd, ask the judge; True when something was recorded."""
+        """Every so many steps: state the task again, say what is odd, ask the judge; True when it was recorded."""
         state, declared = self.state, self.agent.drift
         drift = declared or Drift(every=EVERY)
         if state.step == 0 or state.step % drift.every or state.drift_step == state.step:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from mainspring.label import MODEL, Label
+from mainspring.label import MODEL, PASTE, Label
 from mainspring.messages import (
     Message,
     TextPart,
@@ -22,8 +23,10 @@ from mainspring.messages import (
 from mainspring.runtime.bounds import NO_BOUNDS, Bounds
 from mainspring.runtime.compaction import fold_compaction
 from mainspring.runtime.context import PREVIEW_CHARS, Context, message_chars, note, preview
+from mainspring.runtime.drift import KEPT_STEPS, Traced
 from mainspring.runtime.events import KINDS, check_version
 from mainspring.runtime.guarded import GuardState, decoded_values, handle_data
+from mainspring.runtime.notes import Notes, Person, Spoken
 from mainspring.store import Event
 from mainspring.value import Value
 
@@ -50,6 +53,7 @@ class CallState:
     wake_at: float | None = None
     result: ToolResultPart | None = None
     reason: str = ""
+    refused: str = ""  # why it was not made, in a word
     asked: dict[str, Any] = field(default_factory=dict)  # what a person was shown
     answered_seq: int = 0  # by which event a person said yes
     parent: str | None = None  # the program that makes this call, by its call id
@@ -104,8 +108,14 @@ class RunState:
         self._last_at = 0.0
         self.resumed_at = 0.0  # Unix times: when it was resumed last, and when after it had ended
         self.revived_at = 0.0
-        self.persons: list[str] = []  # what people said and decided, kept verbatim through compactions
-        self.notes: list[dict[str, str]] = []  # decisions and open work that the model noted
+        self.people: list[Person] = []  # what they said and decided, kept verbatim through compactions
+        self.book = Notes()  # decisions and open work that the model noted
+        self.changed: dict[str, None] = {}  # paths that calls with effects named, the newest last
+        self.trail: deque[tuple[int, list[Traced]]] = deque(maxlen=KEPT_STEPS)  # the newest steps, for drift.py
+        self.drift_step = 0  # of the newest check
+        self.drift_bad = 0  # verdicts in a row that the run has left its task
+        self.drift_pause = ""  # why it may not go on until a person speaks
+        self.task_trusted = True  # whether no outsider wrote any of its first event
         self.compactions: list[dict[str, Any]] = []
         self.boundaries: list[int] = []  # context length at the end of each step, for compaction and fork
         self.plain: list[Message] = []  # the whole uncompacted context
@@ -136,6 +146,16 @@ class RunState:
     def label(self) -> Label:
         """Who may have written what the model has seen."""
         return self.guard.label
+
+    @property
+    def persons(self) -> list[str]:
+        """What people said and decided, as the model may see it."""
+        return [person.text for person in self.people]
+
+    @property
+    def notes(self) -> list[dict[str, str]]:
+        """Decisions and open work that the model noted."""
+        return [note for _, note in self.book.open()]
 
     @property
     def open_calls(self) -> list[CallState]:
@@ -182,6 +202,7 @@ class RunState:
             self._add(message)
         self.head = len(self.plain)
         self.task = "\n".join(m.text for m in first if m.role == "user")
+        self.task_trusted = event.label.trusted
         self.guard.started(p, event.label)
 
     def _on_run_forked(self, event: Event, p: dict[str, Any]) -> None:
@@ -274,6 +295,7 @@ class RunState:
 
     def _on_call_refused(self, event: Event, p: dict[str, Any]) -> None:
         call = self.calls[p["call_id"]]
+        call.refused = p.get("cause") or "refused"
         if call.parent is None:
             self.guard.mark(call.part.id, event.label)
         self._finish(call, ToolResultPart(call.part.id, call.part.name, (TextPart(p["reason"]),), True), event)
@@ -289,9 +311,9 @@ class RunState:
         said = f": {p['reason']}" if p.get("reason") else ""
         if p["answer"] == "approved":
             call.stage, call.answered_seq = "approved", event.seq
-            self.persons.append(f"{p['by']} approved {_shown(call)}{said}")
+            self._person("approved", f"{p['by']} approved {_shown(call)}{said}")
         elif p["answer"] == "denied":
-            self.persons.append(f"{p['by']} denied {_shown(call)}{said}")
+            self._person("denied", f"{p['by']} denied {_shown(call)}{said}")
             text = p.get("text")  # version 2 says what else is possible; version 1 said this
             if text is None:
                 text = f"{p['by']} denied this call{said}. It was not made. Find another way, or say why there is none."
@@ -335,9 +357,11 @@ class RunState:
             self.usage += self._priced(decode_usage(p["usage"]))
         result = ToolResultPart(call.part.id, call.part.name, content, p["is_error"])  # type: ignore[arg-type]
         if p.get("note"):
-            self.notes = [n for n in self.notes if n["text"] != p["note"]["text"]]
-            if p["note"]["kind"] != "done":
-                self.notes.append(p["note"])
+            self.book.apply(p["note"])
+        path = call.part.arguments.get("path") if call.parent is None and not p["is_error"] else None
+        if isinstance(path, str) and call.intended.get("settlement") != "read":
+            self.changed.pop(path, None)
+            self.changed[path] = None
         self._finish(call, result, event)
 
     def _on_effect_parked(self, event: Event, p: dict[str, Any]) -> None:
@@ -351,14 +375,14 @@ class RunState:
         said = f" ({p['reason']})" if p.get("reason") else ""
         if p["answer"] == "did_not":
             call.stage, call.answered_seq = "retry", event.seq
-            self.persons.append(f"{p['by']} said that {_shown(call)} had not taken effect{said}")
+            self._person("doubt", f"{p['by']} said that {_shown(call)} had not taken effect{said}")
             return
         if p["answer"] == "happened":
             text = p.get("value") or "It took effect; the answer itself was lost in a crash."
-            self.persons.append(f"{p['by']} confirmed that {_shown(call)} took effect{said}")
+            self._person("doubt", f"{p['by']} confirmed that {_shown(call)} took effect{said}")
         else:
             text = f"{p['by']} gave this call up{said}. Nobody knows whether it took effect. Do not repeat it."
-            self.persons.append(f"{p['by']} gave up {_shown(call)}: unknown whether it took effect{said}")
+            self._person("doubt", f"{p['by']} gave up {_shown(call)}: unknown whether it took effect{said}")
         is_error = p["answer"] != "happened"
         self._finish(call, ToolResultPart(call.part.id, call.part.name, (TextPart(text),), is_error), event)
 
@@ -369,7 +393,9 @@ class RunState:
         if p.get("words"):
             self.guard.turns.append(p["words"])
         if p.get("keep", True):
-            self.persons.append(f"{p['by']} said: {message.text}")
+            trusted = not event.label.strangers - PASTE.sources
+            self.people.append(Person("said", f"{p['by']} said: {message.text}", trusted))
+        self.drift_bad, self.drift_pause = 0, ""  # whoever speaks has looked at it
         self._say(message)
         self.final = None
 
@@ -383,6 +409,17 @@ class RunState:
         self.rejections += 1
         self.trouble += 1
         self._say(note(p["complaint"]))
+
+    def _on_drift_checked(self, event: Event, p: dict[str, Any]) -> None:
+        self.drift_step = p["step"]
+        verdict = (p.get("verdict") or {}).get("on_task")
+        if verdict is not None:
+            self.drift_bad = self.drift_bad + 1 if verdict == "no" else 0
+        self.drift_pause = p.get("pause", "")
+        if p.get("usage"):
+            self.usage += self._priced(decode_usage(p["usage"]))
+        if p["text"]:
+            self._say(note(p["text"]))
 
     def _on_context_compacted(self, event: Event, p: dict[str, Any]) -> None:
         self.compactions.append(p)
@@ -406,17 +443,17 @@ class RunState:
     def _on_grant_given(self, event: Event, p: dict[str, Any]) -> None:
         self.guard.take_grants([p["grant"]], event.seq)
         given = self.guard.grants[-1]  # whose values a clean planner may not see
-        self.persons.append(f"{p['by']} granted {given.tool if self.guard.mode == 'clean' else given.shown()}")
+        self._person("right", f"{p['by']} granted {given.tool if self.guard.mode == 'clean' else given.shown()}")
 
     def _on_label_lowered(self, event: Event, p: dict[str, Any]) -> None:
         self.guard.lower(p["target"], p["by"], Label.decode(p["label"]), event.seq)
-        self.persons.append(f"{p['by']} vouched for {p['target']}: {p['reason']}")
+        self._person("right", f"{p['by']} vouched for {p['target']}: {p['reason']}")
         if p.get("text"):
             self._say(note(p["text"]))
 
     def _on_label_restored(self, event: Event, p: dict[str, Any]) -> None:
         self.guard.restore(p["target"])
-        self.persons.append(f"{p['by']} no longer vouches for {p['target']}: {p['reason']}")
+        self._person("right", f"{p['by']} no longer vouches for {p['target']}: {p['reason']}")
 
     def _on_program_begun(self, event: Event, p: dict[str, Any]) -> None:
         self.calls[p["call_id"]].stage = "running"
@@ -443,6 +480,9 @@ class RunState:
     def _by_intent(self, intent: int) -> CallState:
         return next(c for c in self.calls.values() if c.intent == intent)
 
+    def _person(self, kind: Spoken, text: str) -> None:
+        self.people.append(Person(kind, text))
+
     def _say(self, message: Message) -> None:
         if self.open_calls:
             self.queued.append(message)
@@ -468,6 +508,7 @@ class RunState:
         self.fingerprints.append(_fingerprint(finished))
         if len(self.fingerprints) > 2 * KEPT_FINGERPRINTS:
             del self.fingerprints[:-KEPT_FINGERPRINTS]
+        self.trail.append((self.step, [_traced(c) for c in finished]))
         whole = [c.result for c in finished if c.result is not None]
         results = tuple(preview(result, self.preview_chars) for result in whole)
         self.shortened = self.shortened or any(a is not b for a, b in zip(whole, results, strict=True))
@@ -482,6 +523,12 @@ def _fingerprint(calls: list[CallState]) -> Fingerprint:
         (c.part.name, c.part.arguments, c.part.invalid, hash(c.result.text) if c.result is not None else 0)
         for c in calls
     )
+
+
+def _traced(call: CallState) -> Traced:
+    chars = 0 if call.result is None else sum(len(p.text) for p in call.result.content if isinstance(p, TextPart))
+    failed = call.result is not None and call.result.is_error
+    return Traced(call.part.name, call.part.arguments, failed, call.refused, chars)
 
 
 def _shown(call: CallState) -> str:

@@ -8,10 +8,10 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mainspring.agent import Agent
-from mainspring.errors import ContextWindowError, MainspringError, ModelError
+from mainspring.errors import ContextWindowError, MainspringError, ModelError, RunNotFoundError
 from mainspring.label import MODEL
 from mainspring.messages import (
     FilePart,
@@ -27,15 +27,25 @@ from mainspring.messages import (
 )
 from mainspring.model import Delta, Model, ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
+from mainspring.runtime.compaction import CHARS_PER_TOKEN
 from mainspring.runtime.context import for_model
 from mainspring.runtime.foreign import interrupted, said_by
 from mainspring.runtime.journal import Journal
+from mainspring.runtime.settings import settings_of
 from mainspring.runtime.state import RunState
+
+if TYPE_CHECKING:
+    from mainspring.models.rates import Caller, Gate, Ticket
 
 #: A provider that asks for a longer pause than this puts the run to sleep instead of keeping it in memory.
 MAX_NAP_S = 120.0
 #: Calls in one answer that are kept, so that a runaway answer cannot flood the journal.
 MAX_CALLS = 64
+#: Times that one answer may be refused for coming too fast, where the provider says when to come back. They are no
+#: failed attempts while there is no other model to try.
+MAX_REFUSALS = 20
+#: Watchers are told of a wait for the provider's turn after this many seconds.
+TELL_AFTER_S = 2.0
 _FIRST_WAIT_S = 0.5
 _MAX_WAIT_S = 30.0
 
@@ -83,7 +93,10 @@ class Thinker:
         self._specs = specs
         self._output_schema = output_schema
         self._models: dict[int, Model] = {}
+        self._gates: dict[int, Gate] = {}
+        self._known_caller: Caller | None = None
         self._reader: Model | None = None
+        self._judge: Model | None = None
         self._timeout: asyncio.Timeout | None = None  # of the call that is under way
         self._interrupted = False
         self._too_long: str | None = None
@@ -104,10 +117,55 @@ class Thinker:
     async def reader(self) -> Model:
         """The model that reads for a clean planner: the agent's `reader`, or its first model without tools."""
         if self._agent.reader is None:
-            return await self.model(0)
+            return await self.aside()
         if self._reader is None:
-            self._reader = await _made(self._agent.reader)
+            self._reader = self._paced(await _made(self._agent.reader), self._gate_of(self._agent.reader))
         return self._reader
+
+    async def aside(self) -> Model:
+        """The first model for a question beside the loop, such as a summary; it waits for its turn by itself."""
+        return self._paced(await self.model(0), self._gate(0))
+
+    def _paced(self, model: Model, gate: Gate) -> Model:
+        from mainspring.models.rates import Paced
+
+        return Paced(model, gate, self._caller())
+
+    def _gate(self, index: int) -> Gate:
+        """What stands before the model at `index`, for all runs of this process."""
+        gate = self._gates.get(index)
+        if gate is None:
+            gate = self._gates[index] = self._gate_of(self._agent.models[index])
+        return gate
+
+    def _gate_of(self, spec: str | Model) -> Gate:
+        from mainspring.models.rates import gate_of
+
+        config = settings_of(self._journal.store.home).config
+        return gate_of(spec, {} if config is None else config.rates, "" if config is None else str(config.path))
+
+    def _caller(self) -> Caller:
+        """Who waits, for those who wait with it: its family is the run at the top of its tree."""
+        if self._known_caller is None:
+            from mainspring.models.rates import Caller
+
+            bounds, store = self._journal.state.bounds, self._journal.store
+            own = top = store.row(self._journal.lease.run_id)
+            for _ in range(bounds.depth):
+                try:
+                    top = store.row(top.parent) if top.parent else top
+                except RunNotFoundError:  # its parent was executed elsewhere, or is gone
+                    break
+            self._known_caller = Caller(top.id, top.priority, bounds.depth, own.priority)
+        return self._known_caller
+
+    async def judge(self, spec: str | Model) -> Model:
+        """The model that judges whether the run serves its task; raises ModelError when it cannot be had."""
+        if spec == "own":
+            return await self.model(0)
+        if self._judge is None:
+            self._judge = await _made(spec)
+        return self._judge
 
     async def window(self) -> int:
         """Context window of the current model in tokens."""
@@ -138,7 +196,18 @@ class Thinker:
             if self._interrupted or self._seconds_left() <= 0:
                 self._interrupted = False
                 return Interrupted()
-            message = await self._attempt(index)
+            gate = self._gate(index)
+            ticket = gate.try_enter(self._reads(), self._agent.max_output_tokens) or await self._queue(gate)
+            if ticket is None:
+                pause = gate.pause_left()
+                if self._interrupted or self._seconds_left() <= 0 or pause <= MAX_NAP_S:
+                    self._interrupted = False
+                    return Interrupted()
+                return Asleep(time.time() + pause, f"{gate.name} asked for a pause of {pause:.0f} s")
+            try:
+                message = await self._attempt(index, gate, ticket)
+            finally:
+                gate.left(ticket)
             if message is not None:
                 self._record(message)
                 return Answered()
@@ -148,6 +217,30 @@ class Thinker:
             if self._too_long is not None:
                 reason, self._too_long = self._too_long, None
                 return TooLong(reason)
+
+    def _reads(self) -> float:
+        """Tokens of the prompt, estimated."""
+        return self._journal.state.context.chars / CHARS_PER_TOKEN
+
+    async def _queue(self, gate: Gate) -> Ticket | None:
+        """Wait for this run's turn. None when a person interrupts, the time is spent, or a long pause was asked for."""
+        journal, left = self._journal, self._seconds_left()
+        await journal.flush()  # a wait may be long, and what was recorded must not be lost in it
+        loop = asyncio.get_running_loop()
+        telling = loop.call_later(
+            TELL_AFTER_S,
+            lambda: journal.tell_live(
+                "progress", {"tool": "mainspring", "line": f"waiting for {gate.name}: {gate.why()}"}
+            ),
+        )
+        try:
+            async with asyncio.timeout(None if math.isinf(left) else left) as self._timeout:
+                return await gate.enter(self._reads(), self._agent.max_output_tokens, self._caller(), MAX_NAP_S)
+        except TimeoutError:
+            return None
+        finally:
+            telling.cancel()
+            self._timeout = None
 
     async def _nap(self, seconds: float) -> None:
         """Wait; a person who interrupts ends it."""
@@ -169,12 +262,19 @@ class Thinker:
         """The first model that has not failed for good since the last answer."""
         for index in range(len(self._agent.models)):
             own = [f for f in state.model_failures if f["model_index"] == index and not f.get("crashed")]
-            if len(own) < self._agent.model_retries and all(f["retryable"] for f in own):
+            last = index == len(self._agent.models) - 1
+            refusals = sum(1 for f in own if f.get("refused")) if last else 0
+            if (
+                len(own) - refusals < self._agent.model_retries
+                and refusals < MAX_REFUSALS
+                and all(f["retryable"] for f in own)
+            ):
                 return index
         return None
 
-    async def _attempt(self, index: int) -> Message | None:
+    async def _attempt(self, index: int, gate: Gate, ticket: Ticket) -> Message | None:
         from mainspring.models.effort import choose_effort
+        from mainspring.models.rates import gone_through, overloaded
 
         journal, state, agent = self._journal, self._journal.state, self._agent
         thinks = getattr(self._models.get(index), "thinks", True)
@@ -219,6 +319,7 @@ class Thinker:
             self._interrupted = False
             async with asyncio.timeout(allowed_s) as self._timeout:
                 message = await model.respond(for_model(state.context, takes), self._specs(), settings)
+            gone_through(gate, ticket, message)
             reach("model.answered")
             return checked(message, state, model_name(model))
         except ModelError as error:
@@ -237,6 +338,9 @@ class Thinker:
             self._too_long = str(failure)
         if self._interrupted:
             failure = ModelError("given up, because a person asked for something else", retryable=True)
+        refused = overloaded(failure)
+        if refused:
+            gate.refused(ticket, failure.retry_after_s)
         attempt = 1 + sum(1 for f in state.model_failures if f["model_index"] == index)
         backoff = min(_MAX_WAIT_S, _FIRST_WAIT_S * 2 ** (attempt - 1)) * random.uniform(0.8, 1.2)
         wait = failure.retry_after_s if failure.retry_after_s is not None else backoff
@@ -252,6 +356,7 @@ class Thinker:
                 "wait_s": round(wait, 3) if failure.retryable and not self._interrupted else 0.0,
                 "partial": deltas,
                 "crashed": self._interrupted,
+                **({"refused": True} if refused and failure.retry_after_s is not None else {}),
             },
         )
         return None
