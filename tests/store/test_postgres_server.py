@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from postgres_server import UNSAFE, NoPostgres, PostgresServer, program
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from mainspring.errors import ApprovalError, StoreError
 from mainspring.names import check_person, person_key
 from mainspring.store.chain import GENESIS
 from mainspring.store.protocol import Answer, ApprovalRow, Revocation
+from mainspring.store.sql import Connection
 from mainspring.store.statements import inbox_body
 
 APPROVAL = (
@@ -43,7 +43,7 @@ def read_approval(row: tuple[Any, ...], answers: Sequence[tuple[Any, ...]]) -> A
     )
 
 
-def find_approval(connection: sqlite3.Connection, approval_id: str) -> ApprovalRow | None:
+def find_approval(connection: Connection, approval_id: str) -> ApprovalRow | None:
     """One approval with its answers."""
     found = connection.execute(APPROVAL + "WHERE id=?", (approval_id,)).fetchone()
     if found is None:
@@ -53,7 +53,7 @@ def find_approval(connection: sqlite3.Connection, approval_id: str) -> ApprovalR
 
 
 def record_answer(
-    connection: sqlite3.Connection,
+    connection: Connection,
     row: ApprovalRow,
     answer: Literal["approved", "denied"],
     by: str,
@@ -132,7 +132,7 @@ def _check_open(row: ApprovalRow, now: float) -> None:
 # --- revocation ---
 
 
-def check_not_revoked(connection: sqlite3.Connection, by: str) -> None:
+def check_not_revoked(connection: Connection, by: str) -> None:
     """Raises ApprovalError when this person's rights were taken back."""
     found = connection.execute(
         "SELECT revoked, by FROM revocations WHERE key=? ORDER BY number DESC LIMIT 1", (person_key(by),)
@@ -142,7 +142,7 @@ def check_not_revoked(connection: sqlite3.Connection, by: str) -> None:
 
 
 def record_revocation(
-    connection: sqlite3.Connection, name: str, revoked: bool, by: str, reason: str, channel: Mapping[str, str]
+    connection: Connection, name: str, revoked: bool, by: str, reason: str, channel: Mapping[str, str]
 ) -> tuple[int, str]:
     """Take a principal's or a grant's rights back, or restore them; returns the number and hash of the line.
 

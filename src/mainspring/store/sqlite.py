@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from mainspring.errors import LeaseLostError, RunBusyError, RunNotFoundError, StoreError
-from mainspring.label import Label
 from mainspring.store import schema
-from mainspring.store.chain import GENESIS, Stored, decode_payload, encode_payload, link
+from mainspring.store.chain import GENESIS
 from mainspring.store.owner import Owner
-from mainspring.store.protocol import (
-    NEWS_S,
-    NO_CHANGES,
-    Appended,
-    Changes,
-    Event,
-    InboxItem,
-    Lease,
-    NewEvent,
-    Placed,
-    RunRow,
-)
-from mainspring.store.seals import IMPORTED, Seal, write_seal
-from mainspring.store.sqlite_people import SQLitePeople, restore_people
-from mainspring.store.sqlite_queues import SQLiteQueues
-from mainspring.store.statements import (
-    CACHED_RUNS,
-    EVENT,
-    MOST_EVENTS,
-    PAGE,
-    RUN,
-    apply_changes,
-    first_place,
-    inbox_body,
-    insert_events,
-    no_run,
-    read_event,
-)
+from mainspring.store.protocol import NEWS_S, NO_CHANGES, Appended, Changes, Lease, NewEvent, RunRow
+from mainspring.store.seals import Seal, newest_seal, write_seal
+from mainspring.store.sql import Connection
+from mainspring.store.sql_events import EventsInSQL
+from mainspring.store.sql_people import PeopleInSQL
+from mainspring.store.sql_queues import QueuesInSQL
+from mainspring.store.sqlite_ready import SQLiteReady
+from mainspring.store.statements import apply_changes, first_place, insert_events, no_run
 from mainspring.store.writer import Writer, explain
 
 
-class SQLiteStore(SQLitePeople, SQLiteQueues):
+class SQLiteStore(EventsInSQL, PeopleInSQL, QueuesInSQL, SQLiteReady):
     """See :class:`mainspring.store.protocol.Store`."""
+
+    _writer: Writer
 
     def __init__(self, home: Path) -> None:
         """Open or create ``home/journal.db``.
@@ -221,116 +200,7 @@ class SQLiteStore(SQLitePeople, SQLiteQueues):
             self._forget(lease)
         return Appended(lease.run_id, made, future)
 
-    def _chain(
-        self, lease: Lease, events: Sequence[NewEvent]
-    ) -> tuple[list[tuple[Any, ...]], tuple[Placed, ...], list[tuple[str, bytes]]]:
-        """Give events their place and hash; the lease's head moves on only when all of them can be encoded."""
-        at = round(time.time(), 6)
-        seq, head = lease.head_seq, lease.head_hash
-        rows: list[tuple[Any, ...]] = []
-        made: list[Placed] = []
-        blobs: list[tuple[str, bytes]] = []
-        for event in events:
-            seq += 1
-            stored = encode_payload(event.payload)
-            label = event.label.encode()
-            head = link(head, lease.run_id, seq, at, event.kind, event.version, label, stored)
-            rows.append((seq, at, event.kind, event.version, label, stored.inline, stored.digest, head))
-            if stored.data is not None and stored.digest is not None:
-                blobs.append((stored.digest, stored.data))
-            made.append((seq, at, head, event))
-        lease.head_seq, lease.head_hash = seq, head
-        return rows, tuple(made), blobs
-
-    def events(self, run_id: str, after: int = 0) -> Iterator[Event]:
-        """See the protocol."""
-        first = self._first(run_id)
-        while True:
-            page = self._page(first, after)
-            for row in page:
-                yield read_event(run_id, row)
-            if len(page) < PAGE:
-                return
-            after = page[-1][0]
-
-    def event(self, run_id: str, seq: int) -> Event:
-        """See the protocol."""
-        found = self._read(EVENT + "WHERE e.place=?", (self._first(run_id) + seq,))
-        if not found:
-            raise RunNotFoundError(f"run {run_id} has no event {seq} in {self.home}")
-        return read_event(run_id, found[0])
-
-    def events_of(self, run_id: str, kinds: Sequence[str], *, newest_first: bool = False) -> Iterator[Event]:
-        """See the protocol."""
-        first = self._first(run_id)
-        low, high = first, first + MOST_EVENTS
-        marks = ",".join("?" * len(kinds))
-        sql = EVENT + f"WHERE e.place>? AND e.place<=? AND e.kind IN ({marks}) ORDER BY e.place"
-        sql += f" DESC LIMIT {PAGE}" if newest_first else f" LIMIT {PAGE}"
-        while True:
-            page = self._read(sql, (low, high, *kinds))
-            for row in page:
-                yield read_event(run_id, row)
-            if len(page) < PAGE:
-                return
-            if newest_first:
-                high = first + page[-1][0] - 1
-            else:
-                low = first + page[-1][0]
-
-    def verify(self, run_id: str) -> int:
-        """See the protocol."""
-        count = 0
-        for count, _, _ in self.chain(run_id):  # noqa: B007  the last one is wanted
-            pass
-        return count
-
-    def chain(self, run_id: str) -> Iterator[tuple[int, str, str]]:
-        """See the protocol."""
-        head = self._read("SELECT head_seq, head_hash FROM runs WHERE id=?", (run_id,))
-        if not head:
-            raise RunNotFoundError(no_run(run_id, self.home))
-        head_seq, head_hash = head[0]
-        previous, count, first = GENESIS, 0, self._first(run_id)
-        while True:
-            page = self._page(first, count)
-            for row in page[: head_seq - count]:
-                seq, at, kind, version, label, payload, data, found, digest = row
-                count += 1
-                where = f"run {run_id}, event {seq}"
-                if seq != count:
-                    raise StoreError(f"{where}: event {count} is missing; the journal was changed")
-                if digest is not None and (not isinstance(data, bytes) or hashlib.sha256(data).hexdigest() != digest):
-                    raise StoreError(f"{where}: its blob {digest} is missing or was changed")
-                previous = link(previous, run_id, seq, at, kind, version, label, Stored(payload, digest, None))
-                if previous != found:
-                    raise StoreError(f"{where}: the hash does not fit; this line or one before it was changed")
-                yield seq, kind, previous
-            if len(page) < PAGE or count >= head_seq:
-                break
-        # More lines: another process appended after the head was read, or somebody wrote some that no head knows of.
-        more = bool(page) and page[-1][0] > head_seq
-        if more and count == head_seq and self.row(run_id).head_seq == head_seq:
-            raise StoreError(f"run {run_id}: event {page[-1][0]} is there, but only {head_seq} were written")
-        if (count, previous) != (head_seq, head_hash):
-            raise StoreError(f"run {run_id}: the journal ends at event {count}, but {head_seq} were written")
-
-    # --- lists ---
-
-    def row(self, run_id: str) -> RunRow:
-        """See the protocol."""
-        found = self._read(RUN + "WHERE id=?", (run_id,))
-        if not found:
-            raise RunNotFoundError(no_run(run_id, self.home))
-        return self._run_row(found[0])
-
-    def rows(self, *, status: str | None = None, prefix: str = "", limit: int = 100) -> list[RunRow]:
-        """See the protocol."""
-        found = self._read(
-            RUN + "WHERE (? IS NULL OR status=?) AND substr(id, 1, ?)=? ORDER BY created_at DESC, id LIMIT ?",
-            (status, status, len(prefix), prefix, limit),
-        )
-        return [self._run_row(r) for r in found]
+    # --- what the parts in SQL ask for ---
 
     def _run_row(self, row: tuple[Any, ...]) -> RunRow:
         owner = row[10]
@@ -341,100 +211,30 @@ class SQLiteStore(SQLitePeople, SQLiteQueues):
         times = created_at, updated_at
         return RunRow(id, agent, task, status, *times, epoch, head_seq, wake_at, parent, alive, priority, queue)
 
-    # --- inbox ---
-
-    def post(self, run_id: str, kind: str, payload: Mapping[str, Any]) -> None:
-        """See the protocol."""
-        body = inbox_body(payload)
-
-        def job(connection: sqlite3.Connection) -> None:
-            if connection.execute("SELECT 1 FROM runs WHERE id=?", (run_id,)).fetchone() is None:
-                raise RunNotFoundError(no_run(run_id, self.home))
-            connection.execute(
-                "INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,?,?)",
-                (run_id, time.time(), kind, body),
-            )
-
-        self._writer.submit(job).result()
+    def _noticed(self, run_id: str) -> None:
         self._inbox_read.pop(run_id, None)
+
+    def _found_empty(self, run_id: str, asked_at: float) -> None:
+        if run_id in self._active:
+            self._inbox_read[run_id] = asked_at
+
+    def _in_order(self, connection: Connection, approval_id: str | None) -> None:
+        """SQLite lets one transaction write at a time: each sees all that came before."""
+
+    def _kept_outside(self, blobs: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        return blobs
+
+    def _sign(self, run: str, seq: int, head: str) -> Seal:
+        return write_seal(self.home, run, seq, head)
+
+    def _signed(self, run: str, most: int) -> Seal | None:
+        return newest_seal(self.home, run, most)
 
     def news(self, run_id: str) -> bool:
         """See the protocol."""
         return time.monotonic() - self._inbox_read.get(run_id, -NEWS_S) >= NEWS_S
 
-    def inbox(self, run_id: str) -> list[InboxItem]:
-        """See the protocol."""
-        now = time.monotonic()
-        found = self._read("SELECT id, run_id, at, kind, payload FROM inbox WHERE run_id=? ORDER BY id", (run_id,))
-        if not found and run_id in self._active:
-            self._inbox_read[run_id] = now
-        return [InboxItem(r[0], r[1], r[2], r[3], decode_payload(r[4], f"inbox item {r[0]}")["value"]) for r in found]
-
-    # --- transfer ---
-
-    def restore(
-        self,
-        row: Mapping[str, Any],
-        lines: Sequence[Mapping[str, Any]],
-        approvals: Sequence[Mapping[str, Any]],
-        inbox: Sequence[Mapping[str, Any]] = (),
-        seal: Seal | None = None,
-    ) -> None:
-        """See the protocol."""
-        run_id = str(row["id"])
-        items = [(run_id, i["at"], i["kind"], inbox_body(i["payload"])) for i in inbox]
-        previous = GENESIS
-        rows: list[tuple[Any, ...]] = []
-        blobs: list[tuple[str, bytes]] = []
-        for count, line in enumerate(lines, 1):
-            where = f"run {run_id}, event {line.get('seq')}"
-            try:
-                stored = encode_payload(line["payload"])
-                label = Label.decode(line["label"]).encode()
-                seq, at, kind, version = line["seq"], line["at"], line["kind"], line["version"]
-                previous = link(previous, run_id, seq, at, kind, version, label, stored)
-                found = line["hash"]
-            except (KeyError, TypeError) as error:
-                raise StoreError(f"{where}: the line is damaged ({error!r}); nothing was imported") from None
-            if seq != count or previous != found:
-                raise StoreError(f"{where}: the hash chain does not fit; nothing was imported")
-            rows.append((seq, at, kind, version, label, stored.inline, stored.digest, previous))
-            if stored.data is not None and stored.digest is not None:
-                blobs.append((stored.digest, stored.data))
-        if len(rows) != row["head_seq"]:
-            raise StoreError(f"run {run_id}: {len(rows)} of {row['head_seq']} events are there; nothing was imported")
-
-        def job(connection: sqlite3.Connection) -> None:
-            try:
-                added = connection.execute(
-                    "INSERT INTO runs (id, agent, task, status, created_at, updated_at, epoch, owner, head_seq, "
-                    "head_hash, wake_at, parent, priority, queue) VALUES (?,?,?,?,?,?,?,NULL,?,?,?,?,?,?)",
-                    (
-                        *(
-                            run_id,
-                            row["agent"],
-                            row["task"],
-                            row["status"],
-                            row["created_at"],
-                            row["updated_at"],
-                        ),
-                        *(row["epoch"], len(rows), previous, row["wake_at"], row["parent"]),
-                        *(row["priority"], row["queue"]),
-                    ),
-                )
-            except sqlite3.IntegrityError:
-                raise StoreError(f"run {run_id} is in this home already; nothing was imported") from None
-            insert_events(connection, first_place(added.lastrowid), rows, blobs)
-            restore_people(connection, run_id, approvals)
-            connection.execute(
-                "INSERT INTO imports (run_id, at, head_seq, head_hash, seal) VALUES (?,?,?,?,?)",
-                (run_id, time.time(), len(rows), previous, None if seal is None else seal.line().decode("ascii")),
-            )
-            connection.executemany("INSERT INTO inbox (run_id, at, kind, payload) VALUES (?,?,?,?)", items)
-
-        self._writer.submit(job).result()
-        with contextlib.suppress(StoreError):  # without a key nothing says later that the run came from elsewhere
-            write_seal(self.home, IMPORTED + run_id, len(rows), previous)
+    # --- closing ---
 
     def close(self) -> None:
         """See the protocol."""
@@ -451,24 +251,6 @@ class SQLiteStore(SQLitePeople, SQLiteQueues):
     def _leave_if_idle(self) -> None:
         if self._retired and not self._active:
             self.close()
-
-    def _first(self, run_id: str, connection: sqlite3.Connection | None = None) -> int:
-        """The place before a run's first event; raises RunNotFoundError."""
-        first = self._firsts.get(run_id)
-        if first is None:
-            sql, values = "SELECT number FROM runs WHERE id=?", (run_id,)
-            found = connection.execute(sql, values).fetchall() if connection else self._read(sql, values)
-            if not found:
-                raise RunNotFoundError(no_run(run_id, self.home))
-            first = self._firsts[run_id] = first_place(found[0][0])
-            if len(self._firsts) > CACHED_RUNS:
-                self._firsts.pop(next(iter(self._firsts)))
-        return first
-
-    def _page(self, first: int, after: int) -> list[tuple[Any, ...]]:
-        """The next events of a run; pages keep memory bounded and the reader free for others between them."""
-        sql = EVENT + f"WHERE e.place>? AND e.place<=? ORDER BY e.place LIMIT {PAGE}"
-        return self._read(sql, (first + after, first + MOST_EVENTS))
 
     def _read(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:

@@ -1,9 +1,8 @@
-"""The SQL of the SQLite journal, and its rows as ours."""
+"""The SQL of the journal, and its rows as ours."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from mainspring.errors import ApprovalError, StoreError
 from mainspring.label import Label
 from mainspring.store.chain import decode_payload, encode_payload
 from mainspring.store.protocol import Changes, Event
+from mainspring.store.sql import Connection
 
 INSERT_EVENT = "INSERT INTO events (place, at, kind, version, label, payload, blob, hash) VALUES (?,?,?,?,?,?,?,?)"
-INSERT_BLOB = "INSERT OR IGNORE INTO blobs (digest, data) VALUES (?,?)"
+INSERT_BLOB = "INSERT INTO blobs (digest, data) VALUES (?,?) ON CONFLICT (digest) DO NOTHING"
 EVENT = (
     "SELECT e.seq, e.at, e.kind, e.version, e.label, e.payload, b.data, e.hash, e.blob "
     "FROM events e LEFT JOIN blobs b ON b.digest = e.blob "
@@ -34,7 +34,7 @@ def first_place(number: int | None) -> int:
 
 
 def insert_events(
-    connection: sqlite3.Connection, first: int, rows: Sequence[tuple[Any, ...]], blobs: Sequence[tuple[str, bytes]]
+    connection: Connection, first: int, rows: Sequence[tuple[Any, ...]], blobs: Sequence[tuple[str, bytes]]
 ) -> None:
     """Write events behind the place `first`, and the blobs that they hold."""
     if blobs:
@@ -42,7 +42,7 @@ def insert_events(
     connection.executemany(INSERT_EVENT, [(first + seq, *rest) for seq, *rest in rows])
 
 
-def apply_changes(connection: sqlite3.Connection, run_id: str, changes: Changes, now: float) -> None:
+def apply_changes(connection: Connection, run_id: str, changes: Changes, now: float) -> None:
     """Everything of an append but the events; raises ApprovalError when an approval cannot be used."""
     for approval_id, digest, intent in changes.consume:
         used = connection.execute(

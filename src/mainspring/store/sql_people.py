@@ -1,12 +1,12 @@
-"""The part of the SQLite journal that people use: approvals, rights taken back, and where runs came from."""
+"""The part of a journal in SQL that people use: approvals, rights taken back, and where runs came from."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mainspring.errors import ApprovalError, RunNotFoundError, StoreError
 from mainspring.names import person_key
@@ -21,24 +21,40 @@ from mainspring.store.people import (
     record_revocation,
 )
 from mainspring.store.protocol import ApprovalRow, Imported, Revocation
-from mainspring.store.seals import REVOCATIONS, Seal, newest_seal, write_seal
+from mainspring.store.seals import REVOCATIONS, Seal
+from mainspring.store.sql import Connection
 from mainspring.store.statements import no_run
-from mainspring.store.writer import Writer
 
-_CHOSEN = "WHERE (? IS NULL OR run_id=?) AND (? IS NULL OR state=?)"
+_CHOSEN = "WHERE (CAST(? AS TEXT) IS NULL OR run_id=?) AND (CAST(? AS TEXT) IS NULL OR state=?)"
 _THEIRS = f"WHERE approval IN (SELECT id FROM approvals {_CHOSEN}) "  # noqa: S608  our own
 
 
-class SQLitePeople:
-    """See :class:`mainspring.store.protocol.Store`; the methods of `SQLiteStore` that concern people."""
+class Submits(Protocol):
+    """A writer: runs a job in a transaction; the future is done when its effect is on disk."""
+
+    def submit(self, job: Callable[[Any], Any]) -> Future[Any]:
+        """Queue a job that takes a `Connection`."""
+        ...
+
+
+class PeopleInSQL:
+    """See :class:`mainspring.store.protocol.Store`; the methods of a store in SQL that concern people."""
 
     home: Path
-    _writer: Writer
-    _inbox_read: dict[str, float]
+    _writer: Submits
     _revoked: tuple[int, frozenset[str]] = (0, frozenset())
 
-    def _read(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def _read(self, sql: str, values: Any) -> list[tuple[Any, ...]]: ...
+
+        def _noticed(self, run_id: str) -> None: ...
+
+        def _in_order(self, connection: Connection, approval_id: str | None) -> None: ...
+
+        def _sign(self, run: str, seq: int, head: str) -> Seal: ...
+
+        def _signed(self, run: str, most: int) -> Seal | None: ...
 
     def answer(
         self,
@@ -52,7 +68,8 @@ class SQLitePeople:
     ) -> ApprovalRow:
         """See the protocol."""
 
-        def job(connection: sqlite3.Connection) -> ApprovalRow:
+        def job(connection: Connection) -> ApprovalRow:
+            self._in_order(connection, approval_id)
             row = find_approval(connection, approval_id)
             if row is None:
                 raise self._no_approval(approval_id)
@@ -60,7 +77,7 @@ class SQLitePeople:
             return find_approval(connection, approval_id) or row
 
         row: ApprovalRow = self._writer.submit(job).result()
-        self._inbox_read.pop(row.run_id, None)
+        self._noticed(row.run_id)
         return row
 
     def _no_approval(self, approval_id: str) -> ApprovalError:
@@ -96,11 +113,12 @@ class SQLitePeople:
     ) -> None:
         """See the protocol."""
 
-        def job(connection: sqlite3.Connection) -> tuple[int, str]:
+        def job(connection: Connection) -> tuple[int, str]:
+            self._in_order(connection, None)
             return record_revocation(connection, name, not restore, by, reason, channel or {})
 
         number, head = self._writer.submit(job).result()
-        write_seal(self.home, REVOCATIONS, number, head)
+        self._sign(REVOCATIONS, number, head)
 
     def revoked(self) -> frozenset[str]:
         """See the protocol."""
@@ -134,11 +152,11 @@ class SQLitePeople:
         head = self._read("SELECT head_seq, head_hash FROM runs WHERE id=?", (run_id,))
         if not head:
             raise RunNotFoundError(no_run(run_id, self.home))
-        return write_seal(self.home, run_id, *head[0])
+        return self._sign(run_id, *head[0])
 
     def newest_seal(self, run_id: str, most: int) -> Seal | None:
         """See the protocol."""
-        found = newest_seal(self.home, run_id, most)
+        found = self._signed(run_id, most)
         if found is None:
             came = self.imported(run_id)
             if came is not None and came.seal is not None and came.seal.seq <= most:
@@ -146,7 +164,7 @@ class SQLitePeople:
         return found
 
 
-def restore_people(connection: sqlite3.Connection, run_id: str, approvals: Iterable[Mapping[str, Any]]) -> None:
+def restore_people(connection: Connection, run_id: str, approvals: Iterable[Mapping[str, Any]]) -> None:
     """Write the approvals of an imported run with their answers. A yes that no call has used is void."""
     for a in approvals:
         connection.execute(

@@ -1,47 +1,28 @@
-"""What somebody should take up in a SQLite journal, and the small documents that stand beside its runs."""
+"""Whose child is whose and when somebody must wake, and the small documents that stand beside the runs, in SQL."""
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import StoreError
 from mainspring.store.chain import decode_payload
 from mainspring.store.protocol import Kept, RunRow
-from mainspring.store.statements import RUN, inbox_body
+from mainspring.store.sql import Connection
+from mainspring.store.statements import inbox_body
 
 if TYPE_CHECKING:
-    from mainspring.store.owner import Owner
-    from mainspring.store.writer import Writer
+    from mainspring.store.sql_people import Submits
 
 _KEPT = "SELECT kind, name, version, body, due_at, changed_at FROM kept "
 
-# Each branch is found by an index of its own, so that sleepers cost nothing.
-_READY = """
-SELECT id, agent, queue, priority, coalesce(wake_at, updated_at) AS since, owner FROM (
-    SELECT * FROM runs WHERE wake_at IS NOT NULL AND wake_at <= :now AND status = 'waiting'
-    UNION
-    SELECT * FROM runs WHERE status = 'running'
-    UNION
-    SELECT * FROM runs WHERE id IN (SELECT DISTINCT run_id FROM inbox WHERE kind <> 'pause')
-        AND status IN ('waiting', 'in_doubt')
-    UNION
-    SELECT * FROM runs WHERE id IN (SELECT DISTINCT run_id FROM inbox WHERE kind = 'message')
-        AND status IN ('done', 'cancelled')
-) ORDER BY priority DESC, since, id
-"""
 
+class QueuesInSQL:
+    """A part of a store in SQL."""
 
-class SQLiteQueues:
-    """A part of `SQLiteStore`."""
-
-    _writer: Writer
-    _owner: Owner
-    _active: set[str]
-    _active_lock: threading.Lock
+    _writer: Submits
+    _run_sql: str
 
     if TYPE_CHECKING:
 
@@ -51,7 +32,10 @@ class SQLiteQueues:
 
     def children(self, run_id: str) -> list[RunRow]:
         """See the protocol."""
-        return [self._run_row(r) for r in self._read(RUN + "WHERE parent=? ORDER BY created_at, number", (run_id,))]
+        return [
+            self._run_row(r)
+            for r in self._read(self._run_sql + "WHERE parent=? ORDER BY created_at, number", (run_id,))
+        ]
 
     def due(self, now: float) -> list[str]:
         """See the protocol."""
@@ -60,26 +44,6 @@ class SQLiteQueues:
             (now,),
         )
         return [r[0] for r in found]
-
-    def ready(
-        self, now: float, *, agents: Sequence[str] | None = None, queues: Sequence[str] | None = None, limit: int = 100
-    ) -> list[str]:
-        """See the protocol."""
-        found: list[str] = []
-        dead: dict[str, bool] = {}
-        for id, agent, queue, _, _, owner in self._read(_READY, {"now": now}):
-            if len(found) >= limit:
-                break
-            if (agents is not None and agent not in agents) or (queues is not None and queue not in queues):
-                continue
-            if owner == self._owner.name:
-                with self._active_lock:
-                    if id in self._active:
-                        continue
-            elif owner is not None and not dead.setdefault(owner, self._owner.is_dead(owner)):
-                continue
-            found.append(id)
-        return found
 
     def next_wake(self) -> float | None:
         """See the protocol."""
@@ -93,10 +57,11 @@ class SQLiteQueues:
         text = inbox_body(body)
         now = time.time()
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: Connection) -> None:
             if version == 0:
                 made = connection.execute(
-                    "INSERT OR IGNORE INTO kept (kind, name, version, body, due_at, changed_at) VALUES (?,?,1,?,?,?)",
+                    "INSERT INTO kept (kind, name, version, body, due_at, changed_at) VALUES (?,?,1,?,?,?) "
+                    "ON CONFLICT (kind, name) DO NOTHING",
                     (kind, name, text, due_at, now),
                 )
             else:
@@ -127,7 +92,7 @@ class SQLiteQueues:
     def drop(self, kind: str, name: str, *, version: int) -> None:
         """See the protocol."""
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: Connection) -> None:
             gone = connection.execute("DELETE FROM kept WHERE kind=? AND name=? AND version=?", (kind, name, version))
             if gone.rowcount != 1:
                 raise StoreError(changed_meanwhile(kind, name, version))
