@@ -1,0 +1,1 @@
+"""Many workers on one PostgreSQL, while they are killed, frozen and cut off, and the database restarts."""

@@ -1,0 +1,87 @@
+"""What the journals and the world say, held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.fleet.agents import CLASSES
+from benchmarks.fleet.hosts import Blow
+from benchmarks.fleet.world import World
+from mainspring.errors import MainspringError
+from mainspring.store import Event, Store
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What must be zero, and what happened on the way."""
+
+    duplicates: int = 0
+    lost: int = 0
+    unsettled: int = 0
+    broken_chains: int = 0
+    acted_without_intent: int = 0
+    parked: int = 0
+    asleep: int = 0
+    takeovers: int = 0
+    failovers_s: list[float] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def check(store: Store, runs: Sequence[str], steps: int, world: World, blows: Sequence[Blow]) -> Verdict:
+    """Every step of every run was done once, is in its journal, and the run has ended."""
+    verdict = Verdict()
+    for run_id in runs:
+        row = store.row(run_id)
+        if row.status != "done":
+            verdict.unsettled += 1
+            verdict.faults.append(f"{run_id} is {row.status}")
+        try:
+            store.verify(run_id)
+        except MainspringError as error:
+            verdict.broken_chains += 1
+            verdict.faults.append(str(error))
+        events = list(store.events(run_id))
+        _acts(verdict, run_id, steps, events, world)
+        verdict.failovers_s += _failovers(events, blows)
+        verdict.takeovers += sum(1 for e in events if e.kind == "run.resumed") - 1
+        verdict.parked += sum(1 for e in events if e.kind == "effect.parked")
+        verdict.asleep += sum(1 for e in events if e.kind == "effect.asleep")
+    return verdict
+
+
+def _acts(verdict: Verdict, run_id: str, steps: int, events: Iterable[Event], world: World) -> None:
+    intended = {int(e.payload["arguments"]["step"]) for e in events if e.kind == "effect.intended"}
+    for step in range(steps):
+        times = len(world.acts.get((run_id, step), ()))
+        if CLASSES[step % len(CLASSES)] == "look":
+            continue
+        if times > 1:
+            verdict.duplicates += times - 1
+            verdict.faults.append(f"{run_id}: step {step} was done {times} times")
+        if times == 0 and step in intended:
+            verdict.lost += 1
+            verdict.faults.append(f"{run_id}: step {step} was never done")
+        if times and step not in intended:
+            verdict.acted_without_intent += 1
+            verdict.faults.append(f"{run_id}: step {step} was done without an intent")
+
+
+def _failovers(events: Sequence[Event], blows: Sequence[Blow]) -> list[float]:
+    """Seconds from each blow to the run's owner until another process went on with the run."""
+    found: list[float] = []
+    owners = [(e.at, int(e.payload["pid"])) for e in events if e.kind in ("run.started", "run.resumed")]
+    stops = [e.at for e in events if e.kind in ("run.waiting", "run.paused", "run.ended")]
+    for blow in blows:
+        if not blow.pid:
+            continue
+        before = [(at, pid) for at, pid in owners if at <= blow.at]
+        if not before or before[-1][1] != blow.pid:
+            continue
+        since = before[-1][0]
+        if any(since < at <= blow.at for at in stops):
+            continue  # it had let go of the run before
+        after = [(at, pid) for at, pid in owners if at > blow.at]
+        if after and after[0][1] != blow.pid and not any(blow.at < at < after[0][0] for at in stops):
+            found.append(after[0][0] - blow.at)
+    return found
