@@ -27,7 +27,7 @@ MAX_LISTED = 60
 
 CHECK_ORDER = (
     "Here is the summary that will stand in place of the earlier steps:\n\n{summary}\n\nWhich facts of the "
-    "conversation that the work still needs does it leave out or get wrong: names, values, files, failures, promises? Answer "
+    "conversation that the work still needs does it leave out or get wrong: values, files, failures, promises? Answer "
     'only with JSON: {{"missing": ["one fact a line", ...]}}, at most 12, and an empty list when there is none.'
 )
 _MAX_MISSING = 12
