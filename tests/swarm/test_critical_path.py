@@ -109,9 +109,9 @@ def test_a_very_deep_tree() -> None:
     assert len(analyse(root).path.runs) == 3000
 
 
-def split(gain: float | None, *, parts: int = 4, finished: bool = True, stopped: int = 0) -> Split:
+def split(gain: float | None, *, parts: int = 4, finished: bool = True, stopped: int = 0, took: float = 1) -> Split:
     path = analyse(node("x", (0, 1))).path
-    return Split("r", 4, parts, parts, parts, stopped, finished, 1.0, gain or 0.0, gain, path, 100, 100, 0)
+    return Split("r", 4, parts, parts, parts, stopped, finished, took, gain or 0.0, gain, path, 100, 100, 0)
 
 
 def test_splitting_that_does_not_pay_is_refused_after_two_times() -> None:
@@ -122,7 +122,13 @@ def test_splitting_that_does_not_pay_is_refused_after_two_times() -> None:
     assert "0.9 and 1.2 times" in refused
     assert worth_it([split(0.9), split(0.9)], 1) is None  # one sub-agent is no split
     assert worth_it([split(0.9), split(1.0), split(2.0)], 10) is None
-    for unclear in (split(None), split(0.1, finished=False), split(0.5, parts=1), split(0.2, stopped=1)):
+    for unclear in (
+        split(None),
+        split(0.1, finished=False),
+        split(0.5, parts=1),
+        split(0.2, stopped=1),
+        split(0.2, took=0.9),
+    ):
         assert worth_it([split(0.9), unclear], 10) is None
         assert worth_it([split(0.9), unclear, split(0.8)], 10) is not None
 

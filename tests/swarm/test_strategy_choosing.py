@@ -177,6 +177,8 @@ def test_alone_means_without_the_tool_that_starts_sub_agents() -> None:
     def look() -> str:
         return ""
 
+    plain = Agent("plain", model=ScriptedModel(["x"]), tools=[look])
+    assert bounds_of(plain, Choice("alone", "plain", "")).tools == ("look",)  # also when another declaration goes on
     agent = Agent("both", model=ScriptedModel(["x"]), tools=[spawn, look])
     assert bounds_of(agent, Choice("alone", "plain", "")).tools == ("look",)
     assert bounds_of(agent, Choice("split", "plain", "")).tools is None

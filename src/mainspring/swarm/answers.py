@@ -24,8 +24,8 @@ _PAGE = 8_000
 MADE = Label(frozenset({"made:spawn"}))
 
 
-def labelled(result: Result) -> Labelled:
-    """A result as a tool returns it."""
+def labelled(result: Result, gain: str = "") -> Labelled:
+    """A result as a tool returns it; `gain` is our own line on what the call gained."""
     each = max(400, min(MAX_ANSWER_CHARS, MAX_CHARS // max(1, len(result.answers))))
     labels: dict[str, Label] = {"": MADE}
     answers: list[dict[str, Any]] = []
@@ -43,6 +43,8 @@ def labelled(result: Result) -> Labelled:
         said["more_missing"] = len(result.missing) - MAX_MISSING
     if not result.satisfied:
         said["satisfied"] = False
+    if gain:
+        said["gain"] = gain
     return Labelled(said, labels, result.usage)
 
 

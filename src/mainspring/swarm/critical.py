@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LEAST_GAIN = 1.3
 #: How many finished splits in a row must have gained too little.
 ENOUGH_SPLITS = 2
+#: Splits shorter than this, in seconds, say nothing of what splitting gains: most of it is starting runs.
+LEAST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def analyse(root: Node) -> Analysis:
 
 def split_of(store: Store, run_id: str, intent: int) -> Split | None:
     """What one call of a run gained so far; None when it started nothing."""
-    root = read(store, run_id)
+    root = read(store, run_id, intent=intent)
     return next((s for s in _Figures(root).splits(root) if s.intent == intent), None)
 
 
@@ -142,6 +144,12 @@ def splits_of(store: Store, run_id: str) -> list[Split]:
     """What each call of a run gained so far, oldest first."""
     root = read(store, run_id)
     return _Figures(root).splits(root)
+
+
+def gained(store: Store, run_id: str, intent: int) -> str:
+    """A line for the model on what a call of its run gained; "" when it started fewer than two parts."""
+    split = split_of(store, run_id, intent)
+    return "" if split is None or split.parts < 2 else split.line()
 
 
 def worth_it(history: Sequence[Split], tasks: int) -> str | None:
@@ -152,7 +160,11 @@ def worth_it(history: Sequence[Split], tasks: int) -> str | None:
         tasks: how many parts it wants to start now.
     """
     # Where a join had enough, nobody knows how many parts one after another would have needed.
-    judged = [s for s in history if s.finished and s.parts > 1 and s.gain is not None and not s.stopped]
+    judged = [
+        s
+        for s in history
+        if s.finished and s.parts > 1 and s.gain is not None and not s.stopped and s.seconds >= LEAST_SECONDS
+    ]
     newest = judged[-ENOUGH_SPLITS:]
     if tasks < 2 or len(newest) < ENOUGH_SPLITS or any((s.gain or 0.0) >= LEAST_GAIN for s in newest):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from mainspring.label import SYSTEM, Label
 from mainspring.runtime.dispatch import handing_over
 from mainspring.runtime.run import Run
 from mainspring.swarm.answers import MADE, labelled
+from mainspring.swarm.critical import gained, splits_of, worth_it
 from mainspring.swarm.family import Family
 from mainspring.swarm.handed import hand_over
 from mainspring.swarm.joins import Result
@@ -26,7 +28,7 @@ from mainspring.value import Labelled, Value
 
 #: Paths of what is ours in an answer: ids, counts and states. The rest has the labels of the sub-agents.
 _FIELDS = (
-    *("done", "of", "votes", "satisfied", "more_missing"),
+    *("done", "of", "votes", "satisfied", "more_missing", "gain"),
     *(f"answers[].{name}" for name in ("index", "run", "answer", "cut_at", "characters")),
     *(f"missing[].{name}" for name in ("index", "run", "status", "why")),
 )
@@ -98,10 +100,15 @@ def spawn_tool(
     ) -> Labelled:
         parent = parent_of(context)
         found = await _spawned(parent, options, tasks, context.values.get("tasks"), join, k, context.report, on_event)
-        return labelled(found)
+        return labelled(found, await asyncio.to_thread(gained, parent.store, parent.run_id, parent.intent))
 
     def prepare(context: ToolContext, tasks: list[str | Subtask], **_: Any) -> Mapping[str, Any]:
-        return prepared(parent_of(context), options, tasks)
+        parent = parent_of(context)
+        said = prepared(parent, options, tasks)
+        refused = worth_it(splits_of(parent.store, parent.run_id), len(tasks))
+        if refused is not None:
+            raise ToolError(refused)
+        return said
 
     spawn.__name__ = name
     return _made(spawn, name, description or _described(options), options, prepare)

@@ -149,14 +149,14 @@ def splitting(agent: Agent) -> Agent:
     """The same agent, able and told to start sub-agents of its own declaration; it replaces `agent` among the declared
     ones, so that a run goes on after a crash. In another process, pass it to :meth:`Run.resume`.
 
-    Raises:
-        DeclarationError: it has a tool of this name that is none of ours.
+    An agent that declares a tool ``spawn`` keeps it, and is told only.
     """
-    from mainspring.swarm import spawn_tool
+    from mainspring.swarm.spawning import spawn_tool
 
     made = copy.copy(agent)
     if SPAWN not in agent.tools:
-        made.tools = {**agent.tools, SPAWN: spawn_tool(depth=1)}
+        # As it was declared: nobody tells a sub-agent to split its part again.
+        made.tools = {**agent.tools, SPAWN: spawn_tool([agent])}
     orders = ORDERS.format(spawn=SPAWN)
     if isinstance(agent.instructions, str) and orders not in agent.instructions:  # a file is as a person approved it
         made.instructions = f"{agent.instructions}\n\n{orders}".strip()
@@ -168,9 +168,7 @@ def bounds_of(agent: Agent, choice: Choice) -> Bounds:
     """What a run may not go beyond by this decision; alone, it holds no tool that starts sub-agents."""
     from mainspring.runtime.bounds import Bounds
 
-    tools = None
-    if choice.strategy == "alone" and SPAWN in agent.tools:
-        tools = tuple(name for name in agent.tools if name != SPAWN)
+    tools = tuple(name for name in agent.tools if name != SPAWN) if choice.strategy == "alone" else None
     return Bounds(tools, cause={"strategy": choice.encode()})
 
 

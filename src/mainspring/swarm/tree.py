@@ -94,10 +94,13 @@ class Node:
         return [c for c in self.children if not c.fork and (self.foreign or not c.foreign)]
 
 
-def read(store: Store, run_id: str, *, report: Callable[[int], None] = lambda count: None) -> Node:
+def read(
+    store: Store, run_id: str, *, intent: int | None = None, report: Callable[[int], None] = lambda count: None
+) -> Node:
     """The tree under a run. A journal that cannot be read is a node with its problem, and not an error.
 
     Args:
+        intent: leave out what other calls of the run started.
         report: receives the number of runs read so far.
 
     Raises:
@@ -111,6 +114,8 @@ def read(store: Store, run_id: str, *, report: Callable[[int], None] = lambda co
         node = waiting.pop()
         spent[node.id] = _read_journal(store, node)
         rows = [row for row in store.children(node.id) if row.id not in seen]  # an imported journal may name anything
+        if intent is not None and node is root:
+            rows = [row for row in rows if row.id.startswith(f"{run_id}.{intent}.")]
         seen.update(row.id for row in rows)
         node.children = [_node(store, row, node) for row in rows]
         waiting.extend(reversed(node.children))
