@@ -56,6 +56,13 @@ PEERS = (
     ),
 )
 
+#: Systems in the swarm benchmark; `loop` is the module that does its work.
+SWARM_PEERS = (
+    Peer("langgraph_send", "langgraph_openai.txt", "benchmarks.peers.langgraph_swarm", "import langgraph"),
+    Peer("deepagents", "deepagents.txt", "benchmarks.peers.deepagents_swarm", "import deepagents"),
+    Peer("openai_agents_gather", "openai_agents.txt", "benchmarks.peers.openai_agents_swarm", "import agents"),
+)
+
 #: Switches off what a peer would send or print by itself.
 QUIET = {
     "DO_NOT_TRACK": "1",

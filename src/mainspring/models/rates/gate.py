@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from mainspring.config.sections import RateSettings
 from mainspring.models.rates.line import Caller, Line, Place
 
-#: How far a bucket fills up, in seconds of its rate. Providers count requests by the second, tokens by the minute.
-REQUESTS_BURST_S = 1.0
+#: How far a bucket fills up, in seconds of its rate. Providers count requests by the second, tokens by the minute; what
+#: is missing to a second makes up for requests that overtake each other on their way.
+REQUESTS_BURST_S = 0.8
 TOKENS_BURST_S = 15.0
 #: What a call is taken to write until some have been seen, in tokens.
 FIRST_GUESS = 500.0
