@@ -98,3 +98,44 @@ def test_wrong_use(family: tuple[Path, str]) -> None:
     assert "stands alone" in mainspring("runs", "show", run, "--tree", "--events", home=home, expect=2).stderr
     assert "belongs to --tree" in mainspring("runs", "show", run, "--all", home=home, expect=2).stderr
     assert "no run begins with" in mainspring("runs", "show", "nope", "--tree", home=home, expect=1).stderr
+
+
+def test_a_run_that_may_split_says_what_was_decided_and_goes_on_in_another_process(tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "clerk.py"
+    file.write_text(SPLITTER)
+    task = "Look up:\n1. Ann\n2. Bob\n3. Cid\n4. Dee"
+    done = mainspring("run", task, "-a", file, "--strategy", "auto", home=home)
+    assert "strategy: split: it names 4 parts" in done.stderr
+    assert done.stdout.strip() == "all four"
+    shown = mainspring("runs", "show", "last", "--tree", home=home).stdout
+    assert shown.count("└ ") + shown.count("├ ") == 4
+    assert "strategy: split: it names 4 parts" in shown
+    assert "split at event" in shown
+    plain = mainspring("run", "Hello", "-a", file, "--strategy", "auto", home=home)
+    assert "strategy: alone: its words name no parts" in plain.stderr
+    rows = json_lines(mainspring("runs", "--json", home=home).stdout)
+    split = next(row["id"] for row in rows if row["task"].startswith("Look up") and row["parent"] is None)
+    fork = mainspring("runs", "fork", split, "--step", "0", home=home).stdout.strip()
+    again = mainspring("runs", "resume", fork, home=home)  # by the origin that the journal names
+    assert again.stdout.strip() == "all four"
+
+
+SPLITTER = """
+from mainspring import Agent
+from mainspring.messages import Message, TextPart, ToolCallPart, Usage
+
+
+class Clerk:
+    name = "clerk"
+
+    async def respond(self, messages, tools, settings):
+        told = "Split this task" in messages[0].text
+        if not told or messages[-1].role == "tool":
+            part = TextPart("all four" if told else "one")
+        else:
+            part = ToolCallPart("c1", "spawn", {"tasks": ["a", "b", "c", "d"]})
+        return Message("assistant", (part,), usage=Usage(10, 1, calls=1, usd=0.0))
+
+
+clerk = Agent("clerk", model=Clerk())
+"""

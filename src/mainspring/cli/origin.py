@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from mainspring.agent import Agent
 
 _BUILTIN = "builtin:"
-_OPTIONS = ("model", "tools", "effort", "allow", "guard", "grant", "mcp", "reader", "harness", "tests", "seed", "name")
+_OPTIONS = (
+    *("model", "tools", "effort", "allow", "guard", "grant", "mcp", "reader", "harness", "tests", "seed", "name"),
+    "strategy",
+)
 
 CODING = """\
 You are a careful software engineer working in one folder, the workspace. Read before you change anything, make \
@@ -42,7 +45,8 @@ class Origin:
         place: a path to a Python file, or the name of a built-in agent.
         attribute: the agent's name in the file; None for the only one. Empty for a built-in agent.
         options: `model`, `effort`, `tools`, `guard`, `reader`, `allow` and `mcp` (comma separated), and `grant` (one a
-            line, as :func:`mainspring.cli.granting.parse_grant` reads them), where given.
+            line, as :func:`mainspring.cli.granting.parse_grant` reads them), where given; `strategy` is ``split`` for
+            an agent that starts sub-agents of its own declaration.
     """
 
     place: str
@@ -102,8 +106,16 @@ def load(origin: Origin) -> Agent:
         origin = Origin(str(path), name, options=origin.options)
         _change(agent, origin.options)
     _guard(agent, origin.options)
-    agent.origin = origin.encode()
-    return agent
+    if origin.options.get("strategy") != "split":
+        agent.origin = origin.encode()
+        return agent
+    from mainspring.swarm import splitting
+
+    own = {name: value for name, value in origin.options.items() if name != "strategy"}
+    agent.origin = Origin(origin.place, origin.attribute, origin.builtin, own).encode()  # as a sub-agent is declared
+    made = splitting(agent)
+    made.origin = origin.encode()
+    return made
 
 
 def _make_builtin(origin: Origin) -> Agent:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mainspring.cli.output import Output
+from mainspring.cli.output import Output, note
 from mainspring.cli.render import is_text
 
 if TYPE_CHECKING:
-    from mainspring.agent import Task
+    from mainspring.agent import Agent, Task
     from mainspring.messages import Part
+    from mainspring.runtime.run import Run
+    from mainspring.swarm import Choice
 
 _MAX_ATTACHMENT = 20 * 1024 * 1024  # bytes; providers take less, and it all travels with every call
 
@@ -73,6 +77,11 @@ _MAX_ATTACHMENT = 20 * 1024 * 1024  # bytes; providers take less, and it all tra
 )
 @click.option("--mcp", "servers", multiple=True, metavar="SERVER", help="Add the tools of an MCP server. Repeatable.")
 @click.option("--reader", metavar="MODEL", help="What reads outsiders' text for a clean planner (default: its own).")
+@click.option(
+    "--strategy",
+    type=click.Choice(["auto", "alone", "split"]),
+    help="Alone (the default), split among sub-agents, or auto: by the task's shape and past runs.",
+)
 @click.option("--json", "json_", is_flag=True, help="Print every event as one JSON object per line.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only the answer.")
 @click.option("--no-input", is_flag=True, help="Never ask at the terminal; exit 3 when a person is needed.")
@@ -91,6 +100,7 @@ def run(
     grants: tuple[str, ...],
     servers: tuple[str, ...],
     reader: str | None,
+    strategy: str | None,
     json_: bool,
     quiet: bool,
     no_input: bool,
@@ -107,6 +117,7 @@ def run(
       mainspring run "What is on this picture?" --tools none --attach photo.png -m openai:gpt-5
       git diff | mainspring run - --agent reviewer.py --json
       mainspring run "Thank Bob" -a clerk.py --grant 'send_mail to=bob@corp.example'
+      mainspring run "Review each of a.py, b.py, c.py and d.py" --strategy auto
       mainspring run "Sort my mail" -a clerk.py --mcp mail --guard clean --by ann
 
     Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting, paused or in doubt, 130 interrupted.
@@ -135,13 +146,23 @@ def run(
     from mainspring.runtime.starting import new_run_id
 
     declared = origin.load(origin.Origin(base.place, base.attribute, base.builtin, options))
+    choice: Choice | None = None
+    if strategy is not None:
+        from mainspring.swarm import decide
+
+        choice = decide(declared, content, strategy=strategy)
+        if not quiet and not json_:
+            note(f"strategy: {choice.strategy}: {choice.reason}")
+        if choice.strategy == "split":
+            options["strategy"] = "split"
+            declared = origin.load(origin.Origin(base.place, base.attribute, base.builtin, options))
     folder = workspace or declared.workspace or (Path.cwd() if agent is None else None)
     if folder is not None and not is_text(str(folder)):
         raise click.UsageError(f"the workspace's path {str(folder)!a} is not valid UTF-8; rename the folder")
     run_id = new_run_id()
     return execute(
         declared,
-        lambda **watching: declared.run(
+        lambda **watching: _starter(declared, choice)(
             content,
             workspace=folder,
             limits=merge_limits(declared.limits, wanted),
@@ -155,6 +176,15 @@ def run(
         quiet=quiet,
         ask=not no_input,
     )
+
+
+def _starter(agent: Agent, choice: Choice | None) -> Callable[..., Coroutine[Any, Any, Run]]:
+    """What begins the run: as it is declared, or as was decided."""
+    if choice is None:
+        return agent.run
+    from mainspring.swarm import run as run_as
+
+    return partial(run_as, agent, strategy=choice)
 
 
 def acting_for(by: str | None) -> str:
