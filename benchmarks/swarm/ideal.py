@@ -3,7 +3,7 @@
 The rule: every part's requests are made in turn, with the drawn latencies, failures and tool times, and nothing else
 costs any time. The server has one second's worth of requests in stock at the start and gains as many each second; a
 request takes one. A scheduler that knows all latencies beforehand always sends the request of the part with the most
-time left. A failed request is made again at once. Nobody who does not know the latencies can do as well; and it is never
+time left. A failed request is made again at once. Nobody who does not know the latencies can do as well; it is never
 below max(longest part, (requests - stock) / rate).
 """
 
