@@ -195,6 +195,11 @@ class Family:
                 self.settle(Ended(index, run_id, "cancelled" if self.begun[index] else "not begun", None, why))
         return result(self.join, self.k, len(self.parts), self.settled.values(), self.usage, self.parent.run_id)
 
+    def outcome(self) -> Result:
+        """The outcome, once it is over."""
+        found = self.result()
+        return found if found.satisfied else self.result("it could not change the outcome any more")
+
     @property
     def usage(self) -> Usage:
         """What the ended ones have spent."""

@@ -31,11 +31,12 @@ async def hand_over(family: Family) -> Result:
     if not family.over:
         await _begin_more(family)
     stop = family.asked_to_stop()
-    if family.over or stop == CANCEL:
-        reason = "its creator was cancelled" if stop == CANCEL else "its creator has what it needs"
-        await _end(family, list(family.working), reason)
-        satisfied = family.result().satisfied
-        return family.result("" if satisfied else "it could not change the outcome any more")
+    if family.over:
+        await _end(family, list(family.working), "its creator has what it needs")
+        return family.outcome()
+    if stop == CANCEL:
+        await _end(family, list(family.working), "its creator was cancelled")
+        return family.result("its creator was cancelled")
     late = set(family.late())
     await _end(family, list(late), f"it took longer than {family.options.timeout_s} s")
     settled = [r for r in family.working if family.part_of(r).index in family.settled]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mainspring.agent import Agent, Limits, declared
@@ -84,9 +84,10 @@ class Pool:
                     return family.result("its creator was cancelled")
             if not family.over:
                 raise NotYet(family.sleepers(), wake_at=self._wake_at())
+            found = family.outcome()  # what ends from here on changes nothing
             await self._stop(CANCEL, "its creator has what it needs")
             family.progress(last=True)
-            return family.result("" if family.result().satisfied else "it could not change the outcome any more")
+            return replace(found, usage=family.usage)
         finally:
             await self._leave()
 
