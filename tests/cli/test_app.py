@@ -18,6 +18,8 @@ GROUPS: list[list[str]] = [
     ["code"],
     *[["code", c] for c in ("do", "list", "report", "diff", "apply", "undo", "scan")],
     ["acp"],
+    ["worker"],
+    ["serve"],
     ["runs"],
     *[["runs", c] for c in ("list", "show", "resume", "fork", "replay", "cancel", "export", "import", "send", "undo")],
     *[["runs", c] for c in ("vouch", "doubt")],
@@ -91,7 +93,7 @@ def test_no_arguments_show_the_help(tmp_path: Path) -> None:
     ("arguments", "complaint"),
     [
         (["rum"], "there is no command 'rum'; did you mean 'run'?"),
-        (["frobnicate"], "commands are run, code, runs, approvals"),
+        (["frobnicate"], "commands are run, code, runs, worker"),
         (["runs", "shwo"], "did you mean 'show'?"),
         (["run"], "missing argument 'TASK'"),
         (["run", "x", "--limt", "usd=2"], "--limit"),

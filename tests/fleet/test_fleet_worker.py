@@ -362,7 +362,8 @@ def test_a_day_that_has_cost_enough_takes_nothing_new(home: Path) -> None:
         worker.stop()
         await working
 
-    asyncio.run(asyncio.wait_for(main(), 60))
+    now[0] = time.time()
+    asyncio.run(asyncio.wait_for(main(), 20))
     assert "usd_per_day = 1" in next(r.text for r in said if r.kind == "held")
     assert [r.kind for r in said if r.kind in ("held", "admitting")] == ["held", "admitting"]
     spent = {k.name: k.body["usd"] for k in store.all_kept(DAY)}
@@ -404,6 +405,26 @@ def test_a_full_queue_refuses_the_next_run(home: Path) -> None:
     agent.enqueue("other", home=home)  # another queue has room
     work(open_store(home), [agent])
     agent.enqueue("5", home=home, queue="q")
+
+
+def test_a_run_that_ended_since_the_worker_looked_is_not_executed_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = scripted("a")
+    store = open_store(home)
+    run = agent.enqueue("x", home=home)
+    work(store, [agent])
+    length = len(run.events())
+    looks: list[int] = []
+
+    def stale(*_: Any, **__: Any) -> list[str]:
+        looks.append(1)
+        return [run.id]  # as it was before another worker ended it
+
+    monkeypatch.setattr(store, "ready", stale)
+    assert kinds(work(store, [agent]), "taken") == []
+    assert looks
+    assert (run.status, len(run.events()), store.row(run.id).alive) == ("done", length, False)
 
 
 def test_an_agents_declaration_may_be_made_for_one_run(home: Path) -> None:

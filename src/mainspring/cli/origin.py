@@ -118,6 +118,29 @@ def load(origin: Origin) -> Agent:
     return made
 
 
+def load_all(text: str) -> list[Agent]:
+    """Every agent that the top level of a file declares, or for ``FILE:ATTR`` that one and the sub-agents beside it.
+
+    Raises:
+        DeclarationError: the file cannot be read or run, or declares no agent.
+    """
+    from mainspring.agent import Agent
+
+    named = split(text)
+    path = Path(named.place).expanduser().resolve()
+    module = _execute(path)
+    first = [_pick(module, path, named.attribute)] if named.attribute is not None else []
+    found = {id(agent): (name, agent) for name, agent in first}
+    for name, value in vars(module).items():
+        if isinstance(value, Agent):
+            found.setdefault(id(value), (name, value))
+    if not found:
+        raise DeclarationError(f"{path} declares no Agent at its top level")
+    for name, agent in found.values():
+        agent.origin = Origin(str(path), name).encode()
+    return [agent for _, agent in found.values()]
+
+
 def _make_builtin(origin: Origin) -> Agent:
     from mainspring.agent import Agent
 

@@ -22,6 +22,7 @@ from mainspring.fleet.deaths import SUSPECT, deaths, park, still_parked
 from mainspring.fleet.picking import pick
 from mainspring.runtime.dispatch import Leaving, handing_over, leaving
 from mainspring.runtime.execution import execute
+from mainspring.runtime.inbox import PAUSE
 from mainspring.runtime.journal import Watcher
 from mainspring.runtime.run import Run
 from mainspring.store import Lease, RunRow, Store, open_store
@@ -126,6 +127,11 @@ class Worker:
     def at_work(self) -> int:
         """How many runs it executes now."""
         return len(self._tasks)
+
+    @property
+    def places(self) -> int:
+        """How many it executes at most."""
+        return self._most
 
     @property
     def refusal(self) -> str | None:
@@ -242,8 +248,7 @@ class Worker:
         row = store.row(run_id)
         if row.agent not in self._agents or self._left_alone(run_id, now):
             return None
-        resting = row.status in _ENDED or (row.wake_at is None or row.wake_at > now)
-        if row.alive or (row.status != "running" and resting and not store.inbox(run_id)):
+        if row.alive or not _is_ready(store, row, now):
             return None
         return self._own(store, row, self._suspects)
 
@@ -267,6 +272,10 @@ class Worker:
             self._leave(row, str(error))
             return None
         try:
+            row = store.row(row.id)
+            if not _is_ready(store, row, self.clock()):  # another worker has had it, and let it go, since we looked
+                store.release(lease)
+                return None
             died = deaths(store, row.id) if row.status == "running" else 0
             assert self.settings is not None
             if died >= self.settings.deaths:
@@ -390,3 +399,13 @@ class Worker:
             text = f"{len(left)} runs were in the middle of a step and are settled by whoever takes them up: "
             self.report(Report("stopping", text=text + ", ".join(left[:20])))
         self.report(Report("stopped"))
+
+
+def _is_ready(store: Store, row: RunRow, now: float) -> bool:
+    """What `Store.ready` asks, for one run that nobody executes."""
+    if row.status == "running" or (row.status == "waiting" and row.wake_at is not None and row.wake_at <= now):
+        return True
+    if row.status == "failed":
+        return False
+    spoken = {item.kind for item in store.inbox(row.id)}
+    return "message" in spoken if row.status in _ENDED else bool(spoken - {PAUSE})
