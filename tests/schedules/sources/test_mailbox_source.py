@@ -54,7 +54,8 @@ def test_only_what_comes_after_the_first_look_counts_and_nothing_is_marked(serve
     second = box.poll(stored(first.state), 300.0)
     assert subjects(second) == ["new"]
     assert second.next_at == 420.0
-    assert not box.label.trusted and second.items[0].label == box.label
+    assert not box.label.trusted
+    assert second.items[0].label == box.label
     assert box.poll(stored(second.state), 400.0).items == ()
     assert all("EXAMINE" in h for h in server.heard if "INBOX" in h)
     assert not any("STORE" in h for h in server.heard)
@@ -64,7 +65,8 @@ def test_killed_before_the_state_was_written_the_same_items_come_again(server: L
     server.mails = {1: mail("a"), 2: mail("b")}
     box = source(existing=True)
     first, again = box.poll({}, 1.0), box.poll({}, 2.0)
-    assert [i.id for i in first.items] == [i.id for i in again.items] and len(first.items) == 2
+    assert [i.id for i in first.items] == [i.id for i in again.items]
+    assert len(first.items) == 2
 
 
 def test_many_mails_come_in_portions_and_none_is_left_out(server: LyingServer, source: Make) -> None:
@@ -91,12 +93,14 @@ def test_a_server_that_is_numbered_anew_at_each_look_is_given_up(server: LyingSe
     server.mails = {1: mail("a")}
     box = source(existing=True)
     state = stored(box.poll({}, 1000.0).state)
+    for n in range(5):
+        server.validity = b"%d" % (100 + n)
+        polled = box.poll(state, 1001.0 + n)
+        assert polled.items == ()
+        state = stored(polled.state)
+    server.validity = b"200"
     with pytest.raises(MainspringError, match="numbered anew 6 times within a day"):
-        for n in range(10):
-            server.validity = b"%d" % (100 + n)
-            polled = box.poll(state, 1001.0 + n)
-            assert polled.items == ()
-            state = stored(polled.state)
+        box.poll(state, 1010.0)
 
 
 def test_the_same_mail_under_two_uids_counts_once(server: LyingServer, source: Make) -> None:
@@ -135,11 +139,15 @@ def test_lies_are_named_and_their_words_are_not_repeated(
     server.mails, server.lie = {1: mail("a")}, {command: lie}
     server.next_uid = b"2"
     box = source(existing=True, max_bytes=10_000_000)
+    found = ""
     try:
         taken = box.poll({}, 1.0).items
     except MainspringError as error:
-        assert "127.0.0.1/INBOX cannot be read" in str(error)
-        assert "evil" not in str(error) and PASSWORD not in str(error)
+        found = str(error)
+    if found:
+        assert "127.0.0.1/INBOX cannot be read" in found
+        assert "evil" not in found
+        assert PASSWORD not in found
     else:  # what says nothing of a mail's content gives none
         assert (command, taken) == ("FETCH", ())
 
@@ -147,14 +155,15 @@ def test_lies_are_named_and_their_words_are_not_repeated(
 def test_a_mail_of_100_mb_is_cut(server: LyingServer, source: Make) -> None:
     server.mails = {1: mail("big", "x" * 3_000_000)}
     (item,) = source(existing=True, max_bytes=1_000_000).poll({}, 1.0).items
-    assert item.payload["subject"] == "big" and "size" in item.payload["cut"]
+    assert item.payload["subject"] == "big"
+    assert "size" in item.payload["cut"]
     assert len(item.payload["text"]) == 200_000
     assert any("<0.1000000>" in h for h in server.heard)  # the server is not asked for more
 
 
 def test_a_server_that_never_ends_is_cut_off_by_bytes(server: LyingServer, source: Make) -> None:
     server.mails, server.endless = {1: mail("a")}, True
-    with pytest.raises(MainspringError, match="more than anybody asked for|no end within"):
+    with pytest.raises(MainspringError, match=r"more than anybody asked for|no end within"):
         source(existing=True, deadline_s=60.0).poll({}, 1.0)
 
 
@@ -167,13 +176,13 @@ def test_a_server_that_drips_is_cut_off_by_time(server: LyingServer, source: Mak
 def test_no_password_goes_out_when_starttls_was_taken_out(server: LyingServer, source: Make) -> None:
     for greeting in (b"* OK hello\r\n", b"* PREAUTH welcome\r\n"):
         server.greeting = greeting
-        with pytest.raises(MainspringError, match="offers no STARTTLS.*no password was sent"):
+        with pytest.raises(MainspringError, match=r"offers no STARTTLS.*no password was sent"):
             source(tls="starttls").poll({}, 1.0)
     assert not any("LOGIN" in h for h in server.heard)
 
 
 def test_a_server_without_tls_gets_no_password(server: LyingServer, source: Make) -> None:
-    with pytest.raises(MainspringError, match="TLS is not accepted|no answer within|does not speak"):
+    with pytest.raises(MainspringError, match=r"TLS is not accepted|no answer within|does not speak"):
         source(tls="tls").poll({}, 1.0)
     assert not any(PASSWORD in h for h in server.heard)
 
@@ -197,14 +206,16 @@ def test_mails_are_marked_only_when_asked_and_only_after_the_state_was_written(
 
 def test_attachments_are_files_in_a_folder_of_their_own(server: LyingServer, source: Make, tmp_path: Path) -> None:
     body = (
-        b"From: a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n--b\r\nContent-Type: text/csv\r\n"
+        b"From: a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n"
+        b"--b\r\nContent-Type: text/csv\r\n"
         b'Content-Disposition: attachment; filename="../../x.csv"\r\n\r\n1,2\r\n--b--\r\n'
     )
     server.mails = {1: body}
     (item,) = source(existing=True, files=tmp_path / "files").poll({}, 1.0).items
     (kept,) = item.payload["attachments"]
     path = Path(kept["path"])
-    assert path.parent.parent == tmp_path / "files" and path.read_bytes() == b"1,2"
+    assert path.parent.parent == tmp_path / "files"
+    assert path.read_bytes() == b"1,2"
     assert path.stat().st_mode & 0o777 == 0o600
 
 

@@ -87,15 +87,10 @@ def account() -> Iterator[Account]:
         base = Path(folder)
         base.chmod(0o755)
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(base / "key.pem"), "-out"]
-            + [
-                str(base / "cert.pem"),
-                "-days",
-                "2",
-                "-subj",
-                "/CN=localhost",
-                "-addext",
-                "subjectAltName=DNS:localhost",
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+                *("-addext", "subjectAltName=DNS:localhost"),
+                *("-keyout", str(base / "key.pem"), "-out", str(base / "cert.pem")),
             ],
             check=True,
             capture_output=True,

@@ -83,6 +83,7 @@ class InboxSource:
             handed: dict[str, str] = dict(state["handed"])
             self._put_away(at, handed)
             pending = self._claim(at, state["pending"], now)
+            before = {**state["pending"], **pending}
             seen = {d: t for d, t in state["seen"].items() if now - t < _REMEMBERED_S}
             items: list[Item] = []
             mine = sorted(os.listdir(at.working))
@@ -91,7 +92,7 @@ class InboxSource:
                     continue
                 if len(items) >= MOST:
                     break
-                item = self._open(at, claimed, pending, seen, now)
+                item = self._open(at, claimed, before, pending, seen, now)
                 if item is not None:
                     items.append(item)
                     handed[claimed] = item.id
@@ -130,7 +131,15 @@ class InboxSource:
                         claimed += 1
         return dict(list(pending.items())[:2000])
 
-    def _open(self, at: _Folders, name: str, pending: dict[str, Any], seen: dict[str, Any], now: float) -> Item | None:
+    def _open(
+        self,
+        at: _Folders,
+        name: str,
+        before: Mapping[str, Any],
+        pending: dict[str, Any],
+        seen: dict[str, Any],
+        now: float,
+    ) -> Item | None:
         """The item of a claimed file; None when it goes to failed, was there before, or is still being written."""
         try:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at.working)
@@ -144,7 +153,7 @@ class InboxSource:
             if not stat.S_ISREG(found.st_mode):
                 at.put(name, "failed", "no plain file")
                 return None
-            key, since = _since(found, pending, now)
+            key, since = _since(found, before, now)
             pending[key] = since
             if now - since < self.settle_s:  # its writer still has it open
                 return None

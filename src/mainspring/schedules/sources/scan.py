@@ -69,18 +69,19 @@ class Seen:
     Args:
         files: path -> signature.
         closed: folders that could not be read; what was known below them is neither changed nor gone.
+        missing: paths that are not there and may be a file or a folder.
     """
 
     files: dict[str, Signature] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
 
 def scan(patterns: Sequence[Pattern]) -> Seen:
     """Look at everything that the patterns name.
 
     Raises:
-        MainspringError: a pattern's folder is not there (a disk that is not mounted is no removal of its files), or
-            there are more than `MAX_FILES` files.
+        MainspringError: a pattern's folder is not there, or there are more than `MAX_FILES` files.
     """
     seen = Seen()
     for pattern in patterns:
@@ -91,13 +92,19 @@ def scan(patterns: Sequence[Pattern]) -> Seen:
             continue
         except OSError as error:
             if pattern.matches is None and os.path.isdir(os.path.dirname(pattern.root)):
-                continue  # a single file that is not there (yet)
-            raise MainspringError(f"{pattern.root} cannot be watched: {error.strerror}; make it, or mount it") from None
+                seen.missing.append(pattern.root)
+                continue
+            raise not_there(pattern.root, error.strerror) from None
         if stat.S_ISREG(found.st_mode) and pattern.matches is None:
             seen.files[pattern.root] = _signature(found)
         elif stat.S_ISDIR(found.st_mode):
             _walk(pattern, seen)
     return seen
+
+
+def not_there(root: str, why: str | None) -> MainspringError:
+    """A disk that is not mounted is no removal of its files."""
+    return MainspringError(f"{shown(root)} cannot be watched: {why}; make it, or mount it")
 
 
 def _walk(pattern: Pattern, seen: Seen) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.errors import DeclarationError, MainspringError
 from mainspring.label import Label
 from mainspring.schedules.sources.port import Item, Polled
-from mainspring.schedules.sources.scan import Pattern, Signature, digest_of, scan, shown
+from mainspring.schedules.sources.scan import Pattern, Signature, digest_of, not_there, scan, shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -95,6 +95,9 @@ class WatchSource:
             return Polled((), made, now + (self.settle_s if self.existing else self.every_s))
         base = self._read(state["snapshot"])
         changed: dict[str, _Entry | None] = {p: None if e is None else _entry(e) for p, e in state["changed"].items()}
+        for root in seen.missing:
+            if any(p.startswith(root + "/") for p in _known(base, changed)):  # it was a folder
+                raise not_there(root, "no such folder")
         pending, items, more = self._compare(base, changed, state["pending"], seen.files, seen.closed, now)
         name = state["snapshot"]
         if len(changed) > _MOST_CHANGES:
