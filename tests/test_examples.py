@@ -41,6 +41,7 @@ SAYS = {
     "26_flaky_tests.py": "test_b_is_empty: fails only in the suite",
     "27_scan.py": "deserialisation: the word of model is not enough",
     "28_engineer.py": "a model that only says so: failed",
+    "31_tree.py": "critical path 1 step /",
 }
 
 

@@ -148,11 +148,14 @@ class _Drawing:
         )
 
     def _bar(self, node: Node) -> str:
-        """When it was at work (full) and when it slept or waited (light) within the whole."""
+        """When it was at work (full) and when it slept or waited for others (light) within the whole."""
+        from mainspring.swarm.intervals import without
+
         cells = [" "] * _BAR
         if node.began_at is None:
             return "".join(cells)
-        for sign, stretches in (("░", [(node.began_at, node.last_at)]), ("█", node.work)):
+        waits = [(began, node.last_at if done is None else done) for began, done in node.splits.values()]
+        for sign, stretches in (("░", [(node.began_at, node.last_at)]), ("█", without(node.work, waits))):
             for began, ended in stretches:
                 first, last = self._cell(began), self._cell(ended)
                 cells[first : max(last, first + 1)] = sign * (max(last, first + 1) - first)

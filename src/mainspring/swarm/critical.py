@@ -96,7 +96,8 @@ class Split:
         missing = f" ({self.parts - self.done} not done)" if self.done < self.parts else ""
         return (
             f"{began}{missing}: {gain} ({_s(self.seconds)}, not {_s(self.alone_seconds)}), "
-            f"critical path {self.path.steps} steps / {_s(self.path.seconds)}; tokens {self.tokens_times:.1f} times"
+            f"critical path {self.path.steps} step{'s' if self.path.steps != 1 else ''} / {_s(self.path.seconds)}; "
+            f"tokens {self.tokens_times:.1f} times"
         )
 
 

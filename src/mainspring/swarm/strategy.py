@@ -12,6 +12,7 @@ import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -103,7 +104,7 @@ def _by_shape(shape: Shape, known: History) -> tuple[Strategy, str]:
         return "alone", f"it names {shape.parts} parts, too few to be worth sub-agents"
     return "alone", (
         f"not enough is known: {known.alone.runs:.0f} past runs alone and {known.split.runs:.0f} split on such tasks, "
-        f"{ENOUGH_RUNS:.0f} of each are wanted"
+        f"{ceil(ENOUGH_RUNS)} of each are wanted"
     )
 
 
@@ -129,7 +130,7 @@ def decide(
 
     if strategy not in STRATEGIES:
         raise DeclarationError(f"strategy {strategy!r} is unknown; use one of {STRATEGIES}")
-    parts = [part for message in task_messages(task) for part in message.parts]
+    parts = [part for message in task_messages(task) if message.role == "user" for part in message.parts]
     words = "\n".join(p.text for p in parts if isinstance(p, TextPart))
     more = sum(len(p.data) for p in parts if isinstance(p, FilePart))
     pictures = sum(isinstance(p, ImagePart) for p in parts)
