@@ -124,6 +124,7 @@ async def _serve_one(server: Server, reader: asyncio.StreamReader, writer: async
             length = re.search(r"(?im)^content-length:\s*(\d+)", head)
             data = await reader.readexactly(int(length.group(1))) if length else b""
             extra = ""
+            value: dict[str, Any]
             path = head.split(" ", 2)[1]
             if path == "/stats":
                 status, value, wait = 200, dict(server.counts), 0.0

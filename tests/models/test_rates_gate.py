@@ -131,6 +131,13 @@ def test_a_refusal_pauses_everybody_for_as_long_as_was_asked() -> None:
     entered(gate)
 
 
+@pytest.mark.parametrize(("asked", "pause"), [(1e12, 3_600.0), (math.inf, 3_600.0), (-5.0, 1.0), (math.nan, 1.0)])
+def test_a_provider_that_asks_for_nonsense_does_not_stop_everybody_for_ever(asked: float, pause: float) -> None:
+    gate = Gate("m", clock=Clock())
+    gate.refused(entered(gate), asked)
+    assert gate.pause_left() == pytest.approx(pause)
+
+
 def test_without_a_pause_named_each_refusal_in_a_row_pauses_longer_up_to_a_minute() -> None:
     clock = Clock()
     gate = Gate("m", RateSettings(adapt=False), clock)

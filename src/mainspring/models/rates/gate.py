@@ -23,6 +23,8 @@ FIRST_GUESS = 500.0
 DECREASE = 0.7
 #: Pauses after a refusal that names none: the first, and the longest, in seconds.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+#: Longest pause that one provider's word imposes on all other calls, in seconds.
+MOST_ASKED_S = 3_600.0
 
 _UNLIMITED = RateSettings()
 _NOBODY = Caller()
@@ -235,8 +237,9 @@ class Gate:
                 self._decreased_at = now
             if self._window is not None:
                 self._window = max(1.0, min(self._window, self._in_flight))
-            pause = retry_after_s
-            if pause is None:
+            if retry_after_s is not None and retry_after_s >= 0:
+                pause = min(retry_after_s, MOST_ASKED_S)
+            else:
                 pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (self._refused_in_a_row - 1))
             self._paused_until = max(self._paused_until, now + pause)
             if self._tokens is not None:
