@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mainspring.fleet.on_dbos import DBOSDispatcher
+from mainspring.fleet.port import Dispatcher, Polling
 from mainspring.fleet.worker import Report, Worker
 
-__all__ = ["Report", "Worker"]
+__all__ = ["DBOSDispatcher", "Dispatcher", "Polling", "Report", "Worker"]

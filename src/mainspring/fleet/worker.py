@@ -164,7 +164,7 @@ class Worker:
                 if not self._leaving.asked:
                     await self._nap(wake_at)
         finally:
-            await self._settle()
+            await self.settle()
 
     async def resume(self, run_id: str) -> bool:
         """Take one run up if it is ready, and execute one stretch of it; False when there is nothing to do here now.
@@ -173,7 +173,7 @@ class Worker:
         to take up, and what another one executes, is nothing to do.
         """
         self._loop = asyncio.get_running_loop()
-        if self._leaving.asked or self._may_not() or run_id in self._tasks:
+        if self._leaving.asked or run_id in self._tasks or len(self._tasks) >= self._most or self._may_not():
             return False
         taken = await asyncio.to_thread(self._one, run_id)
         if taken is None:
@@ -181,6 +181,19 @@ class Worker:
         self._begin(taken)
         await asyncio.wait({self._tasks[run_id]})
         return True
+
+    def ready(self, limit: int) -> list[RunRow]:
+        """Runs that this worker could take up now, the most urgent first; for dispatchers."""
+        store, now = self._journal(), self.clock()
+        ids = store.ready(now, agents=list(self._agents), queues=self._queues, limit=limit)
+        return [store.row(id) for id in ids if not self._left_alone(id, now)]
+
+    async def pause(self, seconds: float) -> None:
+        """Wait; :meth:`stop` and :meth:`knock` end it."""
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._leaving.asked else seconds):
+                await self._changed.wait()
 
     # --- looking for work ---
 
@@ -380,8 +393,11 @@ class Worker:
             async with asyncio.timeout(delay):
                 await self._changed.wait()
 
-    async def _settle(self) -> None:
-        """Wait for the runs at work to let go; half of the time without, half with their model calls given up."""
+    async def settle(self) -> None:
+        """Stop, and wait for the runs at work to let go; in the second half of the grace model calls are given up.
+
+        :meth:`run` ends with it; only a dispatcher that calls :meth:`resume` has to.
+        """
         self._leaving.asked = True
         assert self.settings is not None
         grace = self.settings.grace
