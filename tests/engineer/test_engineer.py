@@ -9,6 +9,7 @@ import pytest
 
 from calculator import BROKEN, DONE, MEND, MENDED, NEW_TEST, SOURCE, VERIFY, Scripted, call, git, repository
 from mainspring.engineer import CodeResult, code_sync
+from mainspring.errors import DeclarationError
 from mainspring.messages import assistant
 
 pytestmark = pytest.mark.slow
@@ -160,3 +161,19 @@ def test_of_two_attempts_the_verified_one_is_offered(home: Path, repo: Path) -> 
     result = code_sync("Mend pages()", repo, agent=declare, attempts=2, home=home)
     assert result.done
     assert result.report.verified
+
+
+def test_no_attempt_is_begun_after_a_verified_one(home: Path, repo: Path) -> None:
+    from mainspring.engineer import code_agent
+
+    begun: list[int] = []
+
+    def declare(number: int) -> Any:
+        begun.append(number)
+        return code_agent(Scripted(MEND, VERIFY, DONE), name=f"attempt-{number}")
+
+    options: dict[str, Any] = {"agent": declare, "attempts": 3, "beside": 1, "home": home}
+    assert code_sync("Mend pages()", repo, first_verified=True, **options).report.verified
+    assert begun == [0]
+    with pytest.raises(DeclarationError, match="beside is a whole number from 1, not 0"):
+        code_sync("Mend pages()", repo, **{**options, "beside": 0})

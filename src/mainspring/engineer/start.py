@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.agent import Agent
 from mainspring.engineer.report import Report
-from mainspring.errors import ToolError
+from mainspring.errors import DeclarationError, RunNotFoundError, ToolError
 
 if TYPE_CHECKING:
     from mainspring.code.git import CodeRecord
@@ -82,6 +83,8 @@ async def code(
     in_place: bool = False,
     home: str | Path | None = None,
     attempts: int = 1,
+    first_verified: bool = False,
+    beside: int | None = None,
     watch: Callable[[int, Any], None] | None = None,
     **options: Any,
 ) -> CodeResult:
@@ -97,32 +100,56 @@ async def code(
         in_place: work in the repository's own tree.
         home: Mainspring's folder; default ``~/.mainspring``.
         attempts: runs to start beside each other, each in a working copy of its own; the best patch is the result.
+        first_verified: begin no further attempt once one is verified, and cancel those under way.
+        beside: how many attempts at the same time; default all of them.
         watch: receives each event of each attempt, with the attempt's number from 0.
         options: of :meth:`mainspring.agent.Agent.run`, such as `limits` or `by`.
 
     Raises:
+        DeclarationError: `attempts` or `beside` is no number from 1.
         ToolError: it is no git repository, or a working copy cannot be made.
         ModelError: there is no such model.
     """
     from mainspring.engineer.agent import code_agent
-    from mainspring.engineer.attempts import best
+    from mainspring.engineer.attempts import best, until
+    from mainspring.runtime.run import Run
     from mainspring.runtime.starting import new_run_id
     from mainspring.store import default_home
 
+    for name, value in (("attempts", attempts), ("beside", beside if beside is not None else 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise DeclarationError(f"{name} is a whole number from 1, not {value!r}")
     base = Path(home).expanduser() if home is not None else default_home()
+    runs: dict[int, str] = {}
+    stopped: set[int] = set()
 
-    async def attempt(number: int) -> CodeResult:
+    async def attempt(number: int) -> CodeResult | None:
         run_id = new_run_id()
         if agent is not None:
             declared = agent(number)
         else:
             declared = code_agent(model, test_command=test_command, seed=number * _SEEDS, name=_name(number))
         made = await asyncio.to_thread(prepare, repo, run_id, base, in_place=in_place)
+        if number in stopped:  # while its copy was made
+            await asyncio.to_thread(made.remove)
+            return None
+        runs[number] = run_id
         own = options if watch is None else {**options, "on_event": partial(watch, number)}
         run = await declared.run(task, workspace=made.path, run_id=run_id, home=base, **own)
         return await asyncio.to_thread(finish, run)
 
-    return best(await asyncio.gather(*(attempt(number) for number in range(attempts))))
+    def enough(result: CodeResult | None) -> bool:
+        return first_verified and result is not None and result.done and result.report.verified
+
+    async def stop(number: int) -> None:
+        stopped.add(number)
+        if number in runs:
+            with contextlib.suppress(RunNotFoundError):  # it begins at this very moment, and is waited for
+                run = Run.load(runs[number], base)
+                await asyncio.to_thread(run.cancel, by="mainspring", reason="another attempt was verified")
+
+    made = await until(attempt, attempts, enough, stop, beside=attempts if beside is None else beside)
+    return best([result for result in made if result is not None])
 
 
 def _name(number: int) -> str:
