@@ -42,6 +42,7 @@ SAYS = {
     "27_scan.py": "deserialisation: the word of model is not enough",
     "28_engineer.py": "a model that only says so: failed",
     "31_tree.py": "critical path 1 step /",
+    "33_inbox.py": "done: rent.txt",
 }
 
 
