@@ -68,9 +68,6 @@ def test_typed_answers_come_back_as_data(home: Path) -> None:
 
 
 def test_an_agent_can_start_itself_and_depth_ends_it(home: Path) -> None:
-    def again(messages: object) -> object:
-        return spawns(["deeper"])
-
     agent = Agent("self", model=ScriptedModel([spawns(["deeper"]), "end"]), tools=[spawn_tool(depth=2)])
     run = agent.run_sync("go", home=home)
     assert run.status == "done"
@@ -154,12 +151,6 @@ def test_a_failed_part_that_may_have_changed_something_is_not_begun_again(home: 
 
 def test_a_long_answer_is_cut_and_can_be_read_on(home: Path) -> None:
     worker = Agent("worker", model=Says(lambda t: "word " * 20_000 + "END"))
-    found: list[str] = []
-
-    def read(messages: list[object]) -> object:
-        run = open_store(home).rows(prefix="r.")[0].id
-        return ScriptedModel([ToolCallPart("r", "read_answer", {"run": run, "offset": 100_000})]).script[0]
-
     script = [spawns(["a"]), ToolCallPart("r", "read_answer", {"run": "r.4.0", "offset": 99_998}), "done"]
     agent = Agent("lead", model=ScriptedModel(script), tools=[spawn_tool([worker]), read_answer])
     run = agent.run_sync("go", home=home, run_id="r")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -105,15 +106,9 @@ def test_a_crash_does_not_give_the_money_a_second_time(home: Path) -> None:
     assert len(found.answers) >= 4
 
 
-class _State:
-    limits = {"usd": 100.0, "tokens": None, "steps": None, "seconds": None}
-    usage = Usage()
-    step = 0
-
-
-class _Parent:
-    state = _State()
-    dearest = 0.0
+PARENT = SimpleNamespace(
+    state=SimpleNamespace(limits={"usd": 100.0, "steps": None}, usage=Usage(), step=0), dearest=0.0
+)
 
 
 @settings(max_examples=200)
@@ -126,7 +121,7 @@ class _Parent:
 def test_whatever_the_children_cost_the_sum_holds(
     costs: list[float], order: object, together: int, dearest: float
 ) -> None:
-    purse = Purse(_Parent(), dearest)  # type: ignore[arg-type]
+    purse = Purse(PARENT, dearest)  # type: ignore[arg-type]
     working: dict[str, float] = {}
     spent = 0.0
     for n, cost in enumerate(costs):

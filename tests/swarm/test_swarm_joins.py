@@ -168,7 +168,7 @@ def test_cancelling_the_creator_ends_its_children(home: Path) -> None:
 
     async def main() -> Run:
         running = asyncio.create_task(agent.run("go", home=home, run_id="r"))
-        while not [r for r in open_store(home).children("r") if r.status == "done"]:
+        while not [r for r in open_store(home).children("r") if r.status == "done"]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         open_store(home).post("r", "cancel", {"by": "ann", "reason": "enough"})
         return await running
@@ -190,7 +190,7 @@ def test_pausing_the_creator_pauses_them_and_resuming_goes_on(home: Path) -> Non
 
     async def main() -> Run:
         running = asyncio.create_task(agent.run("go", home=home, run_id="r"))
-        while len(times) < 2:
+        while len(times) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         Run.load("r", home=home).pause("later")
         return await running
@@ -215,7 +215,7 @@ def test_interrupting_the_program_lets_everything_go_and_resuming_goes_on(home: 
 
     async def main() -> None:
         running = asyncio.create_task(agent.run("go", home=home, run_id="r"))
-        while len(times) < 2:
+        while len(times) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -136,6 +136,11 @@ class Family:
         if row.id in self.over_ids:
             return
         self.over_ids.add(row.id)
+        try:
+            check_own(self.store, self.parent, part, row)
+        except StoreError as error:
+            self.settle(Ended(part.index, row.id, "failed", None, str(error)))
+            return
         found = ended(self.store, part, row)
         self.purse.finished(row.id, found.usage)
         if part.index in self.settled:
