@@ -43,6 +43,7 @@ SAYS = {
     "28_engineer.py": "a model that only says so: failed",
     "31_tree.py": "critical path 1 step /",
     "33_inbox.py": "done: rent.txt",
+    "35_long_task.py": "a later run recalls the open work: True",
 }
 
 

@@ -53,6 +53,8 @@ _READ_NOTES_SCHEMA = {
     "required": ["of"],
     "additionalProperties": False,
 }
+#: Characters of a page of `read_notes`: small enough for a small model's window.
+_NOTES_PAGE = 4_000
 #: Longest piece of one saying, argument or answer in a line of `read_notes(of="steps")`.
 _WIDE = 2_000
 
@@ -118,7 +120,7 @@ def builtin_tools(store: Store, state: RunState, taken: Container[str] = ()) -> 
         if offset >= len(found):
             return f"{len(found):,} lines" + (f" with {query!r}" if words else "") + f"; none from offset {offset:,} on"
         page: list[str] = []
-        room = _PAGE
+        room = _NOTES_PAGE
         for line in found[offset:]:
             room -= len(line) + 1
             if room < 0 and page:
@@ -126,7 +128,8 @@ def builtin_tools(store: Store, state: RunState, taken: Container[str] = ()) -> 
             page.append(line)
         end = offset + len(page)
         rest = f"\n[{len(found) - end:,} more lines; go on with offset={end}]" if end < len(found) else ""
-        return "\n".join(page) + rest
+        past = "[as it was then; read_notes(of='notes') has what holds now]\n" if of == "steps" else ""
+        return past + "\n".join(page) + rest
 
     tools = {
         READ_RESULT: Tool.from_schema(

@@ -21,7 +21,7 @@ CHARS_PER_TOKEN = 3.5
 START_SHARE = 0.75
 TARGET_SHARE = 0.4
 #: The last steps keep this share of the window, whatever else has to stay.
-RECENT_SHARE = 0.1
+RECENT_SHARE = 0.15
 #: Share of the window that the summary and the digest may each take, and that a fold must gain to be worth its price.
 DIGEST_SHARE = 0.08
 LEAST_SHARE = 0.2

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.guard.words import own_words
 from mainspring.messages import Usage, encode_usage, system, user
 from mainspring.model import Model, ModelSettings, model_name
+from mainspring.runtime.compaction import CHARS_PER_TOKEN
 from mainspring.runtime.foreign import interrupted
 from mainspring.runtime.notes import fitting_notes, fitting_people, shown
 
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 EVERY = 50
 #: Steps that a check looks back over, at most.
 KEPT_STEPS = 200
-#: Characters of the task in a reminder, and of what people said and of open notes each.
-TASK_CHARS = 2_000
+#: Characters of the task in a reminder, of what people said, and of open notes, each; and the share of the model's
+#: window that each may take at most.
 MORE_CHARS = 4_000
+MORE_SHARE = 0.03
 #: Share of different steps below which they count as repeating, and of failed calls from which they count as failing.
 DIFFERENT_SHARE = 0.25
 FAILED_SHARE = 0.5
@@ -60,7 +62,7 @@ _OBJECT = re.compile(
     r"|`([^`\n]{2,80})`"
     r"|\b([\w.+-]+@[\w-]+\.[\w.-]+\w)"
     r"|((?:[\w.-]+/)+[\w.-]+|\w[\w-]*\.[a-z]{1,5}\b)"
-    r"|\b(\w*[a-z][A-Z]\w*|\w+_\w+|[\w-]*\d[\w-]{2,}|\d{3,})\b"
+    r"|\b(\w*[a-z][A-Z]\w*|\w+_\w+|[A-Za-z]+-?\d[\w-]*|\d{3,})\b"
 )
 
 
@@ -134,17 +136,24 @@ def touched(arguments: Mapping[str, Any], names: Sequence[str]) -> list[int]:
     return [number for number, name in enumerate(names, 1) if name.casefold() in text]
 
 
-def reminder(state: RunState, odd: Sequence[str], broken: str | None = None) -> str:
-    """The task, the people's words and the open notes again, for the end of the context; it asks for nothing new."""
+def reminder(state: RunState, window: int, odd: Sequence[str], broken: str | None = None) -> str:
+    """The task, the people's words and the open notes again, for the end of the context; it asks for nothing new.
+
+    Args:
+        window: the model's context window in tokens.
+        odd: what the rules have found.
+        broken: what a judge found to be broken, or "" when it named no rule; None without a bad verdict.
+    """
+    room = min(MORE_CHARS, int(window * CHARS_PER_TOKEN * MORE_SHARE))
     task = "\n".join(m.text for m in state.plain[: state.head] if m.role == "user")
-    if len(task) > TASK_CHARS:
-        task = task[:TASK_CHARS] + " [... the whole task stands at the beginning]"
+    if len(task) > room:
+        task = task[:room] + " [... the whole task stands at the beginning]"
     sections = [f"Step {state.step:,}. A reminder of what this run is for.", f"The task:\n{task}"]
     said = [p for p in state.people if p.kind == "said"]
-    shown_people = fitting_people(said, MORE_CHARS)
+    shown_people = fitting_people(said, room)
     if shown_people:
         sections.append("What people said since, and still holds:\n" + "\n".join(f"- {p.text}" for p in shown_people))
-    notes = fitting_notes(state.book, MORE_CHARS)
+    notes = fitting_notes(state.book, room)
     if notes:
         sections.append("Open notes:\n" + "\n".join(f"- {shown(n)}" for n in notes))
     left_out = len(said) - len(shown_people) + len(state.book) - len(notes)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mainspring.store import RunRow
 
 #: Shares of the window for what people said and decided, and for open notes. With both full, a fold still gains.
-PEOPLE_SHARE = 0.15
+PEOPLE_SHARE = 0.12
 NOTES_SHARE = 0.1
 #: Most paths of changed files, and unfinished sub-runs, that are listed.
 MAX_LISTED = 60

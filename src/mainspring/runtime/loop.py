@@ -294,7 +294,8 @@ class Engine:
                     f"{state.drift_bad + 1} checks in a row say that this run does not serve its task any more. "
                     f"{broken}Send it a message to go on, or cancel it"
                 )
-        text = reminder(state, odd, broken) if worth else ""  # nothing to keep in mind: people see it, and that is all
+        # With nothing to keep in mind the model is told nothing: people see it in the journal.
+        text = reminder(state, await self._thinker.window(), odd, broken) if worth else ""
         payload: dict[str, Any] = {"step": state.step, "signals": odd, "text": text}
         if verdict is not None:
             payload["verdict"] = {"on_task": verdict.on_task, "rule": verdict.rule, "failed": verdict.failed}

@@ -12,7 +12,7 @@ from mainspring.errors import ToolError
 from mainspring.guard.program import Failed, Finished, Program, ProgramError, ProgramRun, ToolFailure, ToolRequest
 from mainspring.guard.view import show, shown_label
 from mainspring.label import JOINED, SYSTEM, Label, join_all, tool_label
-from mainspring.runtime.builtin import NOTE
+from mainspring.runtime.builtin import NOTE, READ_NOTES
 from mainspring.runtime.clean import RUN_PROGRAM
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.state import CallState
@@ -29,7 +29,9 @@ class Programs:
     def __init__(self, journal: Journal, tools: dict[str, Tool]) -> None:
         self._journal = journal
         self._tools = {
-            n: tuple(t.schema.get("properties", {})) for n, t in tools.items() if n not in (RUN_PROGRAM, NOTE)
+            n: tuple(t.schema.get("properties", {}))
+            for n, t in tools.items()
+            if n not in (RUN_PROGRAM, NOTE, READ_NOTES)
         }
         self._runs: dict[str, ProgramRun] = {}
         self._answered: dict[str, int] = {}
