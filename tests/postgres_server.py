@@ -67,7 +67,7 @@ class PostgresServer:
             "port": str(self.port),
             "listen_addresses": self.listen,
             "unix_socket_directories": "",
-            "max_connections": "200",
+            "max_connections": "600",
             "logging_collector": "off",
         }
         arguments = [f"--{name}={value}" for name, value in (options | self.settings).items()]

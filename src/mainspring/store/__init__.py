@@ -49,7 +49,7 @@ __all__ = [
     "open_store",
 ]
 
-_open: dict[tuple[int, Path], Store] = {}
+_open: dict[tuple[int, Path, str, str], Store] = {}
 _open_lock = threading.Lock()
 
 
@@ -61,19 +61,32 @@ def default_home() -> Path:
 def open_store(home: str | Path | None = None) -> Store:
     """The journal of a home, opened once a process; one that broke (a full disk, say) is opened anew.
 
+    It is the SQLite file in the home, or the PostgreSQL database that ``MAINSPRING_DATABASE_URL`` names, with payloads
+    over 8 KiB where ``MAINSPRING_BLOBS_URL`` says; the home then holds only what belongs to this machine.
+
     Raises:
         StoreError, JournalVersionError: it cannot be opened.
     """
     folder = Path(home).expanduser().absolute() if home is not None else default_home().absolute()
-    key = (os.getpid(), folder)  # a forked child must not share the parent's connection
+    url = os.environ.get("MAINSPRING_DATABASE_URL", "").strip()
+    blobs = os.environ.get("MAINSPRING_BLOBS_URL", "").strip() if url else ""
+    key = (os.getpid(), folder, url, blobs)  # a forked child must not share the parent's connection
     with _open_lock:
         store = _open.get(key)
         if store is not None and store.broken is None:
             return store
         if store is not None:
             store.retire()  # not close: a tool of one of its runs may still be at work
-        store = _open[key] = SQLiteStore(folder)
+        store = _open[key] = _opened(folder, url, blobs)
         return store
+
+
+def _opened(folder: Path, url: str, blobs: str) -> Store:
+    if not url:
+        return SQLiteStore(folder)
+    from mainspring.store.postgres import PostgresStore  # psycopg is loaded only by those who use it
+
+    return PostgresStore(folder, url, blobs_url=blobs)
 
 
 def close_stores() -> None:
