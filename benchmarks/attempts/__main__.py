@@ -54,7 +54,7 @@ def main() -> int:
                 failed += 1
                 note(f"no row for {bug['id']}: {error}")
         skipped = {} if len(bugs) == len(found) else {"bugs": f"the first {len(bugs)} of {len(found)} only"}
-        report(bugs, book, options.attempts, scratch, skipped)
+        report(bugs, book, options.attempts, scratch, len(found), skipped)
     if failed:
         note(f"{failed} bugs lack attempts that could not be made; run the same command again to try once more")
     return 1 if failed else 0

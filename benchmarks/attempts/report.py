@@ -95,7 +95,9 @@ def line(row: Row, bug: Bug, done: int, of: int) -> str:
     )
 
 
-def report(bugs: Sequence[Bug], book: Book, counts: Sequence[int], scratch: Path, skipped: dict[str, str]) -> None:
+def report(
+    bugs: Sequence[Bug], book: Book, counts: Sequence[int], scratch: Path, all_bugs: int, skipped: dict[str, str]
+) -> None:
     """Print the table, and the object on the last line.
 
     So that like is compared with like, only bugs are counted that had the attempts of the largest policy.
@@ -131,8 +133,8 @@ def report(bugs: Sequence[Bug], book: Book, counts: Sequence[int], scratch: Path
             {
                 **book.settings,
                 "bugs": len(whole),
-                "all_bugs": len(bugs),
-                "complete": len(whole) == len(bugs),
+                "all_bugs": all_bugs,
+                "complete": len(whole) == all_bugs,
                 "by_attempts": {str(s["attempts"]): s for s in sums},
                 "versions": sorted({row["version"] for row in book.rows}),
                 "machine": machine(scratch),

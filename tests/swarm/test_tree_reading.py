@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
-from family import parent
+from family import parent, says
 
-from mainspring import Run
+from mainspring import Agent, Run, ScriptedModel
+from mainspring.messages import ToolCallPart
+from mainspring.runtime.dispatch import handing_over
+from mainspring.runtime.events import KINDS
+from mainspring.runtime.state import RunState
 from mainspring.store import open_store
+from mainspring.swarm import spawn_tool
 from mainspring.swarm.critical import analyse, splits_of
 from mainspring.swarm.tree import read, totals
 
@@ -89,3 +97,65 @@ def test_a_run_named_as_its_own_descendant_does_not_go_round(home: Path) -> None
     imported = Run.import_(exported, other)
     assert open_store(other).row(imported.id).parent == child
     assert [n.id for n in read(open_store(other), imported.id).walk()] == [child]
+
+
+def test_a_run_that_workers_execute_sleeps_while_its_sub_agents_work(home: Path) -> None:
+    async def work() -> None:
+        handing_over.set(True)
+        store = open_store(home)
+        while ready := store.ready(time.time()):
+            for run_id in ready:
+                await Run.load(run_id, home).resume({"lead": agent, "part": part}[store.row(run_id).agent])
+
+    part = Agent("part", model=ScriptedModel([says("done")] * 3))
+    call = ToolCallPart("c", "spawn", {"tasks": ["a", "b", "c"]})
+    agent = Agent("lead", model=ScriptedModel([says("", call), says("end")]), tools=[spawn_tool([part])])
+    run = agent.enqueue("go", home=home)
+    asyncio.run(work())
+    root = read(open_store(home), run.id)
+    assert run.status == "done"
+    [(intent, (began, done))] = root.splits.items()
+    for child in root.children:
+        assert child.began_at is not None
+        assert began <= child.created_at <= child.began_at  # it was enqueued, and begun later
+        assert all(begun >= child.began_at for begun, _ in child.work)
+    assert done is not None
+    assert len(root.work) >= 2  # it slept in between
+    [split] = splits_of(open_store(home), run.id)
+    assert (split.intent, split.parts, split.done) == (intent, 3, 3)
+    assert totals(root)[run.id][1].tokens == run.usage.tokens == 5 * 110
+
+
+def test_every_kind_of_event_that_a_run_spends_by_is_counted(home: Path) -> None:
+    counted = set()
+    store = open_store(home)
+    run = parent(home, 0).run_sync("go", home=home)
+    first = read(store, run.id).usage.tokens
+
+    for kind in KINDS:
+        if f"_on_{kind.replace('.', '_')}" not in SPENDS:
+            continue
+
+        class More:
+            def __getattr__(self, name: str) -> object:
+                return getattr(store, name)
+
+            def events(self, run_id: str, after: int = 0, kind: str = kind) -> object:
+                events = list(store.events(run_id, after))
+                yield from events
+                usage = {"in": 7, "out": 0, "calls": 1, "usd": 0.0}
+                payload = {"usage": usage, "intent": 999, "message": {"usage": usage}}
+                yield replace(events[-1], seq=len(events) + 1, kind=kind, payload=payload)
+
+        if read(More(), run.id).usage.tokens == first + 7:  # type: ignore[arg-type]
+            counted.add(kind)
+    assert len(counted) == len(SPENDS)
+
+
+#: What of the run's own fold adds to its usage.
+SPENDS = {
+    name
+    for name, handler in vars(RunState).items()
+    if name.startswith("_on_")
+    and "usage" in handler.__code__.co_names + tuple(str(c) for c in handler.__code__.co_consts)
+}

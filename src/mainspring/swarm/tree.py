@@ -201,7 +201,7 @@ class _Reader:
             before = node.usage.calls
             self._spend(p["message"].get("usage"))
             node.first_input = node.usage.input_tokens if before == 0 else node.first_input
-        elif event.kind in ("context.compacted", "grants.compiled"):
+        elif event.kind in ("context.compacted", "grants.compiled", "drift.checked"):
             self._spend(p.get("usage"))
         elif event.kind == "effect.intended":
             node.splits[event.seq] = (event.at, None)
