@@ -41,6 +41,8 @@ SAYS = {
     "26_flaky_tests.py": "test_b_is_empty: fails only in the suite",
     "27_scan.py": "deserialisation: the word of model is not enough",
     "28_engineer.py": "a model that only says so: failed",
+    "29_swarm.py": "model calls the second time: 0",
+    "30_map_reduce.py": "failed on days 17, 34, 51",
     "31_tree.py": "critical path 1 step /",
     "33_inbox.py": "done: rent.txt",
     "35_long_task.py": "a later run recalls the open work: True",
