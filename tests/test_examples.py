@@ -45,6 +45,7 @@ SAYS = {
     "30_map_reduce.py": "failed on days 17, 34, 51",
     "31_tree.py": "critical path 1 step /",
     "33_inbox.py": "done: rent.txt",
+    "34_worker.py": "done: 21 - It is on its way.",
     "35_long_task.py": "a later run recalls the open work: True",
 }
 
