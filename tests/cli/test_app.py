@@ -35,6 +35,8 @@ GROUPS: list[list[str]] = [
     *[["tools", c] for c in ("list", "audit", "approve")],
     ["memory"],
     *[["memory", c] for c in ("list", "show", "search", "add", "forget", "trust", "distrust", "export", "import")],
+    ["recall"],
+    *[["recall", c] for c in ("search", "forget", "rebuild")],
     ["skills"],
     *[["skills", c] for c in ("list", "show", "add", "approve", "remove")],
     ["pins"],

@@ -31,6 +31,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
         "policy": ("mainspring.cli.policy:policy", "Check, explain and test policies."),
         "tools": ("mainspring.cli.tools:tools", "List, audit and approve tools."),
         "memory": ("mainspring.cli.memory:memory", "What agents remember; vouch for it, or make them forget."),
+        "recall": ("mainspring.cli.recall:recall", "Search what finished runs left behind; make agents forget a run."),
         "skills": ("mainspring.cli.skills:skills", "Add, approve and remove skills."),
         "pins": ("mainspring.cli.pins:pins", "What was approved as it is, and what has changed since."),
         "audit": ("mainspring.cli.audit:audit", "Verify, search and export who did what, and why it was allowed."),
