@@ -207,6 +207,14 @@ class Narrator(GuardTeller):
     def _context_compacted(self, p: Mapping[str, Any]) -> Iterable[Line]:
         yield Line("spent", "context compacted: older messages are summarised; the journal keeps them all")
 
+    def _drift_checked(self, p: Mapping[str, Any]) -> Iterable[Line]:
+        verdict = p.get("verdict") or {}
+        if verdict.get("on_task") == "no":
+            rule = f": {self._shown(str(verdict['rule']))}" if verdict.get("rule") else ""
+            yield Line("warn", f"a check says that the last steps do not serve the task{rule}")
+        for odd in p.get("signals") or ():
+            yield Line("warn", f"noticed: {safe(str(odd))}")
+
     def _context_restored(self, p: Mapping[str, Any]) -> Iterable[Line]:
         yield Line("spent", "compaction undone: the whole context is back")
 
