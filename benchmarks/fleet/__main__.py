@@ -90,7 +90,7 @@ def _trouble(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with Network(options.workers) as network:
         server = PostgresServer(listen=f"127.0.0.1,{HUB}")
         server.start()
-        world = World(HUB)
+        world = World(HUB, options.seed)
         store: Store | None = None
         hosts: list[Host] = []
         try:

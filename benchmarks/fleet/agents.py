@@ -1,6 +1,7 @@
 """The declaration that the workers load: an agent whose steps act on the world outside, each class of effect in turn.
 
-`MAINSPRING_FLEET_WORLD` is the service's HOST:PORT; without it the tools do nothing (for the figures of speed).
+`MAINSPRING_FLEET_WORLD` is the service's HOST:PORT; without it tools and model answer at once (for the figures of
+speed).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -96,6 +98,8 @@ class Stepper:
         if step >= int(words[0]):
             return Message("assistant", (TextPart("done"),), usage, self.name, "stop")
         name = words[1] if len(words) > 1 else CLASSES[step % len(CLASSES)]
+        if WORLD:
+            await asyncio.sleep(random.uniform(0.2, 0.8))
         call = ToolCallPart(f"s{step}", name, {"step": step})
         return Message("assistant", (call,), usage, self.name, "tool_calls")
 

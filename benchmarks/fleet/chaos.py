@@ -86,7 +86,7 @@ def _strike(host: Host, lease_s: float, draw: random.Random, over: threading.Eve
     """One kind of trouble after another for one host."""
     kinds = [kind for kind, _ in KINDS[:3]]
     weights = [weight for _, weight in KINDS[:3]]
-    while not over.wait(draw.uniform(1.0, 2.5 * lease_s)):
+    while not over.wait(draw.uniform(0.3, 1.5) * lease_s):
         kind = draw.choices(kinds, weights)[0]
         if not host.alive:
             host.start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import socketserver
 import threading
 import time
@@ -13,7 +15,8 @@ from typing import Any, cast
 class World:
     """Answers lines of JSON: ``act`` does something (once per key, when there is one), ``asked`` says what was done."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, seed: int) -> None:
+        self._draw = random.Random(seed)
         self.acts: dict[tuple[str, int], list[float]] = defaultdict(list)
         self._by_key: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -21,9 +24,13 @@ class World:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                line = self.rfile.readline(1 << 16)
-                if line.endswith(b"\n"):
-                    self.wfile.write((json.dumps(world.answer(json.loads(line))) + "\n").encode())
+                with contextlib.suppress(OSError):  # whoever asked was killed, or gave up
+                    line = self.rfile.readline(1 << 16)
+                    if line.endswith(b"\n"):
+                        time.sleep(world.pause())
+                        answer = world.answer(json.loads(line))
+                        time.sleep(world.pause())
+                        self.wfile.write((json.dumps(answer) + "\n").encode())
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = True
@@ -38,6 +45,11 @@ class World:
         """HOST:PORT."""
         host, port = cast("tuple[str, int]", self._server.server_address)
         return f"{host}:{port}"
+
+    def pause(self) -> float:
+        """Seconds for which a request is under way before it is done, and its answer after it."""
+        with self._lock:
+            return self._draw.uniform(0.01, 0.1)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what is asked for; the same key is done once."""
