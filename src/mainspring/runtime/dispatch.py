@@ -10,6 +10,9 @@ from dataclasses import dataclass
 #: so that no worker's place is held by somebody who only waits.
 handing_over: ContextVar[bool] = ContextVar("handing_over", default=False)
 
+#: True inside a run whose creator executes it beside itself, and sees when it stops: it need not be woken then.
+attended: ContextVar[bool] = ContextVar("attended", default=False)
+
 
 @dataclass(slots=True)
 class Leaving:

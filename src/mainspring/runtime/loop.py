@@ -35,7 +35,7 @@ from mainspring.runtime.compaction import (
     plan_compaction,
 )
 from mainspring.runtime.context import for_model, message_chars, note
-from mainspring.runtime.dispatch import leaving
+from mainspring.runtime.dispatch import attended, leaving
 from mainspring.runtime.drift import EVERY, Verdict, ask_judge, may_judge, reminder, signals
 from mainspring.runtime.effects import Effects
 from mainspring.runtime.foreign import interrupted, said_by
@@ -549,7 +549,7 @@ class Engine:
 
     async def _release(self, status: str, wake_at: float | None = None) -> None:
         await self.journal.flush(status=status, wake_at=wake_at, release=True)
-        if self.state.bounds.parent is not None:
+        if self.state.bounds.parent is not None and not attended.get():
             with contextlib.suppress(MainspringError):  # whoever waits looks from time to time as well
                 self.journal.store.post(self.state.bounds.parent, WAKE, {"run": self.state.run_id, "status": status})
         try:

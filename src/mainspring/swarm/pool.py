@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mainspring.agent import Agent, Limits, declared
 from mainspring.errors import LeaseLostError, RunBusyError, StoreError
+from mainspring.runtime.dispatch import attended
 from mainspring.runtime.execution import NoModel, begin, execute
 from mainspring.runtime.foreign import said_by
 from mainspring.runtime.inbox import CANCEL, PAUSE
@@ -121,7 +123,9 @@ class Pool:
 
     def _start(self, part: Part, run_id: str, work: Coroutine[Any, Any, None]) -> None:
         one = Active(part, run_id)
-        one.task = asyncio.create_task(work, name=f"sub-agent {run_id}")
+        context = copy_context()
+        context.run(attended.set, True)
+        one.task = asyncio.create_task(work, name=f"sub-agent {run_id}", context=context)
         one.task.add_done_callback(lambda _: self.ended.put_nowait(one))
         self.active[run_id] = one
         self.family.working[run_id] = self.family.clock()
