@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from mainspring import Agent, Run, ScriptedModel
+from mainspring import Agent, Run, ScriptedModel, tool
 from mainspring.errors import DeclarationError, StoreError
 from mainspring.messages import FilePart, Message, TextPart, Usage
 from mainspring.store import open_store
-from mainspring.swarm import history
+from mainspring.swarm import history, spawn_tool
 from mainspring.swarm.history import History, Side
 from mainspring.swarm.shape import shape_of
-from mainspring.swarm.strategy import Choice, bounds_of, choose, decide, run_sync
+from mainspring.swarm.strategy import Choice, bounds_of, choose, decide, run_sync, splitting
 
 FIVE = "Look these up:\n1. Ann\n2. Bob\n3. Cid\n4. Dee\n5. Eve"
 
@@ -166,22 +166,30 @@ def test_a_broken_store_is_told_and_a_busy_one_waited_for(home: Path) -> None:
         history.begun(Full(), "w", "plain", "alone", "r2")  # type: ignore[arg-type]
 
 
-def test_alone_means_without_the_tool_that_starts_sub_agents() -> None:
-    from mainspring import tool
+@tool(effect="read", authority=[])
+def look() -> str:
+    """Look."""
+    return ""
 
+
+def test_alone_means_without_the_tool_that_starts_sub_agents() -> None:
+    plain = Agent("plain", model=ScriptedModel(["x"]), tools=[look])
+    assert bounds_of(plain, Choice("alone", "plain", "")).tools == ("look",)  # also when another declaration goes on
+    agent = Agent("both", model=ScriptedModel(["x"]), tools=[spawn_tool([plain], name="ask_others"), look])
+    assert bounds_of(agent, Choice("alone", "plain", "")).tools == ("look",)
+    assert bounds_of(agent, Choice("split", "plain", "")).tools is None
+    told = splitting(agent)
+    assert list(told.tools) == ["ask_others", "look"]
+    assert "one call of ask_others" in str(told.instructions)
+
+
+def test_another_tool_of_the_name_is_not_taken_for_ours() -> None:
     @tool(effect="read", authority=[])
     def spawn() -> str:
         return ""
 
-    @tool(effect="read", authority=[])
-    def look() -> str:
-        return ""
-
-    plain = Agent("plain", model=ScriptedModel(["x"]), tools=[look])
-    assert bounds_of(plain, Choice("alone", "plain", "")).tools == ("look",)  # also when another declaration goes on
-    agent = Agent("both", model=ScriptedModel(["x"]), tools=[spawn, look])
-    assert bounds_of(agent, Choice("alone", "plain", "")).tools == ("look",)
-    assert bounds_of(agent, Choice("split", "plain", "")).tools is None
+    with pytest.raises(DeclarationError, match="rename it, so that it can split"):
+        splitting(Agent("fish", model=ScriptedModel(["x"]), tools=[spawn]))
 
 
 def test_a_cancelled_run_says_nothing(home: Path) -> None:

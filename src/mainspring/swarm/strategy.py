@@ -150,26 +150,43 @@ def splitting(agent: Agent) -> Agent:
     """The same agent, able and told to start sub-agents of its own declaration; it replaces `agent` among the declared
     ones, so that a run goes on after a crash. In another process, pass it to :meth:`Run.resume`.
 
-    An agent that declares a tool ``spawn`` keeps it, and is told only.
+    An agent that declares such a tool itself keeps it, and is told only.
+
+    Raises:
+        DeclarationError: it has another tool of the name ``spawn``.
     """
     from mainspring.swarm.spawning import spawn_tool
 
     made = copy.copy(agent)
-    if SPAWN not in agent.tools:
+    name = next(iter(_spawners(agent)), None)
+    if name is None:
+        if SPAWN in agent.tools:
+            raise DeclarationError(
+                f"agent {agent.name!r} has a tool {SPAWN!r} that starts no sub-agents; rename it, so that it can split"
+            )
+        name = SPAWN
         # As it was declared: nobody tells a sub-agent to split its part again.
         made.tools = {**agent.tools, SPAWN: spawn_tool([agent])}
-    orders = ORDERS.format(spawn=SPAWN)
+    orders = ORDERS.format(spawn=name)
     if isinstance(agent.instructions, str) and orders not in agent.instructions:  # a file is as a person approved it
         made.instructions = f"{agent.instructions}\n\n{orders}".strip()
     declared[made.name] = made
     return made
 
 
+def _spawners(agent: Agent) -> list[str]:
+    """Names of its tools that start sub-agents."""
+    from mainspring.swarm.spawning import SpawnTool
+
+    return [name for name, tool in agent.tools.items() if isinstance(tool, SpawnTool)]
+
+
 def bounds_of(agent: Agent, choice: Choice) -> Bounds:
     """What a run may not go beyond by this decision; alone, it holds no tool that starts sub-agents."""
     from mainspring.runtime.bounds import Bounds
 
-    tools = tuple(name for name in agent.tools if name != SPAWN) if choice.strategy == "alone" else None
+    spawners = _spawners(agent)
+    tools = tuple(name for name in agent.tools if name not in spawners) if choice.strategy == "alone" else None
     return Bounds(tools, cause={"strategy": choice.encode()})
 
 
