@@ -252,3 +252,40 @@ def test_hooks_that_do_not_fit(given: dict[str, Any], why: str) -> None:
 def test_two_hooks_of_one_name(store: Store) -> None:
     with pytest.raises(DeclarationError, match="same name"):
         Door(store, hook(), hook())
+
+
+def test_alone_under_uvicorn_over_a_real_socket(store: Store) -> None:
+    import http.client
+    import threading
+    import time
+
+    import uvicorn
+
+    app = webhook_app(store, [hook()], KEYS.__getitem__, max_bytes=100_000)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+
+        def send(body: bytes, *, pieces: bool) -> int:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            headers = JSON | sign(KEYS["secret:new"], body, at=time.time())
+            parts = (body[n : n + 1000] for n in range(0, len(body), 1000)) if pieces else body
+            connection.request("POST", "/hooks/orders", parts, headers, encode_chunked=pieces)
+            status = connection.getresponse().status
+            connection.close()
+            return status
+
+        large = b"[" + b"1," * 40_000 + b"1]"
+        assert [send(BODY, pieces=False), send(large, pieces=True), send(large, pieces=False)] == [202, 202, 200]
+        assert send(large * 2, pieces=False) == 413
+    finally:
+        server.should_exit = True
+        thread.join(20)
+    assert {len(i.payload["body"]) for i in WebhookSource(store, "orders").poll({}, 1.0).items} == {
+        len(BODY),
+        len(large),
+    }
