@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conformance import StoreConformance
 from suite_common import Opener, add, begin, begin_and_release, exported, imported
 
-from mainspring.errors import JournalVersionError, LeaseLostError, RunBusyError, StoreError
+from mainspring.errors import JournalVersionError, RunBusyError, StoreError
 from mainspring.store import Changes, NewEvent, SQLiteStore, Store, close_stores, open_store
 from mainspring.store.chain import BLOB_BYTES
 from mainspring.store.postgres import PostgresStore
@@ -101,7 +101,6 @@ def test_names_may_hold_what_postgresql_cannot(store: PostgresStore) -> None:
     add(store, lease, {"n": 1}, changes=Changes(status="wai\0ting", release=True))
     row = store.row("r\0\x1a")
     assert (row.agent, row.task, row.queue, row.status) == (*names.values(), "wai\0ting")
-    assert store.rows(prefix="r\0")[0].id == row.id
     assert store.verify(row.id) == 2
 
 
@@ -310,6 +309,6 @@ def test_a_busy_run_names_its_owner(store: PostgresStore, database: str, tmp_pat
         other.acquire(lease.run_id)
     store.close()  # given up at a clean close, long before the lease has run out
     assert other.acquire(lease.run_id).epoch == 2
-    with pytest.raises(LeaseLostError):
+    with pytest.raises(StoreError, match="closed"):
         add(store, lease, {"n": 1})
     other.close()
