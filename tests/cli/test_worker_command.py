@@ -41,6 +41,21 @@ def test_lines_for_people_and_for_programs(home: Path, agents: Path) -> None:
     assert lines[2]["run_id"] == run.id
 
 
+def test_a_run_is_left_to_a_worker(home: Path, agents: Path) -> None:
+    put = mainspring("run", "x", "-a", f"{agents}:clerk", "--detach", "--queue", "night", "--allow", "pay", home=home)
+    run_id = put.stdout.strip()
+    assert "mainspring worker --agent" in put.stderr
+    assert "waiting" in mainspring("runs", "show", run_id, home=home).stdout
+    lines = json_lines(mainspring("worker", "-a", agents, "--until-idle", "--json", home=home).stdout)
+    assert [(x["kind"], x["status"]) for x in lines if x.get("run_id")] == [
+        *(("worker.taken", "waiting"), ("worker.rested", "done")),
+    ]
+    said = mainspring("run", "x", "-a", f"{agents}:clerk", "-d", "--json", "--priority", "2", home=home)
+    assert json_lines(said.stdout)[0] | {"run_id": ""} == {"kind": "queued", "run_id": "", "queue": "", "priority": 2}
+    assert "--detach needs --agent" in mainspring("run", "x", "--detach", home=home, expect=2).stderr
+    assert "belong to --detach" in mainspring("run", "x", "--queue", "q", home=home, expect=2).stderr
+
+
 def test_a_file_with_a_name_leaves_that_agent_out_of_nothing(home: Path, agents: Path) -> None:
     lines = json_lines(mainspring("worker", "-a", f"{agents}:other", "--until-idle", "--json", home=home).stdout)
     assert "runs of other, clerk" in lines[0]["text"]  # the named one first; those beside it may be its sub-agents

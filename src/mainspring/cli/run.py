@@ -82,6 +82,9 @@ _MAX_ATTACHMENT = 20 * 1024 * 1024  # bytes; providers take less, and it all tra
     type=click.Choice(["auto", "alone", "split"]),
     help="Alone (the default), split among sub-agents, or auto: by the task's shape and past runs.",
 )
+@click.option("--detach", "-d", is_flag=True, help="Leave it to a worker (mainspring worker), and print its id.")
+@click.option("--queue", metavar="NAME", default="", help="With --detach: only workers of this queue take it up.")
+@click.option("--priority", metavar="N", type=int, default=0, help="With --detach: higher ones first (default: 0).")
 @click.option("--json", "json_", is_flag=True, help="Print every event as one JSON object per line.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only the answer.")
 @click.option("--no-input", is_flag=True, help="Never ask at the terminal; exit 3 when a person is needed.")
@@ -101,6 +104,9 @@ def run(
     servers: tuple[str, ...],
     reader: str | None,
     strategy: str | None,
+    detach: bool,
+    queue: str,
+    priority: int,
     json_: bool,
     quiet: bool,
     no_input: bool,
@@ -119,6 +125,7 @@ def run(
       mainspring run "Thank Bob" -a clerk.py --grant 'send_mail to=bob@corp.example'
       mainspring run "Review each of a.py, b.py, c.py and d.py" --strategy auto
       mainspring run "Sort my mail" -a clerk.py --mcp mail --guard clean --by ann
+      mainspring run "Write the report" -a clerk.py --detach
 
     Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting, paused or in doubt, 130 interrupted.
     """
@@ -129,6 +136,10 @@ def run(
     wanted = parse_limits(limits)
     if json_ and quiet:
         raise click.UsageError("--json prints events, --quiet leaves them out; choose one")
+    if detach and (agent is None or strategy is not None):
+        raise click.UsageError("--detach needs --agent FILE, which a worker is given too, and no --strategy")
+    if not detach and (queue or priority):
+        raise click.UsageError("--queue and --priority say how workers take a run up: they belong to --detach")
     changes = {"model": model, "effort": effort, "guard": guard, "reader": reader}
     changes |= {"allow": ",".join(allowed), "mcp": ",".join(servers), "grant": "\n".join(grants)}
     person = acting_for(by)
@@ -160,6 +171,16 @@ def run(
     if folder is not None and not is_text(str(folder)):
         raise click.UsageError(f"the workspace's path {str(folder)!a} is not valid UTF-8; rename the folder")
     run_id = new_run_id()
+    if detach:
+        asked = {"workspace": folder, "limits": merge_limits(declared.limits, wanted), "by": person}
+        declared.enqueue(content, run_id=run_id, queue=queue, priority=priority, **asked)
+        if json_:
+            output.json({"kind": "queued", "run_id": run_id, "queue": queue, "priority": priority})
+        else:
+            output.text(run_id)
+        if not (json_ or quiet):
+            note(f"it waits for a worker: mainspring worker --agent {agent}" + (f" --queue {queue}" if queue else ""))
+        return 0
     return execute(
         declared,
         lambda **watching: _starter(declared, choice)(
