@@ -132,6 +132,7 @@ def recall(store: Store, agent: str, kind: str, *, clock: Callable[[], float] = 
         agent: its name.
         kind: of the task, see :mod:`mainspring.swarm.shape`.
     """
+    known = History()
     for _ in range(20):
         kept = store.kept(KIND, _name(agent, kind))
         known = _decoded(kept)

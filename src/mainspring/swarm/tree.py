@@ -82,7 +82,7 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """It and all below it, each before those below."""
-        waiting = [self]
+        waiting: list[Node] = [self]
         while waiting:
             node = waiting.pop()
             yield node
