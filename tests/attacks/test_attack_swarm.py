@@ -282,6 +282,23 @@ def test_a_childs_own_declaration_does_not_deepen_the_tree(home: Path) -> None:
     assert [c.status for c in children(children(free, home)[0], home)] == ["done"]  # the control
 
 
+def test_nor_do_those_that_a_tool_of_ones_own_starts(home: Path) -> None:
+    middle = Agent(
+        "middle", model=ScriptedModel([call("spawn", tasks=["x"]), "ended"]), tools=[spawn_tool([], depth=9)]
+    )
+
+    @tool(effect="read", authority=(), parallel=False)
+    async def research(context: ToolContext) -> list[object]:
+        """Research."""
+        return (await spawn(context, ["go"], agents=[middle], depth=1)).outputs
+
+    lead_ = Agent("lead", model=ScriptedModel([call("research"), "done"]), tools=[research, spawn_tool()])
+    run = lead_.run_sync("go", home=home)
+    # Its `spawn` names other agents than its creator's does; that it is the same function decides, and the caps hold.
+    (child,) = children(run, home)
+    assert "nested 1 deep" in said(child)
+
+
 def test_nor_does_it_raise_the_number_of_the_tree(home: Path) -> None:
     inner = worker(tools=[], name="inner")
     middle = Agent(

@@ -8,7 +8,7 @@ import pytest
 from swarmkit import Says, answer, lead, outputs, spawns
 
 from mainspring import Agent, Label, Run, ScriptedModel, ToolContext, tool
-from mainspring.errors import DeclarationError
+from mainspring.errors import DeclarationError, ToolError
 from mainspring.messages import ToolCallPart
 from mainspring.runtime.bounds import Bounds
 from mainspring.store import open_store
@@ -32,7 +32,8 @@ def test_children_are_runs_of_their_own_and_their_answers_come_back_in_order(hom
     assert [c.status for c in children] == ["done"] * 3
     assert {r.id for r in open_store(home).children(run.id)} == {c.id for c in children}
     state = children[0].state
-    assert state.bounds == Bounds((), None, {"run": run.id, "intent": intent, "index": 0}, 1)
+    cause = {"run": run.id, "intent": intent, "index": 0, "caps": {"depth": 3, "children": 1_000}}
+    assert state.bounds == Bounds((), None, cause, 1)
     assert state.guard.principals == ("user", "agent:lead", "agent:lead/worker")
     assert state.guard.turns == []  # its creator's words are no user's: no grants are made of them
     assert reserved(open_store(home), run.id) == 3
@@ -282,3 +283,50 @@ def test_a_label_of_the_creators_context_is_the_childs_too(home: Path) -> None:
     run = Agent("lead", model=ScriptedModel(script), tools=[look, spawn_tool([worker])]).run_sync("go", home=home)
     (row,) = open_store(home).children(run.id)
     assert open_store(home).event(row.id, 1).label.sources >= Label(frozenset({"tool:look"})).sources
+
+
+@pytest.mark.slow
+def test_a_result_of_a_hundred_megabytes_stays_in_the_childs_run(home: Path) -> None:
+    worker = Agent("worker", model=Says(lambda t: "x" * 100_000_000))
+    run = lead(["a"], worker).run_sync("go", home=home)
+    (one,) = answer(run)["answers"]
+    assert one["characters"] == 100_000_000
+    assert len(one["answer"]) == 20_000
+    assert len(str(Run.load(one["run"], home=home).output)) == 100_000_000
+
+
+def test_a_program_is_told_of_tasks_that_wait_and_goes_on_later(home: Path) -> None:
+    import asyncio
+
+    @tool(effect="irreversible", authority=["to"])
+    def send(to: str) -> str:
+        return "sent"
+
+    script = [ToolCallPart("s", "send", {"to": "ann"}), "well"]
+    worker = Agent("worker", model=ScriptedModel(script), tools=[send], guard="tainted")
+    found = asyncio.run(run_tasks(worker, ["a"], home=home, run_id="mine"))
+    assert [m.status for m in found.missing] == ["waiting"]
+    assert not found.satisfied
+    (row,) = open_store(home).children("mine")
+    Run.load(row.id, home=home).pending()[0].approve(by="ann")
+    assert asyncio.run(run_tasks(worker, ["a"], home=home, run_id="mine")).outputs == ["well"]
+
+
+def test_a_program_that_asks_for_what_does_not_fit_is_told_so(home: Path) -> None:
+    import asyncio
+
+    worker = Agent("worker", model=Says(str.upper), tools=[look])
+    with pytest.raises(ToolError, match="more than the 1,000"):
+        asyncio.run(run_tasks(worker, ["a"] * 1_001, home=home))
+    task = Subtask("a", grants=[{"tool": "look"}])
+    with pytest.raises(ToolError, match="which is more than its creator"):
+        asyncio.run(run_tasks(worker, [task], home=home))
+
+
+def test_a_child_can_be_watched(home: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    worker = Agent("worker", model=Says(str.upper))
+    tool_ = spawn_tool([worker], on_event=lambda run_id, event: seen.append((run_id, event.kind)))
+    agent = Agent("lead", model=ScriptedModel([spawns(["a"]), "done"]), tools=[tool_])
+    agent.run_sync("go", home=home, run_id="r")
+    assert ("r.4.0", "run.ended") in seen

@@ -17,6 +17,7 @@ from mainspring.runtime.settings import settings_of
 from mainspring.runtime.starting import Delegated, Start, mode_of
 from mainspring.runtime.state import RunState
 from mainspring.store import RunRow, Store
+from mainspring.swarm.options import Options
 from mainspring.swarm.parent import Parent
 from mainspring.swarm.parts import Part
 from mainspring.swarm.rights import workspace_of
@@ -68,7 +69,7 @@ def placed(run_id: str, parent: Parent) -> tuple[int, int] | None:
     return found if child_id(parent, *found) == run_id else None
 
 
-def start_of(parent: Parent, part: Part, run_id: str, limits: Limits, queue: str) -> Start:
+def start_of(parent: Parent, part: Part, run_id: str, limits: Limits, options: Options) -> Start:
     """Everything that a sub-agent's run begins with.
 
     Raises:
@@ -76,7 +77,8 @@ def start_of(parent: Parent, part: Part, run_id: str, limits: Limits, queue: str
         DeclarationError: the agent's name can be none of a principal.
     """
     agent, state = part.agent, parent.state
-    cause = {"run": parent.run_id, "intent": parent.intent, "index": part.index}
+    caps = {name: min(getattr(options, name), parent.most(name)) for name in ("depth", "children")}
+    cause = {"run": parent.run_id, "intent": parent.intent, "index": part.index, "caps": caps}
     bounds = Bounds(part.tools, None, cause).within(state.bounds)
     start = Start(
         agent=agent,
@@ -92,7 +94,7 @@ def start_of(parent: Parent, part: Part, run_id: str, limits: Limits, queue: str
             mode=state.guard.mode,
         ),
         priority=part.priority,
-        queue=queue,
+        queue=options.queue,
     )
     return _with_inputs(parent, part, start) if part.inputs else start
 
@@ -131,7 +133,12 @@ def check_own(store: Store, parent: Parent, part: Part, row: RunRow) -> Mapping[
     cause = (first.payload.get("bounds") or {}).get("cause") or {}
     ours = {"run": parent.run_id, "intent": parent.intent, "index": part.index}
     named = first.payload["agent"]["name"]
-    if first.kind != "run.started" or dict(cause) != ours or named != part.agent.name or store.imported(row.id):
+    if (
+        first.kind != "run.started"
+        or any(cause.get(k) != v for k, v in ours.items())
+        or named != part.agent.name
+        or store.imported(row.id)
+    ):
         raise StoreError(f"run {row.id} was not started by run {parent.run_id}; its answer does not count")
     return first.payload
 

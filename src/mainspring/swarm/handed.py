@@ -62,7 +62,7 @@ async def _begin_more(family: Family) -> None:
             family.settle(Ended(part.index, run_id, "not begun", None, "nothing is left of the creator's budget"))
             continue
         try:
-            start = start_of(family.parent, part, run_id, limits, family.options.queue)
+            start = start_of(family.parent, part, run_id, limits, family.options)
         except MainspringError as error:
             family.settle(Ended(part.index, run_id, "not begun", None, f"{type(error).__name__}: {error}"))
             continue

@@ -60,13 +60,9 @@ class Parent:
         return self.state.bounds.depth + 1
 
     def most(self, name: str) -> int:
-        """The cap `name` ("depth" or "children") that its own creator's call has set for everything below; a large
-        number where none has."""
-        cause = self.state.bounds.cause
-        if not cause.get("run") or not cause.get("intent"):
-            return 1_000_000
-        caps = (self.store.event(cause["run"], cause["intent"]).payload.get("prepared") or {}).get("caps") or {}
-        return int(caps.get(name, 1_000_000))
+        """The cap `name` ("depth" or "children") that its creators have set for everything below them; a large number
+        where none has."""
+        return int((self.state.bounds.cause.get("caps") or {}).get(name, 1_000_000))
 
     def root(self) -> str:
         """The run at the top of the tree that it belongs to."""

@@ -118,7 +118,7 @@ class Pool:
 
     async def _fresh(self, part: Part, run_id: str, limits: Limits) -> None:
         family = self.family
-        start = start_of(family.parent, part, run_id, limits, family.options.queue)
+        start = start_of(family.parent, part, run_id, limits, family.options)
         await begin(family.store, start, self._watcher(run_id))
 
     def _start(self, part: Part, run_id: str, work: Coroutine[Any, Any, None]) -> None:

@@ -143,15 +143,12 @@ def _described(options: Options) -> str:
 
 
 def prepared(parent: Parent, options: Options, tasks: Sequence[str | Subtask]) -> dict[str, Any]:
-    """What the intent of a call has to say: caps for everything below, and the grants that are handed on.
+    """What the intent of a call has to say: whether there is a board, and the grants that are handed on.
 
     Raises:
         ToolError: a part asks for a grant that its creator does not hold.
     """
-    caps = {name: min(getattr(options, name), parent.most(name)) for name in ("depth", "children")}
-    said: dict[str, Any] = {"caps": caps}
-    if options.board:
-        said["board"] = True
+    said: dict[str, Any] = {"board": True} if options.board else {}
     if any(isinstance(t, Subtask) and t.grants for t in tasks):
         parts = [Subtask(t) if isinstance(t, str) else t for t in tasks]
         said |= handed_on(
