@@ -146,13 +146,7 @@ def prepare(connection: Link, name: str) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         version = _version(connection, name)  # another process may have been faster
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        if (
-            version == 0
-            and connection.execute(
-                "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s LIMIT 1",
-                (SCHEMA,),
-            ).fetchone()
-        ):
+        if version == 0 and _tables(connection):
             raise StoreError(
                 f"{name} has a schema {SCHEMA!r} of another program; choose another database (nothing was changed)"
             )
@@ -165,10 +159,9 @@ def prepare(connection: Link, name: str) -> None:
 
 
 def _version(connection: Link, name: str) -> int:
-    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}.format",)).fetchone()
-    if found is None or not found[0]:
+    if "format" not in _tables(connection):
         return 0
-    row = connection.execute("SELECT max(version) FROM format").fetchone()
+    row = connection.execute(f"SELECT max(version) FROM {SCHEMA}.format").fetchone()  # noqa: S608  our own
     version = int(row[0]) if row is not None and row[0] is not None else 0
     if version > FORMAT:
         raise JournalVersionError(
@@ -176,3 +169,12 @@ def _version(connection: Link, name: str) -> int:
             "update Mainspring (nothing was changed)"
         )
     return version
+
+
+def _tables(connection: Link) -> set[str]:
+    """What there is in our schema, read from the catalogue: a look-up by name may still know what was there before."""
+    found = connection.execute(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s",
+        (SCHEMA,),
+    )
+    return {row[0] for row in found}
