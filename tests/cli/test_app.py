@@ -21,7 +21,10 @@ GROUPS: list[list[str]] = [
     ["worker"],
     ["serve"],
     ["runs"],
-    *[["runs", c] for c in ("list", "show", "resume", "fork", "replay", "cancel", "export", "import", "send", "undo")],
+    *[
+        ["runs", c]
+        for c in ("list", "show", "resume", "fork", "replay", "cancel", "export", "import", "move", "send", "undo")
+    ],
     *[["runs", c] for c in ("vouch", "doubt")],
     ["approvals"],
     *[["approvals", c] for c in ("list", "show", "approve", "deny", "settle")],

@@ -87,3 +87,15 @@ def test_what_the_person_changed_holds_in_a_worker_too(home: Path, agents: Path)
     from mainspring.agent import declared
 
     assert declared["clerk"] is clerk
+
+
+def test_a_run_is_moved_to_another_home(home: Path, agents: Path, tmp_path: Path) -> None:
+    run = Agent("other", model=ScriptedModel(["x"])).enqueue("x", home=home)
+    there = tmp_path / "there"
+    assert json_lines(mainspring("runs", "move", run.id, "--to", there, "--json", home=home).stdout) == [
+        {"run_id": run.id, "moved": str(there)}
+    ]
+    mainspring("worker", "-a", agents, "--until-idle", home=there)
+    assert "done too" in mainspring("runs", "show", run.id, home=there).stdout
+    assert "moved to" in mainspring("runs", "show", run.id, home=home).stdout
+    assert "is cancelled" in mainspring("runs", "move", run.id, "--to", there, home=home, expect=1).stderr

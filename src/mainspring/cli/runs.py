@@ -24,6 +24,7 @@ _SHOW, _ACT, _MOVE, _VOUCH = (f"mainspring.cli.runs_{room}" for room in ("show",
         "doubt": (f"{_VOUCH}:doubt", "Take that back."),
         "undo": (f"{_ACT}:undo", "Take a run's edits in its workspace back."),
         "export": (f"{_MOVE}:export", "Write a run as JSON lines."),
+        "move": ("mainspring.cli.runs_relocate:move", "Have a run go on in another journal."),
         "import": (f"{_MOVE}:import_", "Read a run that was exported."),
     },
 )
