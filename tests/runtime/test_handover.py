@@ -38,6 +38,7 @@ class Noter:
         self.calls = list(calls)
         self.reads = reads
         self.context_window = window
+        self.batch = 1  # calls in one answer
         self.asked: list[str] = []
         self.tools: list[set[str]] = []
 
@@ -50,7 +51,8 @@ class Noter:
             return assistant('Sure: {"missing": ["the gate is at 7", 5, ""]}', usage=Usage(7, 7, calls=1))
         self.tools.append({t.name for t in tools})
         if self.calls:
-            return assistant("", self.calls.pop(0))
+            made, self.calls = self.calls[: self.batch], self.calls[self.batch :]
+            return assistant("", *made)
         self.reads -= 1
         return assistant("", call("dump", n=self.reads)) if self.reads >= 0 else assistant("end")
 
@@ -74,9 +76,11 @@ def text_of(run: Run) -> str:
 NO_LIMITS = {"steps": None, "repeats": None, "tool_failures": None}
 
 
-def test_thousands_of_notes_are_bounded_and_none_is_lost(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_hundreds_of_notes_are_bounded_and_none_is_lost(tmp_path: Path) -> None:
     many = [f"decision number {n:04d}: the value is {n * 7}" for n in range(500)]
     model = Noter([*noted(*many, kind="decision"), *noted("mend the roof")], 40)
+    model.batch = 50
     agent = Agent("x", model=model, tools=[dump], limits=NO_LIMITS)
     run = agent.run_sync("go", home=tmp_path)
     assert run.status == "done"
@@ -85,6 +89,7 @@ def test_thousands_of_notes_are_bounded_and_none_is_lost(tmp_path: Path) -> None
     assert "n501 todo: mend the roof" in text_of(run)  # open work comes before decisions
     assert "decision number 0499" in text_of(run)
     assert all(len(str(f["notes"])) < 8_000 * CHARS_PER_TOKEN * 0.3 for f in folds(run))
+    model.batch = 1
     model.calls = [call("read_notes", of="notes", query="number 0003:"), call("read_notes", of="notes", offset=400)]
     run.send("Which is the third?", by="ann")
     run.resume_sync(agent)
