@@ -76,7 +76,7 @@ class Worker:
 
     Args:
         store: the journal.
-        agents: the declarations that it knows, by name or as a list. Runs of other agents are left to other workers.
+        agents: the declarations that it knows, as a list or by name. Runs of other agents are left to other workers.
         concurrency: most runs at the same time; by default ``[fleet] concurrency``.
         queues: only runs of these queues, and those that are in none; None for all.
         clock: Unix time in seconds.
@@ -102,7 +102,8 @@ class Worker:
     def __post_init__(self) -> None:
         """Raises DeclarationError when the home's configuration cannot be read."""
         known = self.agents
-        self._agents = dict(known) if isinstance(known, Mapping) else {a.name: a for a in known}
+        listed: Iterable[Agent] = known.values() if isinstance(known, Mapping) else known
+        self._agents: dict[str, Agent] = {agent.name: agent for agent in listed}
         if self.settings is None:
             from mainspring.config import load_config
 
