@@ -93,7 +93,8 @@ def _home() -> Iterator[Check]:
 def _journal() -> Iterator[Check]:
     from mainspring.store import default_home, open_store
 
-    if not default_home().exists():
+    database = os.environ.get("MAINSPRING_DATABASE_URL", "").strip()
+    if not database and not default_home().exists():
         yield Check("journal", True, True, "empty: nothing ran yet")
         return
     try:
@@ -112,7 +113,9 @@ def _journal() -> Iterator[Check]:
         fix = "keep a copy of the home; the other runs are not affected, this one can still be read with `runs show`"
         yield Check("journal", False, True, "; ".join(damaged), fix)
         return
-    yield Check("journal", True, True, f"hash chains of the newest {len(rows)} runs are whole ({events:,} events)")
+    where = f"{getattr(store, 'name', 'PostgreSQL')} answers; " if database else ""
+    said = f"{where}hash chains of the newest {len(rows)} runs are whole ({events:,} events)"
+    yield Check("journal", True, True, said)
 
 
 def _disk() -> Check:
