@@ -286,6 +286,26 @@ def test_a_seal_is_found_from_another_home(store: PostgresStore, database: str, 
     other.close()
 
 
+def test_an_audit_counts_what_a_trusted_machine_has_signed(store: PostgresStore, database: str, tmp_path: Path) -> None:
+    from mainspring.audit.verify import verify
+    from mainspring.store.keys import trust
+
+    lease = begin(store)
+    add(store, lease, {"n": 1})
+    store.seal(lease.run_id)
+    other = PostgresStore(tmp_path / "other", database)
+    [before] = verify(other, home=other.home).runs
+    assert before.signed == 0  # an unknown key proves nothing
+    trust(other.home, store.home / "keys" / "audit.pub")
+    [after] = verify(other, home=other.home).runs
+    assert (after.signed, after.problem) == (2, None)
+    edit(database, "DELETE FROM events")
+    edit(database, "DELETE FROM runs")
+    report = verify(other, home=other.home)
+    assert any("2 events were signed" in str(problem) for problem in report.problems)
+    other.close()
+
+
 # --- workers that ask at once ---
 
 

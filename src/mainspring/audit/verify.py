@@ -8,6 +8,7 @@ the journal holds at least what they speak of.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -142,6 +143,7 @@ def verify(
     by_run: dict[str, list[Seal]] = {}
     for seal in seals:
         by_run.setdefault(seal.run, []).append(seal)
+    _add_shared(store, by_run, keys)
     rows = {row.id: row.head_seq for row in store.rows(limit=1_000_000_000)}
     if run_id is not None:
         if run_id not in rows and run_id not in by_run:
@@ -245,6 +247,18 @@ def _check_seals(home: Path, keys: Mapping[str, PublicKey], head: str, report: R
         )
     report.seals, report.head = count, previous if count else ""
     return good
+
+
+def _add_shared(store: Store, by_run: dict[str, list[Seal]], keys: Mapping[str, PublicKey]) -> None:
+    """Good seals over runs that other machines put beside a journal that they share with this one."""
+    shared: Callable[[], Iterable[Seal]] | None = getattr(store, "shared_seals", None)
+    theirs: dict[str, list[Seal]] = {}
+    for seal in shared() if shared is not None else ():
+        known = seal.run.startswith(":") or seal in by_run.get(seal.run, ())
+        if not known and seal.key in keys and seal.signed_by(keys[seal.key]):
+            theirs.setdefault(seal.run, []).append(seal)
+    for run, found in theirs.items():
+        by_run[run] = list(heapq.merge(by_run.get(run, []), found, key=lambda s: s.seq))
 
 
 def _seal_problem(seal: Seal, number: int, previous: str, keys: Mapping[str, PublicKey]) -> Problem | None:

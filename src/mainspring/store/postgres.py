@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,7 @@ class PostgresStore(EventsInSQL, PeopleInSQL, QueuesInSQL, PostgresReady):
 
         def job(connection: Connection) -> Lease:
             taken = connection.execute(f"{take}AND (owner IS NULL OR owner=?) {head}", (me, run_id, me)).fetchone()
+            unseen = taken is None
             if taken is None:
                 found = connection.execute("SELECT owner FROM runs WHERE id=? FOR UPDATE", (run_id,)).fetchone()
                 if found is None:
@@ -160,7 +161,9 @@ class PostgresStore(EventsInSQL, PeopleInSQL, QueuesInSQL, PostgresReady):
                             "wait for it, or stop that process first"
                         )
                 taken = connection.execute(take + head, (me, run_id)).fetchone()
-            return Lease(run_id, *taken)
+            lease = Lease(run_id, *taken)
+            lease.unseen = unseen
+            return lease
 
         try:
             lease: Lease = self._writer.submit(job).result()
@@ -325,6 +328,14 @@ class PostgresStore(EventsInSQL, PeopleInSQL, QueuesInSQL, PostgresReady):
             with contextlib.suppress(ValueError, StoreError):
                 return Seal.decode(json.loads(line))
         return None
+
+    def shared_seals(self) -> Iterator[Seal]:
+        """The seals of all machines, unchecked, each run's by event; lines that are no seals are passed over."""
+        import json
+
+        for (line,) in self._read("SELECT line FROM seals ORDER BY run, seq, n", ()):
+            with contextlib.suppress(ValueError, StoreError):
+                yield Seal.decode(json.loads(line))
 
     def _read(self, sql: str, values: Any) -> list[tuple[Any, ...]]:
         rows = self._ask(translated(sql), values)
