@@ -40,6 +40,14 @@ class QueueSuite:
         store.post(other.run_id, "pause", {"reason": "lunch"})
         assert store.ready(time.time()) == [one.run_id]
 
+    def test_whom_somebody_spoke_to_comes_before_what_is_due(self, store: Store) -> None:
+        due, spoken = begin(store), begin(store)
+        now = time.time()
+        add(store, due, changes=Changes(status="waiting", wake_at=now - 50, release=True))
+        add(store, spoken, changes=Changes(status="waiting", wake_at=now + 3600, release=True))
+        store.post(spoken.run_id, "wake", {})
+        assert store.ready(now) == [spoken.run_id, due.run_id]
+
     def test_an_ended_run_is_ready_when_a_message_waits(self, store: Store) -> None:
         lease = begin(store)
         add(store, lease, changes=Changes(status="done", release=True))
