@@ -19,18 +19,23 @@ CANCEL = "cancel"
 WAKE = "wake"
 
 
-def take_inbox(journal: Journal, *, surely: bool = False) -> str | None:
+def take_inbox(journal: Journal, *, surely: bool = False, waking: bool = False) -> str | None:
     """Record everything that waits; returns the reason when somebody asked for a pause.
 
     Without `surely`, what another process posted in the last moment may be left for the next time.
 
     The items are removed in the transaction that writes their events, so that none is lost or taken twice.
+
+    Args:
+        waking: every call that sleeps is called again after this. Else a `WAKE` that came after such a call had looked
+            stays where it is, and whoever lets the run rest finds it there: taken now, it would wake nobody.
     """
     pause: str | None = None
+    asleep = not waking and any(call.stage == "asleep" for call in journal.state.calls.values())
     if not surely and not journal.store.news(journal.lease.run_id):
         return None
     for item in journal.store.inbox(journal.lease.run_id):
-        if item.id in journal.taken:
+        if item.id in journal.taken or (asleep and item.kind == WAKE):
             continue
         journal.take(item.id)
         if (item.kind == PAUSE and item.at < journal.state.resumed_at) or (

@@ -442,7 +442,7 @@ class Engine:
         """Settle what a dead process left open, before anything else happens."""
         reach("recovery.begun")
         state = self.state
-        self._pause = take_inbox(self.journal, surely=True)
+        self._pause = take_inbox(self.journal, surely=True, waking=True)
         self._gate.distrust()
         if state.cancel_requested is not None:
             return  # nothing more is done for a run that is to end; what is unknown is said to be
