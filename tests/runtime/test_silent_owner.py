@@ -112,3 +112,56 @@ def test_an_owner_that_is_seen_to_be_dead_is_not_waited_for(home: Path) -> None:
     assert run.status == "done"
     assert len(asked) == 1
     assert happened == ["tea"]
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_second_attempt_of_a_silent_owner_has_as_long_as_the_first(home: Path) -> None:
+    happened: list[str] = []
+    asked: list[float] = []
+    agent = orders(happened, asked, timeout_s=1)
+    run = begun(home, agent)
+    run.resume_sync(agent)
+    time.sleep(2.2)  # the first attempt is over; whoever takes the run begins the second, and falls silent too
+
+    def die(name: str) -> None:
+        if name == "effect.before_act":
+            raise Killed
+
+    points.hook = die
+    try:
+        with pytest.raises(Killed):
+            run.resume_sync(agent)
+    finally:
+        points.hook = None
+    assert (len(asked), happened) == (1, [])
+    run.resume_sync(agent)
+    assert (run.status, len(asked)) == ("waiting", 1)  # the second may be under way: to ask now would prove nothing
+    assert "may be under way" in run.reason
+    time.sleep(2.2)
+    run.resume_sync(agent)
+    assert (run.status, len(asked), happened) == ("done", 2, ["tea"])
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_call_whose_owners_always_fall_silent_is_parked_at_last(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainspring.runtime.effects.GRACE_S", 0.05)
+    agent = orders([], [], timeout_s=0.05)
+    run = begun(home, agent)
+
+    def die(name: str) -> None:
+        if name == "effect.before_act":
+            raise Killed
+
+    for _ in range(30):
+        points.hook = die
+        try:
+            run.resume_sync(agent)
+        except Killed:
+            pass
+        finally:
+            points.hook = None
+        if run.status == "in_doubt":
+            break
+        time.sleep(0.11)
+    assert run.status == "in_doubt"
+    assert "died 5 times" in run.reason

@@ -226,7 +226,9 @@ class Effects:
     def _may_be_on_its_way(self, call: CallState) -> bool:
         """Sleep until what a silent owner has begun is over: asked before, the service may say that it did not happen,
         and then it does."""
-        deadline = call.intended["deadline"] or call.intended_at + UNSEEN_S
+        limit = call.intended["deadline"]
+        # The deadline is the first attempt's; a later one had as long, from when it was begun.
+        deadline = call.tried_at + (UNSEEN_S if limit is None else limit - call.intended_at)
         silent = self.journal.lease.unseen or call.stage == "asleep"  # woken early, it still waits
         if not silent or time.time() > deadline + GRACE_S:
             return False
@@ -237,6 +239,7 @@ class Effects:
                 "call_id": call.part.id,
                 "reason": f"{call.part.name} was begun by a process that has fallen silent; it may be under way",
                 "wake_at": round(deadline + GRACE_S, 3),
+                "unseen": True,
             },
         )
         return True

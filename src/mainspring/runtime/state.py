@@ -48,6 +48,7 @@ class CallState:
     intent: int | None = None
     intended: dict[str, Any] = field(default_factory=dict)
     intended_at: float = 0.0
+    tried_at: float = 0.0  # when the latest attempt was begun
     attempts: int = 0
     sleeps: int = 0  # attempts that ended because the tool waits
     wake_at: float | None = None
@@ -324,7 +325,7 @@ class RunState:
     def _on_effect_intended(self, event: Event, p: dict[str, Any]) -> None:
         call = self.calls[p["call_id"]]
         call.stage, call.intent, call.intended, call.intended_at = "intended", event.seq, p, event.at
-        call.attempts = 1
+        call.attempts, call.tried_at = 1, event.at
         if p.get("grant"):
             self.guard.used[p["grant"]] = self.guard.used.get(p["grant"], 0) + 1
         for grant, count in ((p.get("prepared") or {}).get("handed_on") or {}).items():
@@ -332,12 +333,12 @@ class RunState:
 
     def _on_effect_retried(self, event: Event, p: dict[str, Any]) -> None:
         call = self._by_intent(p["intent"])
-        call.stage, call.attempts = "intended", p["attempt"]
+        call.stage, call.attempts, call.tried_at = "intended", p["attempt"], event.at
 
     def _on_effect_asleep(self, event: Event, p: dict[str, Any]) -> None:
         call = self._by_intent(p["intent"])
         call.stage, call.reason, call.wake_at = "asleep", p["reason"], p["wake_at"]
-        call.sleeps += 1
+        call.sleeps += not p.get("unseen")  # that attempt was cut off, as far as anybody knows
 
     def _on_effect_done(self, event: Event, p: dict[str, Any]) -> None:
         call = self._by_intent(p["intent"])
