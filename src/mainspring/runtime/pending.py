@@ -260,9 +260,7 @@ def give_grant(
     """
     store = open_store(home)
     channel = dict(channel) if channel is not None else this_channel("python")
-    values = {name: list(v) if not isinstance(v, str) else v for name, v in grant.arguments.items()}
-    name = people_of(store.home).check(by, Needs(grant.tool, values), channel)
-    _check_rules(store.home, name, grant.tool)
+    name = may_give(store.home, grant, by, channel)
     agent = store.row(run_id).agent
     if person_key(name) == person_key(agent):
         raise ApprovalError(f"{name!r} is the agent of this run; no agent gives itself a right")
@@ -271,6 +269,18 @@ def give_grant(
     payload = {"grant": given.encode(), "by": name, "reason": reason, "channel": channel}
     store.post(run_id, "grant.given", payload)
     return given
+
+
+def may_give(home: Path, grant: Grant, by: str, channel: Mapping[str, str]) -> str:
+    """Whether this person alone may let such calls pass; returns the name as the configuration spells it.
+
+    Raises:
+        ApprovalError: `by` is no person, may not answer for these values, or a rule wants somebody else.
+    """
+    values = {name: list(v) if not isinstance(v, str) else v for name, v in grant.arguments.items()}
+    name = people_of(home).check(by, Needs(grant.tool, values), channel)
+    _check_rules(home, name, grant.tool)
+    return name
 
 
 def _check_rules(home: Path, name: str, tool: str) -> None:
