@@ -439,3 +439,31 @@ def test_an_agents_declaration_may_be_made_for_one_run(home: Path) -> None:
 
     work(open_store(home), [agent], declare=declare)
     assert (run.output, asked) == ("as the person wanted it", ["/x/agents.py:a?model=other"])
+
+
+def test_a_pause_of_a_sleeper_holds_and_no_sub_agent_undoes_it(home: Path) -> None:
+    calls: list[int] = []
+
+    @tool(effect="read", authority=[])
+    def wait() -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            raise NotYet("not there")
+        return "there"
+
+    agent = scripted("a", ToolCallPart("", "wait", {}), "done", tools=[wait])
+    store = open_store(home)
+    run = agent.enqueue("x", home=home)
+    work(store, [agent])
+    assert (run.status, len(calls)) == ("waiting", 1)
+    run.pause("look at it first")
+    store.post(run.id, "wake", {})
+    work(store, [agent])
+    assert (run.status, run.reason, len(calls)) == ("waiting", "look at it first", 1)
+    before = store.row(run.id).head_seq
+    store.post(run.id, "wake", {})
+    work(store, [agent])
+    assert store.row(run.id).head_seq == before
+    run.send("go on", by="ann")
+    work(store, [agent])
+    assert run.status == "done"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mainspring.runtime.events import KINDS, check_version
+from mainspring.runtime.inbox import PAUSE, WAKE
 from mainspring.store import Changes, Lease, NewEvent, RunRow, Store
 
 #: A stretch of a run begins with one of these.
@@ -42,11 +43,16 @@ def park(store: Store, lease: Lease, count: int) -> str:
     return reason
 
 
-def still_parked(store: Store, row: RunRow) -> bool:
-    """True for a parked run that nobody has spoken to since: what lay in its inbox before does not wake it."""
+def still_paused(store: Store, row: RunRow) -> bool:
+    """True for a run that was parked, or paused by a person, and that nobody has spoken to since.
+
+    What a machine says (a sub-agent that ended, say) is no word of a person, unless a person moved the run here; and
+    what lay in the inbox of a parked run before does not wake it either.
+    """
     if row.status != "waiting" or row.wake_at is not None:
         return False
     last = store.event(row.id, row.head_seq)
-    if last.kind != "run.paused" or not last.payload.get("parked"):
+    if last.kind != "run.paused":
         return False
-    return all(item.at <= last.at for item in store.inbox(row.id))
+    spoken = [i for i in store.inbox(row.id) if i.kind not in (PAUSE, WAKE) or i.payload.get("moved")]
+    return all(i.at <= last.at for i in spoken) if last.payload.get("parked") else not spoken

@@ -40,7 +40,7 @@ def move(source: Store, run_id: str, target: Store, where: str) -> None:
         source.release(lease)
     if target.kept(MOVED, run_id) is None:
         target.keep(MOVED, run_id, {"from": str(source.home)}, version=0)
-    target.post(run_id, WAKE, {})
+    target.post(run_id, WAKE, {"moved": True})
 
 
 def _half_moved(source: Store, run_id: str, target: Store) -> bool:

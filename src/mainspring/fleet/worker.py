@@ -18,7 +18,7 @@ from mainspring.agent import Agent
 from mainspring.config import FleetSettings
 from mainspring.errors import LeaseLostError, MainspringError, RunBusyError
 from mainspring.fleet.admission import Admission
-from mainspring.fleet.deaths import SUSPECT, deaths, park, still_parked
+from mainspring.fleet.deaths import SUSPECT, deaths, park, still_paused
 from mainspring.fleet.picking import pick
 from mainspring.runtime.dispatch import Leaving, handing_over, leaving
 from mainspring.runtime.execution import execute
@@ -276,7 +276,7 @@ class Worker:
             if store.imported(row.id) is not None and store.kept(MOVED, row.id) is None:
                 self._leave(row, "it was imported: a person goes on with it, by mainspring runs resume")
                 return None
-            if still_parked(store, row):
+            if still_paused(store, row):
                 self._paused[row.id] = _Pause(self.clock() + FIRST_PAUSE_S)
                 return None
             lease = store.acquire(row.id)

@@ -17,6 +17,7 @@ from mainspring.errors import ApprovalError, MainspringError, RunBusyError
 from mainspring.label import Label
 from mainspring.messages import Message
 from mainspring.points import reach
+from mainspring.runtime.dispatch import handing_over
 from mainspring.runtime.imported import executed_elsewhere
 from mainspring.runtime.inbox import CANCEL, PAUSE
 from mainspring.runtime.journal import Journal, RunEvent, Watcher
@@ -123,6 +124,7 @@ def _record_resumed(
             "limits": None if limits is None else asdict(limits),
             "seconds": seconds,
             **({"imported": True} if elsewhere else {}),
+            **({"worker": True} if handing_over.get() else {}),
             **({} if workspace is None else {"workspace": str(workspace)}),
         },
         stranger,

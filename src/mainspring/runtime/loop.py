@@ -448,8 +448,8 @@ class Engine:
             return  # nothing more is done for a run that is to end; what is unknown is said to be
         begun: list[tuple[CallState, Checked]] = []
         for call in state.open_calls:
-            if call.stage not in ("intended", "asleep"):
-                continue
+            if call.stage != "intended" and (call.stage != "asleep" or self._pause is not None):
+                continue  # a sleeper is called again when the pause is over
             checked = self._gate.check(call)
             if isinstance(checked, Refusal):
                 await self.effects.settle(call, None, None)

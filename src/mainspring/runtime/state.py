@@ -107,7 +107,7 @@ class RunState:
         self.busy_seconds = 0.0
         self._busy_since: float | None = None
         self._last_at = 0.0
-        self.resumed_at = 0.0  # Unix times: when it was resumed last, and when after it had ended
+        self.resumed_at = 0.0  # Unix times: when a person resumed it last, and when it was resumed after it had ended
         self.revived_at = 0.0
         self.people: list[Person] = []  # what they said and decided, kept verbatim through compactions
         self.book = Notes()  # decisions and open work that the model noted
@@ -221,7 +221,9 @@ class RunState:
             self.workspace = p["workspace"]
         # A dead process left the clock running: its last event is where it stopped counting.
         self.busy_seconds = p.get("seconds", self.busy_seconds)
-        self._busy_since = self.resumed_at = event.at
+        self._busy_since = event.at
+        if not p.get("worker"):
+            self.resumed_at = event.at
         if self.ended:
             self.revived_at = event.at
             self.cancel_requested = None
