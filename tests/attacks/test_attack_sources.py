@@ -19,7 +19,7 @@ import pytest
 
 from mainspring import Agent, Message, ScriptedModel, tool
 from mainspring.agent import Limits
-from mainspring.errors import MainspringError
+from mainspring.errors import MainspringError, ToolError
 from mainspring.guard import Grant
 from mainspring.label import USER
 from mainspring.messages import TextPart, ToolCallPart, assistant
@@ -154,7 +154,7 @@ def post(
     store: Store, body: bytes, headers: Mapping[str, str] | list[tuple[str, str]], *, now: float = 1000.0, **said: Any
 ) -> int:
     hook = Hook("orders", ("secret:hook",), scheme=said.get("scheme", "timestamp"))
-    app = webhook_app(store, [hook], lambda reference: KEY, clock=lambda: now)
+    app = webhook_app(store, [hook], said.get("resolve", lambda reference: KEY), clock=lambda: now)
 
     async def send() -> int:
         transport = httpx.ASGITransport(app=app)
@@ -185,6 +185,17 @@ def test_forged_signatures(store: Store) -> None:
     assert post(store, body + b" ", JSON | right) == 401
     assert store.all_kept("delivery") == []
     assert post(store, body, JSON | right) == 202  # the control
+
+
+def test_a_hook_whose_keys_cannot_be_had_lets_nobody_in(store: Store) -> None:
+    def missing(reference: str) -> str:
+        raise ToolError(f"{reference} has no value here")
+
+    body = b'{"a": 1}'
+    for known in ("", base64.b64encode(b"no hook of this name").decode()):  # what stands in the source is no key
+        assert post(store, body, JSON | sign(known, body, at=1000.0), resolve=missing) == 401
+    assert store.all_kept("delivery") == []
+    assert post(store, body, JSON | sign(KEY, body, at=1000.0)) == 202  # the control
 
 
 def test_replays_under_new_names_and_at_later_times(store: Store) -> None:
