@@ -16,6 +16,7 @@ from mainspring.config.sections import (
     PolicyFiles,
     RateSettings,
     SandboxSettings,
+    ScheduleSettings,
     SwarmSettings,
 )
 from mainspring.config.servers import ServerSettings, ToolSettings, read_server, read_tool
@@ -31,6 +32,7 @@ __all__ = [
     "PolicyFiles",
     "RateSettings",
     "SandboxSettings",
+    "ScheduleSettings",
     "ServerSettings",
     "SwarmSettings",
     "ToolSettings",

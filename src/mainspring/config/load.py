@@ -24,6 +24,7 @@ from mainspring.config.sections import (
     PolicyFiles,
     RateSettings,
     SandboxSettings,
+    ScheduleSettings,
     SwarmSettings,
 )
 from mainspring.config.servers import ServerSettings, ToolSettings
@@ -63,6 +64,7 @@ class Config:
     swarm: SwarmSettings = field(default_factory=SwarmSettings)
     rates: Mapping[str, RateSettings] = field(default_factory=dict)
     fleet: FleetSettings = field(default_factory=FleetSettings)
+    schedules: ScheduleSettings = field(default_factory=ScheduleSettings)
 
     def apply_to(self, tool: Tool) -> Tool:
         """The tool as the configuration has it: a copy, or the tool itself when nothing is said of it.

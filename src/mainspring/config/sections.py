@@ -112,6 +112,20 @@ class SwarmSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """``[schedules]``: what all schedules of a journal may cost, and who is told when one wants attention.
+
+    Args:
+        usd_per_day, firings_per_day: the most that all of them together may bring on a day (UTC).
+        notify: a command that gets a line of JSON on its standard input for each thing that wants attention.
+    """
+
+    usd_per_day: float | None = None
+    firings_per_day: int | None = None
+    notify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSettings:
     """``[fleet]``: how much workers take on.
 
@@ -230,6 +244,9 @@ SECTIONS: dict[str, check.Check] = {
     "rates": check.mapping(_rate),
     "swarm": lambda v, at: SwarmSettings(
         **known(v, at, {"children": check.whole, "depth": check.whole, "concurrency": check.whole})
+    ),
+    "schedules": lambda v, at: ScheduleSettings(
+        **known(v, at, {"usd_per_day": check.number, "firings_per_day": check.whole, "notify": check.texts})
     ),
     "fleet": lambda v, at: FleetSettings(
         **known(
