@@ -6,6 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
 from swarmkit import Says, answer, lead, outputs
 
 from mainspring import Agent, Run, ScriptedModel, tool
@@ -117,3 +118,22 @@ def test_late_children_are_told_to_end(home: Path) -> None:
     assert [i.kind for i in store.inbox("r.5.0")] == ["cancel"]
     asyncio.run(work(home, members([agent])))
     assert answer(run)["missing"][0]["status"] == "cancelled"
+
+
+def test_a_creators_sleep_takes_no_seconds_from_those_that_begin_later(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Agent("worker", model=Says(str.upper))
+    agent = lead(["a", "b"], worker, concurrency=1, limits={"seconds": 600.0})
+    run = agent.enqueue("go", home=home, run_id="r")
+    agents = members([agent])
+    asyncio.run(work(home, agents, turns=2, batch=1))  # the creator sleeps, its first sub-agent is done
+    assert run.status == "waiting"
+    later = time.time() + 100_000.0
+    monkeypatch.setattr(time, "time", lambda: later)  # a day later somebody goes on
+    asyncio.run(work(home, agents, batch=1))
+    assert run.status == "done"
+    store = open_store(home)
+    given = [store.event(row.id, 1).payload["limits"]["seconds"] for row in store.children("r")]
+    assert len(given) == 2
+    assert min(given) > 500.0

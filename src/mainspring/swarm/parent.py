@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Parent:
         state: the fold over its events up to there.
         prepared: what the call's `prepare` had journaled.
         dearest: what its most expensive model call cost so far, in US dollars.
+        resumed: the seconds that it had worked when it was resumed last after the call had begun, and the Unix time of
+            that; None when it was not.
     """
 
     store: Store
@@ -37,6 +39,14 @@ class Parent:
     label: Label
     prepared: Mapping[str, Any]
     dearest: float
+    resumed: tuple[float, float] | None = None
+
+    def seconds(self, now: float) -> float:
+        """Seconds that it has worked; those in which it slept do not count."""
+        if self.resumed is None:
+            return self.state.seconds(now)
+        before, at = self.resumed
+        return before + max(0.0, now - at)
 
     @property
     def held(self) -> dict[str, Tool]:
@@ -85,7 +95,12 @@ def parent_of(context: ToolContext, agent: Agent | None = None) -> Parent:
     store = open_store(context.home)
     state = RunState()
     dearest = 0.0
+    found: Parent | None = None
     for event in store.events(context.run_id):
+        if found is not None:
+            if event.kind == "run.resumed" and "seconds" in event.payload:
+                found = replace(found, resumed=(event.payload["seconds"], event.at))
+            continue
         state.apply(event)
         if event.kind == "model.answered":
             usage = event.payload["message"].get("usage") or {}
@@ -100,7 +115,8 @@ def parent_of(context: ToolContext, agent: Agent | None = None) -> Parent:
                     f"the tool {name} starts sub-agents, so its calls must follow each other: they share one budget. "
                     "Declare it with parallel=False"
                 )
-            return found
+    if found is not None:
+        return found
     if context.key:
         raise ToolError("this call is not in the journal of its run; call the tool through a run")
     return Parent(store, context.run_id, 0, _agent(state, agent), state, state.label, {}, dearest)

@@ -34,7 +34,7 @@ class Purse:
         self.tokens = None if limits.tokens is None else max(0, limits.tokens - spent.tokens)
         self.steps = None if limits.steps is None else max(1, limits.steps - parent.state.step)
         now = time.time()
-        self.seconds = None if limits.seconds is None else max(1.0, limits.seconds - parent.state.seconds(now))
+        self.seconds = None if limits.seconds is None else max(1.0, limits.seconds - parent.seconds(now))
         self.call_usd = parent.dearest if call_usd is None else call_usd
         self.spent = Usage()
         self._shares: dict[str, Share] = {}
