@@ -214,12 +214,16 @@ def test_many_at_once_each_once(store: Store) -> None:
             async def one(n: int) -> int:
                 body = b"%d" % (n % 50)
                 headers = JSON | sign(KEYS["secret:new"], body, at=door.now)
-                return (await client.post("/hooks/orders", content=body, headers=headers)).status_code
+                for _ in range(100):
+                    status = (await client.post("/hooks/orders", content=body, headers=headers)).status_code
+                    if status != 503:  # too many at once: a sender comes again
+                        break
+                return status
 
             return await asyncio.gather(*(one(n) for n in range(150)))
 
     answers = asyncio.run(send())
-    assert sorted(set(answers)) in ([200, 202], [200, 202, 503])
+    assert sorted(set(answers)) == [200, 202]
     assert answers.count(202) == 50
     assert len(WebhookSource(store, "orders").poll({}, door.now).items) == 50
 
