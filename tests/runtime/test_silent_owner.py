@@ -165,3 +165,14 @@ def test_a_call_whose_owners_always_fall_silent_is_parked_at_last(home: Path, mo
         time.sleep(0.11)
     assert run.status == "in_doubt"
     assert "died 5 times" in run.reason
+
+
+@pytest.mark.usefixtures("silent")
+def test_cancelled_while_a_silent_owner_may_be_at_it_says_so(home: Path) -> None:
+    agent = orders([], [], timeout_s=60)
+    run = begun(home, agent)
+    run.resume_sync(agent)
+    assert run.status == "waiting"
+    run.cancel(by="ann")
+    assert run.status == "cancelled"
+    assert "in doubt: order" in run.reason

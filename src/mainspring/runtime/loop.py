@@ -532,9 +532,10 @@ class Engine:
         for call in self.state.open_calls:
             if call.stage in ("asked", "approved") and call.approval is not None:
                 self.journal.expire(call.approval)
-        unknown = [c for c in self.state.open_calls if c.stage in ("intended", "parked")]
+        open_calls = self.state.open_calls
+        unknown = [c for c in open_calls if c.stage in ("intended", "parked") or (c.stage == "asleep" and c.unseen)]
         doubts = [c.part.name for c in unknown if c.intended["settlement"] != "read"]
-        self._tell_children(request)
+        await asyncio.to_thread(self._tell_children, request)  # there may be hundreds, and each is written to disk
         in_doubt = f"; in doubt: {', '.join(doubts)}" if doubts else ""
         await self._end("cancelled", f"{request['by']}: {request['reason']}{in_doubt}", None)
 

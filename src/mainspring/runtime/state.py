@@ -52,6 +52,7 @@ class CallState:
     attempts: int = 0
     sleeps: int = 0  # attempts that ended because the tool waits
     wake_at: float | None = None
+    unseen: bool = False  # it sleeps because whoever began it fell silent, and may still be at it
     result: ToolResultPart | None = None
     reason: str = ""
     refused: str = ""  # why it was not made, in a word
@@ -340,7 +341,8 @@ class RunState:
     def _on_effect_asleep(self, event: Event, p: dict[str, Any]) -> None:
         call = self._by_intent(p["intent"])
         call.stage, call.reason, call.wake_at = "asleep", p["reason"], p["wake_at"]
-        call.sleeps += not p.get("unseen")  # that attempt was cut off, as far as anybody knows
+        call.unseen = bool(p.get("unseen"))
+        call.sleeps += not call.unseen  # else that attempt was cut off, as far as anybody knows
 
     def _on_effect_done(self, event: Event, p: dict[str, Any]) -> None:
         call = self._by_intent(p["intent"])
