@@ -20,6 +20,8 @@ GROUPS: list[list[str]] = [
     ["acp"],
     ["worker"],
     ["serve"],
+    ["schedule"],
+    *[["schedule", c] for c in ("add", "list", "show", "history", "pause", "resume", "run-now", "remove", "tick")],
     ["runs"],
     *[
         ["runs", c]

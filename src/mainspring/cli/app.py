@@ -25,6 +25,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
         "runs": ("mainspring.cli.runs:runs", "List, show, resume, fork, replay, cancel, export, undo runs."),
         "worker": ("mainspring.cli.worker:worker", "Execute the runs of a journal, beside other workers."),
         "serve": ("mainspring.cli.serve:serve", "Be a service: a worker, schedules, webhooks, health and metrics."),
+        "schedule": ("mainspring.cli.schedule:schedule", "Have tasks done by the clock, or when something comes in."),
         "approvals": ("mainspring.cli.approvals:approvals", "Answer what runs are waiting for."),
         "grants": ("mainspring.cli.grants:grants", "What runs may do; give a right, or take one back."),
         "people": ("mainspring.cli.people:people", "Who may answer; take a person's or an agent's rights back."),

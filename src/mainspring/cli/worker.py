@@ -22,6 +22,8 @@ from mainspring.cli.status import INTERRUPTED
 if TYPE_CHECKING:
     from mainspring.agent import Agent
     from mainspring.fleet import Report, Worker
+    from mainspring.store import Store
+    from mainspring.telemetry import Traces
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Seconds beyond the grace that a stop may take before the process ends all the same.
@@ -72,16 +74,23 @@ def worker(
 
     lines = Lines(json_)
     agents, declare = load_agents(files)
+    store = open_store()
+    traces = traces_of(store)
     working = Worker(
-        open_store(),
+        store,
         agents,
         concurrency=concurrency,
         queues=queues or None,
+        watch=None if traces is None else traces.watch,
         report=lines.report,
         declare=declare,
     )
-    lines.say("started", text=f"runs of {', '.join(a.name for a in agents)} in {working.store.home}")
-    return execute(working, lambda: working.run(until_idle=until_idle), lines)
+    lines.say("started", text=f"runs of {', '.join(a.name for a in agents)} in {store.home}")
+    try:
+        return execute(working, lambda: working.run(until_idle=until_idle), lines)
+    finally:
+        if traces is not None:
+            traces.close()
 
 
 class Lines:
@@ -104,6 +113,15 @@ class Lines:
         words = [kind, fields.get("run_id", ""), fields.get("agent", ""), fields.get("status", "")]
         text = cut(one_line(safe(fields.get("text", ""))), 500)
         note(f"{time.strftime('%H:%M:%S')} {' '.join(safe(w) for w in words if w)}" + (f": {text}" if text else ""))
+
+
+def traces_of(store: Store) -> Traces | None:
+    """What sends traces where the usual variable names a collector, else None. Raises DeclarationError."""
+    if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT")):
+        return None
+    from mainspring.telemetry import Traces
+
+    return Traces(store)
 
 
 def load_agents(files: Sequence[str]) -> tuple[list[Agent], Callable[[Agent, str], Agent]]:
@@ -143,7 +161,28 @@ def load_agents(files: Sequence[str]) -> tuple[list[Agent], Callable[[Agent, str
             changed[agent.name, text] = made
         return changed[agent.name, text]
 
-    return list(found.values()), declare
+    return _with_members(list(found.values())), declare
+
+
+def _with_members(agents: Sequence[Agent]) -> list[Agent]:
+    """The agents and the sub-agents that they may start, whose runs the same worker executes."""
+    from mainspring.errors import DeclarationError
+    from mainspring.swarm import members
+
+    found = {agent.name: agent for agent in agents}
+    for name, agent in members(agents).items():
+        if found.setdefault(name, agent) is not agent:
+            raise DeclarationError(
+                f"two agents are called {name!r}: one of the file's and a sub-agent of {_owner(agents, agent)!r}; "
+                "rename one"
+            )
+    return list(found.values())
+
+
+def _owner(agents: Sequence[Agent], member: Agent) -> str:
+    from mainspring.swarm import members
+
+    return next((a.name for a in agents if members([a]).get(member.name) is member), "another")
 
 
 def execute(working: Worker, serve: Callable[[], Any], lines: Lines) -> int:
