@@ -22,6 +22,7 @@ from mainspring.fleet.worker import MOVED
 from mainspring.messages import Message, TextPart, ToolCallPart, Usage
 from mainspring.runtime.events import KINDS
 from mainspring.store import Changes, NewEvent, RunRow, Store, open_store
+from mainspring.swarm import spawn_tool
 
 
 def scripted(name: str, *lines: Any, **more: Any) -> Agent:
@@ -467,3 +468,18 @@ def test_a_pause_of_a_sleeper_holds_and_no_sub_agent_undoes_it(home: Path) -> No
     run.send("go on", by="ann")
     work(store, [agent])
     assert run.status == "done"
+
+
+def test_what_sub_agents_cost_counts_once(home: Path) -> None:
+    def costs(usd: float) -> Message:
+        return Message("assistant", (TextPart("done"),), usage=Usage(10, 10, calls=1, usd=usd))
+
+    worker = Agent("worker", model=ScriptedModel([costs(0.25)]))
+    asked = Message("assistant", (ToolCallPart("", "spawn", {"tasks": ["a"]}),), usage=Usage(10, 10, calls=1, usd=0.5))
+    lead = scripted("lead", asked, costs(0.125), tools=[spawn_tool([worker])])
+    run = lead.enqueue("x", home=home)
+    store = open_store(home)
+    settings = FleetSettings(usd_per_day=10.0)
+    work(store, [lead, worker], settings=settings)
+    assert (run.status, run.usage.usd) == ("done", 0.875)
+    assert Admission(lambda: store, settings).spent_today() == 0.875

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mainspring.config import FleetSettings
 from mainspring.errors import StoreError
+from mainspring.messages import decode_usage
 from mainspring.store import Kept, Store
 
 #: Kinds of the documents that hold what each day has cost, and how much of a run's spending was counted.
@@ -87,7 +88,7 @@ class Admission:
         """Add what a run has spent since it was counted last to the day.
 
         Args:
-            usd: all that it has ever spent.
+            usd: all that it has ever spent, its sub-agents' spending included; these are counted as runs of their own.
             ended: it is over, so nothing more has to be remembered of it.
 
         A process that dies between both writes counts a stretch twice rather than never.
@@ -95,6 +96,7 @@ class Admission:
         if self._settings.usd_per_day is None:
             return
         store = self._store()
+        usd -= of_sub_agents(store, run_id)
         before = store.kept(COUNTED, run_id)
         known = 0.0 if before is None else float(before.body["usd"])
         if usd > known:
@@ -118,3 +120,15 @@ class Admission:
         raise StoreError(
             f"what {day} has cost could not be written in {_TRIES} tries; too many workers write it at once"
         )
+
+
+def of_sub_agents(store: Store, run_id: str) -> float:
+    """What a run's usage says of money that its sub-agents have spent, in USD."""
+    calls = {row.id.removeprefix(f"{run_id}.").partition(".")[0] for row in store.children(run_id)}
+    if not calls:
+        return 0.0
+    spent = 0.0
+    for event in store.events_of(run_id, ("effect.done",)):
+        if str(event.payload["intent"]) in calls and event.payload.get("usage"):
+            spent += decode_usage(event.payload["usage"]).usd or 0.0
+    return spent
