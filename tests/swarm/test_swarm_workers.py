@@ -10,10 +10,12 @@ import pytest
 from swarmkit import Says, answer, lead, outputs
 
 from mainspring import Agent, Run, ScriptedModel, tool
+from mainspring.errors import StoreError
 from mainspring.messages import ToolCallPart
 from mainspring.runtime.dispatch import handing_over
-from mainspring.store import open_store
-from mainspring.swarm import members
+from mainspring.runtime.starting import Start
+from mainspring.store import Store, open_store
+from mainspring.swarm import handed, members
 
 
 async def one(home: Path, run_id: str, agent: Agent) -> None:
@@ -137,3 +139,44 @@ def test_a_creators_sleep_takes_no_seconds_from_those_that_begin_later(
     given = [store.event(row.id, 1).payload["limits"]["seconds"] for row in store.children("r")]
     assert len(given) == 2
     assert min(given) > 500.0
+
+
+def test_a_journal_that_is_away_for_a_moment_does_not_end_the_call(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Agent("worker", model=Says(str.upper))
+    agent = lead(["a", "b"], worker)
+    run = agent.enqueue("go", home=home, run_id="r")
+    agents = members([agent])
+    asyncio.run(work(home, agents, turns=2))  # both have been enqueued, and have ended
+    store = open_store(home)
+    assert {row.status for row in store.children("r")} == {"done"}
+
+    def away(self: object, run_id: str) -> list[object]:
+        raise StoreError("the server is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "children", away)
+        asyncio.run(work(home, agents, turns=1))
+    assert (run.status, "away" in run.reason) == ("waiting", True)
+    store.post("r", "wake", {})
+    asyncio.run(work(home, agents))
+    assert run.status == "done"
+    assert outputs(run) == ["A", "B"]
+
+
+def test_who_was_enqueued_by_the_owner_before_is_taken_as_begun(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Agent("worker", model=Says(str.upper))
+    agent = lead(["a", "b"], worker)
+    run = agent.enqueue("go", home=home, run_id="r")
+    real = handed.enqueue
+
+    def twice(store: Store, start: Start) -> str:
+        if start.run_id.endswith(".0"):
+            real(store, start)  # a frozen owner's thread was a moment faster
+        return real(store, start)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handed, "enqueue", twice)
+        asyncio.run(work(home, members([agent]), turns=1))
+    asyncio.run(work(home, members([agent])))
+    assert run.status == "done"
+    assert outputs(run) == ["A", "B"]

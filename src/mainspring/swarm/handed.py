@@ -77,7 +77,9 @@ async def _put(family: Family, part: Part, start: Start) -> None:
     try:
         await asyncio.to_thread(partial(enqueue, family.store, start))
     except StoreError:
-        raise
+        # Who owned the creator before may have been at this very enqueueing; the next look checks whose it is.
+        if not family.store.rows(prefix=start.run_id, limit=1):
+            raise
     except MainspringError as error:  # its instructions are not approved, say
         family.working.pop(start.run_id, None)
         family.settle(Ended(part.index, start.run_id, "not begun", None, f"{type(error).__name__}: {error}"))

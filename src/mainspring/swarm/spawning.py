@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mainspring.agent import Agent
-from mainspring.errors import ToolError
+from mainspring.errors import StoreError, ToolError
 from mainspring.label import SYSTEM, Label
 from mainspring.runtime.dispatch import handing_over
 from mainspring.runtime.run import Run
@@ -23,7 +25,7 @@ from mainspring.swarm.parent import Parent, parent_of, parent_run
 from mainspring.swarm.parts import checked, planned, reserve
 from mainspring.swarm.pool import Pool
 from mainspring.swarm.rights import agent_of, handed_on, tools_of
-from mainspring.tool import Tool, ToolContext
+from mainspring.tool import NotYet, Tool, ToolContext
 from mainspring.value import Labelled, Value
 
 #: Paths of what is ours in an answer: ids, counts and states. The rest has the labels of the sub-agents.
@@ -33,6 +35,8 @@ _FIELDS = (
     *(f"missing[].{name}" for name in ("index", "run", "status", "why")),
 )
 
+#: Seconds after which a call is made again that found no journal.
+AGAIN_S = 60.0
 
 _WORDS = {
     "inputs": "name -> text or handle that it works on",
@@ -98,8 +102,10 @@ def spawn_tool(
     async def spawn(
         tasks: list[str | Subtask], context: ToolContext, join: str = options.join, k: int = options.k
     ) -> Labelled:
-        parent = parent_of(context)
-        found = await _spawned(parent, options, tasks, context.values.get("tasks"), join, k, context.report, on_event)
+        with _patient():
+            parent = parent_of(context)
+            values = context.values.get("tasks")
+            found = await _spawned(parent, options, tasks, values, join, k, context.report, on_event)
         return labelled(found, await asyncio.to_thread(gained, parent.store, parent.run_id, parent.intent))
 
     def prepare(context: ToolContext, tasks: list[str | Subtask], **_: Any) -> Mapping[str, Any]:
@@ -193,9 +199,22 @@ async def spawn(
     if k is not None:
         declared["k"] = k
     options = options_of(agents, declared)
-    parent = parent_run(source) if isinstance(source, Run) else parent_of(source)
     show = report or (source.report if isinstance(source, ToolContext) else _silent)
-    return await _spawned(parent, options, tasks, None, options.join, options.k, show, on_event, label, first)
+    with _patient():
+        parent = parent_run(source) if isinstance(source, Run) else parent_of(source)
+        return await _spawned(parent, options, tasks, None, options.join, options.k, show, on_event, label, first)
+
+
+@contextlib.contextmanager
+def _patient() -> Iterator[None]:
+    """Where workers do the work, a journal that is away for a moment does not end the call: its sub-agents go on, and
+    nobody would hear what they find."""
+    try:
+        yield
+    except StoreError as error:
+        if not handing_over.get():
+            raise
+        raise NotYet(f"the journal could not be used: {error}", wake_at=time.time() + AGAIN_S) from error
 
 
 async def _spawned(
