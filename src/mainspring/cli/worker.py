@@ -170,19 +170,15 @@ def _with_members(agents: Sequence[Agent]) -> list[Agent]:
     from mainspring.swarm import members
 
     found = {agent.name: agent for agent in agents}
-    for name, agent in members(agents).items():
-        if found.setdefault(name, agent) is not agent:
-            raise DeclarationError(
-                f"two agents are called {name!r}: one of the file's and a sub-agent of {_owner(agents, agent)!r}; "
-                "rename one"
-            )
+    for agent in agents:
+        for name, member in members([agent]).items():
+            known = found.setdefault(name, member)
+            if known is not member and known.digest() != member.digest():
+                raise DeclarationError(
+                    f"two agents are called {name!r}, and one is a sub-agent of {agent.name!r}; a worker could not "
+                    "tell whose run it is, so rename one"
+                )
     return list(found.values())
-
-
-def _owner(agents: Sequence[Agent], member: Agent) -> str:
-    from mainspring.swarm import members
-
-    return next((a.name for a in agents if members([a]).get(member.name) is member), "another")
 
 
 def execute(working: Worker, serve: Callable[[], Any], lines: Lines) -> int:
