@@ -107,7 +107,7 @@ def _trouble(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             environment = _environment(url.replace("127.0.0.1", HUB), options.lease)
             environment["MAINSPRING_FLEET_WORLD"] = world.address
             for number in range(options.workers):
-                hosts.append(Host(number, network, environment, folder, concurrency=24))
+                hosts.append(Host(number, network, environment, folder, concurrency=200))
                 hosts[-1].start()
 
             def restart() -> None:
@@ -137,6 +137,7 @@ def _trouble(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "cuts": kinds.count("cut"),
         "database_restarts": kinds.count("database"),
         **{name: getattr(verdict, name) for name in MUST_BE_ZERO},
+        "failed_calls": verdict.failed,
         "parked": verdict.parked,
         "doubts_answered": trouble.answers,
         "waited_for_the_silent": verdict.asleep,

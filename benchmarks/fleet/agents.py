@@ -16,7 +16,7 @@ from typing import Any
 
 from mainspring import Agent, DidNotHappen, Happened, Message, ToolContext, ToolError, Unknown, Usage, tool
 from mainspring.guard import ANY, Grant
-from mainspring.messages import TextPart, ToolCallPart
+from mainspring.messages import TextPart, ToolCallPart, ToolResultPart
 from mainspring.model import ModelSettings, ToolSpec
 
 WORLD = os.environ.get("MAINSPRING_FLEET_WORLD", "")
@@ -92,15 +92,17 @@ class Stepper:
 
     async def respond(self, messages: Sequence[Message], tools: Sequence[ToolSpec], settings: ModelSettings) -> Message:
         """The next call."""
-        step = sum(1 for m in messages if m.role == "assistant")
+        asked = sum(1 for m in messages if m.role == "assistant")
+        parts = [p for m in messages if m.role == "tool" for p in m.parts if isinstance(p, ToolResultPart)]
+        step = sum(1 for p in parts if not p.is_error)  # what failed is tried again
         words = next(m.text for m in messages if m.role == "user").split()
         usage = Usage(100, 10, calls=1, usd=0.0)
         if step >= int(words[0]):
             return Message("assistant", (TextPart("done"),), usage, self.name, "stop")
         name = words[1] if len(words) > 1 else CLASSES[step % len(CLASSES)]
         if WORLD:
-            await asyncio.sleep(random.uniform(0.2, 0.8))
-        call = ToolCallPart(f"s{step}", name, {"step": step})
+            await asyncio.sleep(random.uniform(1.0, 4.0))
+        call = ToolCallPart(f"s{asked}", name, {"step": step})
         return Message("assistant", (call,), usage, self.name, "tool_calls")
 
 

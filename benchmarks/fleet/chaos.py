@@ -45,8 +45,11 @@ def endure(
     over = threading.Event()
     person = threading.Thread(target=_person, args=(store, world, over, trouble), daemon=True)
     person.start()
+    beside = threading.Semaphore(max(1, len(hosts) // 2))  # half of the hosts are well at any time
     threads = [
-        threading.Thread(target=_strike, args=(host, lease_s, random.Random(seed * 1000 + host.number), over, trouble))
+        threading.Thread(
+            target=_strike, args=(host, lease_s, random.Random(seed * 1000 + host.number), over, trouble, beside)
+        )
         for host in hosts
     ]
     threads.append(threading.Thread(target=_restart, args=(restart_database, random.Random(seed), over, trouble)))
@@ -82,23 +85,34 @@ def _unfinished(store: Store, runs: Sequence[str]) -> int:
     raise SystemExit("the database does not come back")
 
 
-def _strike(host: Host, lease_s: float, draw: random.Random, over: threading.Event, trouble: Trouble) -> None:
+def _strike(
+    host: Host,
+    lease_s: float,
+    draw: random.Random,
+    over: threading.Event,
+    trouble: Trouble,
+    beside: threading.Semaphore,
+) -> None:
     """One kind of trouble after another for one host."""
     kinds = [kind for kind, _ in KINDS[:3]]
     weights = [weight for _, weight in KINDS[:3]]
-    while not over.wait(draw.uniform(0.3, 1.5) * lease_s):
-        kind = draw.choices(kinds, weights)[0]
-        if not host.alive:
-            host.start()
-            continue
-        if kind == "kill":
-            trouble.blows.append(host.kill())
-            if not over.wait(draw.uniform(0.0, lease_s)):
-                host.start()
-        elif kind == "freeze":
-            trouble.blows.append(host.freeze(draw.uniform(0.5, 2.5) * lease_s))
-        else:
-            trouble.blows.append(host.cut(draw.uniform(0.5, 2.5) * lease_s))
+    while not over.wait(draw.uniform(0.5, 2.0) * lease_s):
+        with beside:
+            _blow(host, lease_s, draw, over, trouble, draw.choices(kinds, weights)[0])
+
+
+def _blow(host: Host, lease_s: float, draw: random.Random, over: threading.Event, trouble: Trouble, kind: str) -> None:
+    if not host.alive:
+        host.start()
+    elif kind == "kill":
+        trouble.blows.append(host.kill())
+        over.wait(draw.uniform(0.0, lease_s))
+        host.start()
+        over.wait(lease_s)  # until it works again
+    elif kind == "freeze":
+        trouble.blows.append(host.freeze(draw.uniform(0.5, 2.5) * lease_s))
+    else:
+        trouble.blows.append(host.cut(draw.uniform(0.5, 2.5) * lease_s))
 
 
 def _restart(restart: Callable[[], None], draw: random.Random, over: threading.Event, trouble: Trouble) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.fleet.agents import CLASSES
@@ -21,6 +21,7 @@ class Verdict:
     unsettled: int = 0
     broken_chains: int = 0
     acted_without_intent: int = 0
+    failed: int = 0
     parked: int = 0
     asleep: int = 0
     takeovers: int = 0
@@ -50,8 +51,11 @@ def check(store: Store, runs: Sequence[str], steps: int, world: World, blows: Se
     return verdict
 
 
-def _acts(verdict: Verdict, run_id: str, steps: int, events: Iterable[Event], world: World) -> None:
-    intended = {int(e.payload["arguments"]["step"]) for e in events if e.kind == "effect.intended"}
+def _acts(verdict: Verdict, run_id: str, steps: int, events: Sequence[Event], world: World) -> None:
+    intended = {e.seq: int(e.payload["arguments"]["step"]) for e in events if e.kind == "effect.intended"}
+    done = {intended[e.payload["intent"]] for e in events if e.kind == "effect.done" and not e.payload["is_error"]}
+    done |= {intended[e.payload["intent"]] for e in events if _confirmed(e)}
+    verdict.failed += sum(1 for e in events if e.kind == "effect.done" and e.payload["is_error"])
     for step in range(steps):
         times = len(world.acts.get((run_id, step), ()))
         if CLASSES[step % len(CLASSES)] == "look":
@@ -59,12 +63,16 @@ def _acts(verdict: Verdict, run_id: str, steps: int, events: Iterable[Event], wo
         if times > 1:
             verdict.duplicates += times - 1
             verdict.faults.append(f"{run_id}: step {step} was done {times} times")
-        if times == 0 and step in intended:
+        if times == 0 or step not in done:
             verdict.lost += 1
-            verdict.faults.append(f"{run_id}: step {step} was never done")
-        if times and step not in intended:
+            verdict.faults.append(f"{run_id}: step {step} was done {times} times, and its journal says {step in done}")
+        if times and step not in intended.values():
             verdict.acted_without_intent += 1
             verdict.faults.append(f"{run_id}: step {step} was done without an intent")
+
+
+def _confirmed(event: Event) -> bool:
+    return event.kind == "doubt.answered" and event.payload["answer"] == "happened"
 
 
 def _failovers(events: Sequence[Event], blows: Sequence[Blow]) -> list[float]:

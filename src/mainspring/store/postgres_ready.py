@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mainspring.store.postgres_owner import Owner
 
-# Each branch is found by an index of its own, so that sleepers cost nothing. Nothing is locked or written. Whom
-# somebody has spoken to comes before what is only due: a creator that its sub-agent has woken may end the rest of them.
-# Of runs that are equally urgent each living owner is shown its own share first (by a hash of the run's id), then the
+# Each branch is found by an index of its own, so that sleepers cost nothing. Nothing is locked or written. What
+# was interrupted, and whom somebody has spoken to, comes before what is only due: work that was begun is finished before
+# other work begins, and a creator that its sub-agent has woken may end the rest of them. Of runs that are equally urgent each living owner is shown its own share first (by a hash of the run's id), then the
 # others': workers that ask at the same moment begin at different runs, and what its own share's owner leaves others
 # take up.
 _READY = """
@@ -35,7 +35,7 @@ AND (%(queues)s::text[] IS NULL OR p.queue = ANY(%(queues)s::text[]))
 AND (p.owner IS NULL OR p.owner = %(me)s OR NOT EXISTS (SELECT 1 FROM living l WHERE l.name = p.owner))
 AND NOT (p.id = ANY(%(active)s::text[]))
 ORDER BY p.priority DESC, (abs(hashtext(p.id)::bigint) %% s.n <> s.mine),
-    CASE WHEN p.status IN ('waiting', 'in_doubt') AND coalesce(p.wake_at, %(now)s + 1) > %(now)s
+    CASE WHEN p.status = 'running' OR (p.status <> 'done' AND coalesce(p.wake_at, %(now)s + 1) > %(now)s)
     THEN 0 ELSE coalesce(p.wake_at, p.updated_at) END, p.id
 LIMIT %(limit)s
 """

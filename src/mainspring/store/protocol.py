@@ -339,8 +339,8 @@ class Store(Protocol):
     def ready(
         self, now: float, *, agents: Sequence[str] | None = None, queues: Sequence[str] | None = None, limit: int = 100
     ) -> list[str]:
-        """Ids of runs that somebody should take up now: of a higher priority first, then those that
-        somebody has spoken to, then those due longest.
+        """Ids of runs that somebody should take up now: of a higher priority first, then what was
+        interrupted and those that somebody has spoken to, then those due longest.
 
         They are waiting and due, or interrupted (their owner is dead), or wait while something that may let them go on
         lies in their inbox (anything but a pause), or have ended and a message waits. Runs that a living process owns
