@@ -170,7 +170,7 @@ def test_two_ticks_and_a_killed_one_fire_once(home: Path, agents: Path) -> None:
 def test_a_worker_knows_whom_its_agents_may_start(home: Path, agents: Path) -> None:
     lines = json_lines(mainspring("worker", "-a", agents, "--until-idle", "--json", home=home).stdout)
     assert "hidden" in lines[0]["text"]
-    agents.write_text(AGENTS.replace('"clerk"', '"hidden"'))
+    agents.write_text(AGENTS.replace('"clerk",', '"hidden", instructions="Another one.",'))
     refused = mainspring("worker", "-a", agents, "--until-idle", home=home, expect=1).stderr
     assert "two agents are called 'hidden'" in refused
-    assert "sub-agent of 'boss'" in refused
+    assert "a sub-agent of 'boss'" in refused
