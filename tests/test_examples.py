@@ -44,6 +44,7 @@ SAYS = {
     "29_swarm.py": "model calls the second time: 0",
     "30_map_reduce.py": "failed on days 17, 34, 51",
     "31_tree.py": "critical path 1 step /",
+    "32_schedule.py": "a letter and two schedulers, runs: 1",
     "33_inbox.py": "done: rent.txt",
     "34_worker.py": "done: 21 - It is on its way.",
     "35_long_task.py": "a later run recalls the open work: True",
