@@ -118,10 +118,11 @@ class Service:
                 due = await asyncio.to_thread(self._ticker.tick, now)
                 self.worker.knock()
                 said = ""
-            except MainspringError as error:
-                if str(error) != said:
-                    said = str(error)
-                    self._report(Report("failed", text=f"schedules: {error}"))
+            except Exception as error:  # a service that says nothing, and fires nothing any more, is worse
+                what = str(error) if isinstance(error, MainspringError) else f"{type(error).__name__}: {error}"
+                if what != said:
+                    said = what
+                    self._report(Report("failed", text=f"schedules: {what}"))
             delay = TICK_S if due is None else min(max(due - self._clock(), 0.01), TICK_S)
             await asyncio.sleep(delay)
 
