@@ -99,3 +99,29 @@ def test_a_run_is_moved_to_another_home(home: Path, agents: Path, tmp_path: Path
     assert "done too" in mainspring("runs", "show", run.id, home=there).stdout
     assert "moved to" in mainspring("runs", "show", run.id, home=home).stdout
     assert "is cancelled" in mainspring("runs", "move", run.id, "--to", there, home=home, expect=1).stderr
+
+
+def test_traces_go_to_the_collector_that_the_usual_variable_names(home: Path, agents: Path) -> None:
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    got: list[tuple[str, bytes]] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        run = Agent("other", model=ScriptedModel(["x"])).enqueue("x", home=home)
+        where = f"http://127.0.0.1:{server.server_port}"
+        more = {"OTEL_EXPORTER_OTLP_ENDPOINT": where, "OTEL_EXPORTER_OTLP_COMPRESSION": "none"}
+        mainspring("worker", "-a", agents, "--until-idle", home=home, **more)
+        server.shutdown()
+    assert {path for path, _ in got} == {"/v1/traces"}
+    assert any(run.id.encode() in body and b"invoke_agent other" in body for _, body in got)
