@@ -38,7 +38,7 @@ def test_a_run_goes_on_in_the_other_journal_only(home: Path, tmp_path: Path) -> 
         move(here, run.id, there, "the fleet")
 
 
-@pytest.mark.parametrize(("method", "status"), [("append", "waiting"), ("keep", "cancelled")])
+@pytest.mark.parametrize(("method", "status"), [("append", "waiting"), ("keep", "cancelled"), ("post", "cancelled")])
 def test_a_move_that_was_cut_off_is_executable_in_one_place_and_can_be_finished(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, status: str
 ) -> None:

@@ -38,9 +38,9 @@ def move(source: Store, run_id: str, target: Store, where: str) -> None:
             _end(source, lease, where)
     finally:
         source.release(lease)
+    target.post(run_id, WAKE, {"moved": True})  # first: once the move counts as finished, nobody would do it again
     if target.kept(MOVED, run_id) is None:
         target.keep(MOVED, run_id, {"from": str(source.home)}, version=0)
-    target.post(run_id, WAKE, {"moved": True})
 
 
 def _half_moved(source: Store, run_id: str, target: Store) -> bool:
