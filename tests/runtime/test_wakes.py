@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mainspring import Agent, NotYet, ScriptedModel, ToolContext, tool
-from mainspring.messages import ToolCallPart
+from mainspring.messages import ToolCallPart, user
+from mainspring.runtime.bounds import Bounds
+from mainspring.runtime.execution import begin, run_blocking
+from mainspring.runtime.starting import Start
 from mainspring.store import open_store
 
 
@@ -27,3 +30,16 @@ def test_a_wake_that_comes_after_the_look_and_before_the_sleep_is_not_lost(home:
     assert len(calls) == 2
     assert len(set(calls)) == 1
     assert open_store(home).inbox(run.id) == []
+
+
+def test_a_creator_that_has_ended_is_not_woken(home: Path) -> None:
+    store = open_store(home)
+    agent = Agent("w", model=ScriptedModel(["done"]))
+    creator = agent.run_sync("go", home=home)
+    waits = agent.enqueue("go", home=home)
+    for parent in (creator, waits):
+        bounds = Bounds(cause={"run": parent.id, "intent": 3, "index": 0}, depth=1)
+        start = Start(agent=agent, messages=[user("part")], limits=agent.limits, bounds=bounds)
+        run_blocking(begin(store, start, None))
+    assert store.inbox(creator.id) == []
+    assert [item.kind for item in store.inbox(waits.id)] == ["wake"]  # the control

@@ -552,7 +552,9 @@ class Engine:
         await self.journal.flush(status=status, wake_at=wake_at, release=True)
         if self.state.bounds.parent is not None and not attended.get():
             with contextlib.suppress(MainspringError):  # whoever waits looks from time to time as well
-                self.journal.store.post(self.state.bounds.parent, WAKE, {"run": self.state.run_id, "status": status})
+                parent = self.journal.store.row(self.state.bounds.parent)
+                if parent.status not in ("done", "failed", "cancelled"):  # else nobody would ever take it out again
+                    self.journal.store.post(parent.id, WAKE, {"run": self.state.run_id, "status": status})
         try:
             self.journal.store.seal(self.state.run_id)
         except MainspringError as error:  # the run is as good as before; `mainspring audit verify` says it too
