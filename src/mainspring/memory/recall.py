@@ -75,5 +75,7 @@ def _labelled(found: Sequence[Found], chosen: Label) -> Labelled:
         )
         path = f"[{number}]"
         labels |= {f"{path}.{name}": chosen for name in shown[-1]}
+        if "imported" in entry.label.sources:  # whoever made that journal named them
+            labels |= {f"{path}.{name}": chosen.join(entry.label) for name in ("run", "agent")}
         labels |= {path: chosen, f"{path}.text": entry.label}
     return Labelled(shown, labels)
