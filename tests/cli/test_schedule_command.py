@@ -39,9 +39,9 @@ def agents(tmp_path: Path, home: Path) -> Path:
     return path
 
 
-def add(home: Path, agents: Path, name: str, *more: str | Path, expect: int = 0, **env: str) -> Any:
+def add(home: Path, agents: Path, name: str, *more: str | Path, expect: int = 0) -> Any:
     given = ("schedule", "add", name, "-a", f"{agents}:clerk", "-t", "Do it", *more)
-    return mainspring(*given, home=home, expect=expect, **env)
+    return mainspring(*given, home=home, expect=expect)
 
 
 def listed(home: Path) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def test_sources(home: Path, agents: Path, tmp_path: Path) -> None:
         5,
     )
     assert "settle_s = 0" in mainspring("schedule", "show", "in", home=home).stdout
-    add(home, agents, "post", "--mail", "ann@corp.example@imap.corp.example:993/Archive", "--secret", "hook", HOOK="x")
+    add(home, agents, "post", "--mail", "ann@corp.example@imap.corp.example:993/Archive", "--secret", "hook")
     assert listed(home)["post"]["trigger"]["source"] == {
         **{"kind": "mail", "host": "imap.corp.example", "user": "ann@corp.example", "password": "secret:hook"},
         **{"port": 993, "mailbox": "Archive"},
