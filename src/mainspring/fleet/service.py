@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from mainspring.telemetry.metrics import Metrics
 
 #: Longest time between two looks at the schedules, in seconds: another process may add one.
-TICK_S = 0.5
+TICK_S = 1.0
 #: Seconds that requests under way get when the service stops.
 _DRAIN_S = 5
+#: Seconds between two looks of the HTTP server at whether it should stop, beside its own tenth.
+_LOOK_S = 0.4
 
 
 class Ticker(Protocol):
@@ -91,6 +93,11 @@ class Service:
             def capture_signals(self) -> Iterator[None]:
                 yield  # signals are the service's own: they stop the worker first
 
+            async def on_tick(self, counter: int) -> bool:
+                # Ten looks a second at whether it should stop are most of what an idle service costs.
+                await asyncio.sleep(_LOOK_S)
+                return await super().on_tick(0)
+
         config = uvicorn.Config(
             self.app(),
             log_level="warning",
@@ -111,13 +118,15 @@ class Service:
 
     async def _tick(self) -> None:
         said = ""
+        planned: float | None = 0.0
         while self._ticker is not None and not self.worker.stopping:
             now = self._clock()
             due: float | None = None
             try:
                 due = await asyncio.to_thread(self._ticker.tick, now)
-                self.worker.knock()
-                said = ""
+                if planned is not None and planned <= now:  # else there is hardly anything for the worker to find
+                    self.worker.knock()
+                planned, said = due, ""
             except Exception as error:  # a service that says nothing, and fires nothing any more, is worse
                 what = str(error) if isinstance(error, MainspringError) else f"{type(error).__name__}: {error}"
                 if what != said:

@@ -387,7 +387,8 @@ class Worker:
     async def _nap(self, wake_at: float | None) -> None:
         """Until something changes, the next sleeper's time comes, or the next look is due."""
         full = len(self._tasks) >= self._most
-        delay = None if full else self.poll_s
+        # With nothing at work it looks half as often: looks are what an idle service costs.
+        delay = None if full else self.poll_s * (1 if self._tasks else 2)
         if delay is not None and wake_at is not None and wake_at > (now := self.clock()):
             delay = min(delay, wake_at - now)
         with contextlib.suppress(TimeoutError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mainspring.agent import Agent, Limits
-from mainspring.errors import DeclarationError
+from mainspring.errors import DeclarationError, StoreError
 from mainspring.guard.people import principals
 from mainspring.label import USER
 from mainspring.messages import user
@@ -48,9 +48,11 @@ def fire(store: Store, schedule: Schedule, agent: Agent, due: float, now: float,
 
     Raises:
         DeclarationError: the agent does not hold what the schedule names, or the workspace is no folder.
-        StoreError: the journal does not take it.
+        StoreError: the journal does not take it, or holds an imported run of its id.
     """
     run_id = run_id_of(schedule, due, items)
+    if store.imported(run_id) is not None:  # whoever made it elsewhere chose its name, so that ours would not be made
+        raise StoreError(f"the run {run_id} was imported, and has the id of a firing of {schedule.name!r}")
     if begun(store, run_id):
         return run_id
     within(schedule, list(agent.tools))
