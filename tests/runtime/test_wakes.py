@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from mainspring import Agent, NotYet, ScriptedModel, ToolContext, tool
@@ -43,3 +44,22 @@ def test_a_creator_that_has_ended_is_not_woken(home: Path) -> None:
         run_blocking(begin(store, start, None))
     assert store.inbox(creator.id) == []
     assert [item.kind for item in store.inbox(waits.id)] == ["wake"]  # the control
+
+
+def test_a_sleeper_whose_time_is_over_ends_and_asks_nobody(home: Path) -> None:
+    @tool(effect="read", authority=[])
+    def wait_for() -> str:
+        """Wait."""
+        raise NotYet("not there")
+
+    agent = Agent("w", model=ScriptedModel([ToolCallPart("c", "wait_for", {}), "done"]), tools=[wait_for])
+    bounds = Bounds(expires_at=time.time() + 1.5)
+    start = Start(agent=agent, messages=[user("wait")], limits=agent.limits, bounds=bounds)
+    run = run_blocking(begin(open_store(home), start, None))
+    assert run.status == "waiting"
+    assert open_store(home).next_wake() == bounds.expires_at  # so that it does not sleep for ever
+    time.sleep(1.6)
+    run.resume_sync(agent)
+    assert run.status == "failed"
+    assert "time for which this run was given its rights is over" in run.reason
+    assert run.replay().identical

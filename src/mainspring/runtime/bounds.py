@@ -14,6 +14,9 @@ from mainspring.errors import DeclarationError
 
 _T = TypeVar("_T")
 
+#: Why a bounded run does nothing more.
+TIME_IS_OVER = "the time for which this run was given its rights is over"
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mainspring.agent import Limits
+from mainspring.runtime.bounds import TIME_IS_OVER
 from mainspring.runtime.state import RunState
 
 #: Share of a limit at which the model is warned, and at which it is asked for its last word.
@@ -31,7 +32,7 @@ GO = Verdict()
 def check_budget(state: RunState, limits: Limits, now: float) -> Verdict:
     """Compare what was spent with what is allowed, and look for a run that goes in circles."""
     if state.bounds.over(now):
-        return Verdict(stop="the time for which this run was given its rights is over")
+        return Verdict(stop=TIME_IS_OVER)
     looping = _circle(state, limits)
     if looping is not None:
         return looping

@@ -12,6 +12,7 @@ from mainspring.guard import Decision
 from mainspring.label import SYSTEM, Label
 from mainspring.names import spellings
 from mainspring.points import reach
+from mainspring.runtime.bounds import TIME_IS_OVER
 from mainspring.runtime.calls import (
     Checked,
     Refusal,
@@ -129,7 +130,7 @@ class Gate:
 
     def _ask(self, call: CallState, checked: Checked, promised: Mapping[str, int], revoked: frozenset[str]) -> Decision:
         if self.state.bounds.over(time.time()):
-            return Decision("deny", "the time for which this run was given its rights is over")
+            return Decision("deny", TIME_IS_OVER)
         return decide_call(call, checked, self.state, self.agent.policy, self.settings, promised, revoked, self.tools)
 
     def _revoked(self) -> frozenset[str]:

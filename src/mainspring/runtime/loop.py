@@ -21,6 +21,7 @@ from mainspring.label import SYSTEM, USER, Label
 from mainspring.messages import Message, TextPart, Usage, encode_usage
 from mainspring.model import Model, ModelSettings, ToolSpec, model_name
 from mainspring.points import reach
+from mainspring.runtime.bounds import TIME_IS_OVER
 from mainspring.runtime.budget import check_budget
 from mainspring.runtime.builtin import NOTE, NOTE_FROM_CHARS, READ_NOTES, READ_RESULT, builtin_tools
 from mainspring.runtime.calls import Checked, Refusal, denial
@@ -326,6 +327,9 @@ class Engine:
             asleep = [c for c in waiting if c.stage == "asleep"]
             why = [f"approval of {', '.join(asked)}"] if asked else []
             times = [c.wake_at for c in asleep if c.wake_at is not None]
+            bounds = self.state.bounds
+            if asleep and not asked and bounds.expires_at is not None and not bounds.over(time.time()):
+                times.append(bounds.expires_at)  # it ends then, and does not sleep for ever
             await self._wait("waiting", "; ".join([*why, *(c.reason for c in asleep)]), min(times, default=None))
 
     def _is_program(self, call: CallState) -> bool:
@@ -453,6 +457,8 @@ class Engine:
             checked = self._gate.check(call)
             if isinstance(checked, Refusal):
                 await self.effects.settle(call, None, None)
+            elif call.intended["settlement"] == "read" and state.bounds.over(time.time()):
+                self._gate.refuse(call, denial(call.part.name, f"Not called again: {TIME_IS_OVER}."), "limit")
             elif self._gate.begun_elsewhere(call, checked.tool):
                 self.effects.park(call, ELSEWHERE)
             elif (refused := self._gate.refused_again(call, checked)) is not None:
