@@ -356,6 +356,30 @@ def test_a_damaged_document_stops_nobody_else(world: World) -> None:
     assert any("broken" in line for line in world.lines)
 
 
+def test_what_fails_in_one_schedule_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def poll(self, state: Any, now: float) -> Polled:
+            raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(module, "source_of", lambda *_, **__: Broken())
+    world.schedules.add(Schedule("a", "clerk", "x", {"source": {"kind": "inbox"}}), by="ann", now=world.now)
+    world.add({"every": 60.0})
+    world.tick(60)
+    assert len(world.runs) == 1
+    assert world.schedules.get("a").attention[0].text == "RuntimeError: unforeseen"
+
+
+def test_runs_of_a_paused_schedule_are_settled(world: World) -> None:
+    world.add({"every": 60.0})
+    world.tick(60)
+    world.schedules.pause("job", "holidays", by="ann", now=world.now)
+    world.work()
+    world.tick(10)
+    world.tick(600)
+    assert world.history() == ["done"]
+    assert world.entry.due_at is None
+
+
 class Letters:
     """A source of two letters, the second of which comes later."""
 

@@ -171,9 +171,11 @@ class Schedules:
 
     def pause(self, name: str, reason: str, *, by: str, now: float | None = None) -> Entry:
         """Let it fire no more until it is resumed."""
+        at = time.time() if now is None else now
 
         def put(entry: Entry) -> None:
-            entry.paused, entry.due_at = reason.strip()[:2000] or "paused", None
+            entry.paused = reason.strip()[:2000] or "paused"
+            entry.due_at = at if entry.state.open else None  # how these end is still of interest
 
         return self._edit(name, put, "paused", by, now)
 

@@ -98,7 +98,9 @@ class Scheduler:
         known = len(entry.attention)
         try:
             _Look(self, entry, agent, now).take()
-        except MainspringError as error:
+        except Exception as error:  # a source, or a function of the person's: the other schedules go on
+            if not isinstance(error, MainspringError):
+                error = MainspringError(f"{type(error).__name__}: {error}")
             self._report(f"{kept.name}: {error}")
             _shown(entry, now, "error", str(error))
             entry.due_at = now + RETRY_S
@@ -184,7 +186,7 @@ class _Look:
                 self._fire(due)
             entry.due_at = self._from_source() if schedule.kind == "source" else self._by_time()
         state.day = self._day.encode()
-        if state.open and not entry.paused:  # look how they end
+        if state.open:  # look how they end, also when nothing more is fired
             state.pause_s = min(max(state.pause_s * 2, 5.0), MAX_PAUSE_S)
             entry.due_at = min(now + state.pause_s, entry.due_at if entry.due_at is not None else now + state.pause_s)
 
@@ -301,7 +303,7 @@ class _Look:
 
     def _affordable(self, due: float) -> bool:
         entry, schedule = self._entry, self._entry.schedule
-        refusal = self._day.refusal(schedule)
+        refusal = self._day.refusal(schedule, self._agent)
         if refusal is None:
             return True
         entry.history.append(Firing(due, self._now, status="capped", note=refusal))

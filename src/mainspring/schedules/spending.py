@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from mainspring.agent import Limits
+from mainspring.agent import Agent, Limits
 from mainspring.errors import StoreError
 from mainspring.runtime.settings import settings_of
 from mainspring.schedules.schedule import Schedule
@@ -35,11 +35,11 @@ class Day:
         """A run was begun."""
         self._add({"firings": 1})
 
-    def refusal(self, schedule: Schedule) -> str | None:
+    def refusal(self, schedule: Schedule, agent: Agent) -> str | None:
         """Why no more may be begun today, or None."""
         own = dict(schedule.caps or {})
         for name, most in own.items():
-            if self._spent[name] + _wanted(schedule, name) > most:
+            if self._spent[name] + _wanted(schedule, agent, name) > most:
                 so_far = f"{self._spent[name]:g} so far on {self.date}"
                 return f"its cap of {most:g} {name} a day is reached ({so_far})"
         config = settings_of(self._store.home).config
@@ -54,7 +54,7 @@ class Day:
         kept = self._store.kept(KIND, self.date)
         spent = {} if kept is None else kept.body
         for name, limit in whole.items():
-            if limit is not None and spent.get(name, 0) + _wanted(schedule, name) > limit:
+            if limit is not None and spent.get(name, 0) + _wanted(schedule, agent, name) > limit:
                 so_far = f"{spent.get(name, 0):g} so far on {self.date}"
                 return f"[schedules] {name}_per_day = {limit:g} is reached ({so_far})"
         return None
@@ -78,9 +78,9 @@ class Day:
         raise StoreError("what schedules have spent today cannot be counted; try again")
 
 
-def _wanted(schedule: Schedule, name: str) -> float:
+def _wanted(schedule: Schedule, agent: Agent, name: str) -> float:
     """What one more firing may cost at most, as far as that is known; something, so that a cap is never passed."""
     if name == "firings":
         return 1
-    allowed = Limits.of(schedule.limits)
+    allowed = agent.limits if schedule.limits is None else Limits.of(schedule.limits)
     return float(getattr(allowed, name) or 0.0) or 1e-9
