@@ -107,7 +107,7 @@ def _trouble(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             environment = _environment(url.replace("127.0.0.1", HUB), options.lease)
             environment["MAINSPRING_FLEET_WORLD"] = world.address
             for number in range(options.workers):
-                hosts.append(Host(number, network, environment, folder, concurrency=200))
+                hosts.append(Host(number, network, environment, folder, concurrency=64))
                 hosts[-1].start()
 
             def restart() -> None:

@@ -45,7 +45,7 @@ def endure(
     over = threading.Event()
     person = threading.Thread(target=_person, args=(store, world, over, trouble), daemon=True)
     person.start()
-    beside = threading.Semaphore(max(1, len(hosts) // 2))  # half of the hosts are well at any time
+    beside = threading.Semaphore(max(1, len(hosts) // 4))  # most of the hosts are well at any time
     threads = [
         threading.Thread(
             target=_strike, args=(host, lease_s, random.Random(seed * 1000 + host.number), over, trouble, beside)
@@ -96,7 +96,7 @@ def _strike(
     """One kind of trouble after another for one host."""
     kinds = [kind for kind, _ in KINDS[:3]]
     weights = [weight for _, weight in KINDS[:3]]
-    while not over.wait(draw.uniform(0.5, 2.0) * lease_s):
+    while not over.wait(draw.uniform(1.0, 4.0) * lease_s):
         with beside:
             _blow(host, lease_s, draw, over, trouble, draw.choices(kinds, weights)[0])
 
@@ -116,7 +116,7 @@ def _blow(host: Host, lease_s: float, draw: random.Random, over: threading.Event
 
 
 def _restart(restart: Callable[[], None], draw: random.Random, over: threading.Event, trouble: Trouble) -> None:
-    while not over.wait(draw.uniform(8.0, 20.0)):
+    while not over.wait(draw.uniform(20.0, 40.0)):
         trouble.blows.append(Blow("database", time.time(), 0))
         restart()
 

@@ -10,8 +10,9 @@ from mainspring.store import Changes, Lease, NewEvent, RunRow, Store
 _BEGINS = ("run.started", "run.resumed")
 #: After one of these, what came before does not count: the run rested, or came a step forward.
 _FORWARD = ("run.waiting", "run.paused", "run.ended", "run.forked", "model.answered", "effect.done", "effect.asleep")
-#: From so many deaths on, a worker executes only one such run at a time: what dies beside it is not to blame.
-SUSPECT = 2
+#: From so many deaths on, a worker executes only one such run at a time: what dies beside it is not to blame. Not from
+#: fewer: where machines fail, many runs are interrupted twice in a row, and all of these would queue for one place.
+SUSPECT = 3
 
 
 def deaths(store: Store, run_id: str) -> int:

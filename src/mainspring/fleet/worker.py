@@ -279,6 +279,9 @@ class Worker:
             if still_paused(store, row):
                 self._paused[row.id] = _Pause(self.clock() + FIRST_PAUSE_S)
                 return None
+            if suspects and row.status == "running" and deaths(store, row.id) >= SUSPECT:
+                self._paused[row.id] = _Pause(self.clock() + 1.0)
+                return None
             lease = store.acquire(row.id)
         except RunBusyError:
             return None  # another worker was faster
@@ -295,10 +298,6 @@ class Worker:
             if died >= self.settings.deaths:
                 text = park(store, lease, died)
                 self._tell(Report("parked", row.id, row.agent, "waiting", text))
-                return None
-            if died >= SUSPECT and suspects:
-                self._paused[row.id] = _Pause(self.clock() + 1.0)
-                store.release(lease)
                 return None
             agent = self._agents[row.agent]
             if self.declare is not None and store.imported(row.id) is None:

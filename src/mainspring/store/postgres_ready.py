@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mainspring.store.postgres_owner import Owner
 
-# Each branch is found by an index of its own, so that sleepers cost nothing. Nothing is locked or written. What
-# was interrupted, and whom somebody has spoken to, comes before what is only due: work that was begun is finished before
-# other work begins, and a creator that its sub-agent has woken may end the rest of them. Of runs that are equally urgent each living owner is shown its own share first (by a hash of the run's id), then the
-# others': workers that ask at the same moment begin at different runs, and what its own share's owner leaves others
-# take up.
+# Each branch is found by an index of its own, so that sleepers cost nothing. Nothing is locked or written. What was
+# interrupted, and whom somebody has spoken to, comes before what is only due: work that was begun is finished before
+# other work begins, and a creator that its sub-agent has woken may end the rest of them. Of runs that are equally
+# urgent each living owner is shown its own share first (by a hash of the run's id), then the others': workers that ask
+# at the same moment begin at different runs, and what its own share's owner leaves others take up.
 _READY = """
 WITH living AS MATERIALIZED (SELECT name FROM owners WHERE alive_until > clock_timestamp()),
 share AS (SELECT greatest(count(*), 1) AS n, count(*) FILTER (WHERE name < %(me)s) AS mine FROM living),

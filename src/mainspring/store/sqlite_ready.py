@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mainspring.store.owner import Owner
 
-# Each branch is found by an index of its own, so that sleepers cost nothing. What was interrupted, and whom somebody has
-# spoken to, comes before what is only due: work that was begun is finished before other work begins, and a creator that
-# its sub-agent has woken may end the rest of them.
+# Each branch is found by an index of its own, so that sleepers cost nothing. What was interrupted, and whom somebody
+# has spoken to, comes before what is only due: work that was begun is finished before other work begins, and a creator
+# that its sub-agent has woken may end the rest of them.
 _READY = """
-SELECT id, agent, queue, priority, CASE WHEN status = 'running' OR (status <> 'done' AND coalesce(wake_at, :now + 1) > :now)
-    THEN 0 ELSE coalesce(wake_at, updated_at) END AS since, owner FROM (
+SELECT id, agent, queue, priority,
+    CASE WHEN status = 'running' OR (status <> 'done' AND coalesce(wake_at, :now + 1) > :now)
+    THEN 0 ELSE coalesce(wake_at, updated_at) END AS since,
+    owner FROM (
     SELECT * FROM runs WHERE wake_at IS NOT NULL AND wake_at <= :now AND status = 'waiting'
     UNION
     SELECT * FROM runs WHERE status = 'running'
