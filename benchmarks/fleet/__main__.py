@@ -106,8 +106,16 @@ def _trouble(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             ]
             environment = _environment(url.replace("127.0.0.1", HUB), options.lease)
             environment["MAINSPRING_FLEET_WORLD"] = world.address
-            for number in range(options.workers):
-                hosts.append(Host(number, network, environment, folder, concurrency=64))
+            for number in range(options.workers):  # with one of them gone, the others have places for all runs
+                hosts.append(
+                    Host(
+                        number,
+                        network,
+                        environment,
+                        folder,
+                        concurrency=-(-options.runs // max(1, options.workers - 1)),
+                    )
+                )
                 hosts[-1].start()
 
             def restart() -> None:
@@ -146,6 +154,8 @@ def _trouble(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "failover_s_median": rounded(median(waits)) if waits else None,
         "failover_s_max": rounded(waits[-1]) if waits else None,
         "failover_over_lease": rounded(waits[-1] / options.lease) if waits else None,
+        "failovers_beyond_two_leases": sum(1 for w in waits if w > 2 * options.lease),
+        "failover_over_lease_p90": rounded(waits[int(len(waits) * 0.9)] / options.lease) if waits else None,
         "failover_over_lease_median": rounded(median(waits) / options.lease) if waits else None,
         "trouble_seconds": rounded(trouble.seconds),
     }

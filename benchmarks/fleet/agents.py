@@ -101,7 +101,7 @@ class Stepper:
             return Message("assistant", (TextPart("done"),), usage, self.name, "stop")
         name = words[1] if len(words) > 1 else CLASSES[step % len(CLASSES)]
         if WORLD:
-            await asyncio.sleep(random.uniform(0.3, 1.2))
+            await asyncio.sleep(random.uniform(0.8, 3.0))
         call = ToolCallPart(f"s{asked}", name, {"step": step})
         return Message("assistant", (call,), usage, self.name, "tool_calls")
 

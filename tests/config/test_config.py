@@ -100,7 +100,7 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[tols.x]\neffect='read'", "line 1: tols is no setting; did you mean 'tools'? known here: approvals, fleet, mcp"),
+        ("[tols.x]\neffect='read'", "line 1: tols is no setting; did you mean 'tools'? known here: approvals, fleet"),
         ("[timetables]\nenabled = true", "line 1: timetables is no setting"),
         ("\n[tools.x]\nefect = 'read'", "line 3: tools.x.efect is no setting; did you mean 'effect'?"),
         ("[tools.x]\neffect = 'reads'", "line 2: tools.x.effect is 'reads'; allowed: 'read', 'write', 'irreversible'"),
