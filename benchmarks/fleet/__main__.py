@@ -126,7 +126,7 @@ def _trouble(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             trouble = endure(
                 store, ids, hosts, world, restart, lease_s=options.lease, seed=options.seed, limit_s=options.limit
             )
-            verdict = check(store, ids, options.steps, world, trouble.blows)
+            verdict = check(store, ids, options.steps, world, trouble.blows, options.lease)
         finally:
             for host in hosts:
                 host.stop()
@@ -153,6 +153,10 @@ def _trouble(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "failovers": len(waits),
         "failover_s_median": rounded(median(waits)) if waits else None,
         "failover_s_max": rounded(waits[-1]) if waits else None,
+        "blows": [
+            [b.kind, round(b.at - trouble.blows[0].at, 1), round(b.seconds, 1), len(w), rounded(max(w)) if w else None]
+            for b, w in ((b, verdict.by_blow.get(n, [])) for n, b in enumerate(trouble.blows))
+        ],
         "failover_over_lease": rounded(waits[-1] / options.lease) if waits else None,
         "failovers_beyond_two_leases": sum(1 for w in waits if w > 2 * options.lease),
         "failover_over_lease_p90": rounded(waits[int(len(waits) * 0.9)] / options.lease) if waits else None,

@@ -26,10 +26,13 @@ class Verdict:
     asleep: int = 0
     takeovers: int = 0
     failovers_s: list[float] = field(default_factory=list)
+    by_blow: dict[int, list[float]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
 
-def check(store: Store, runs: Sequence[str], steps: int, world: World, blows: Sequence[Blow]) -> Verdict:
+def check(
+    store: Store, runs: Sequence[str], steps: int, world: World, blows: Sequence[Blow], lease_s: float
+) -> Verdict:
     """Every step of every run was done once, is in its journal, and the run has ended."""
     verdict = Verdict()
     for run_id in runs:
@@ -44,7 +47,9 @@ def check(store: Store, runs: Sequence[str], steps: int, world: World, blows: Se
             verdict.faults.append(str(error))
         events = list(store.events(run_id))
         _acts(verdict, run_id, steps, events, world)
-        verdict.failovers_s += _failovers(events, blows)
+        for number, seconds in _failovers(events, blows, lease_s):
+            verdict.failovers_s.append(seconds)
+            verdict.by_blow.setdefault(number, []).append(seconds)
         verdict.takeovers += sum(1 for e in events if e.kind == "run.resumed") - 1
         verdict.parked += sum(1 for e in events if e.kind == "effect.parked")
         verdict.asleep += sum(1 for e in events if e.kind == "effect.asleep")
@@ -75,14 +80,14 @@ def _confirmed(event: Event) -> bool:
     return event.kind == "doubt.answered" and event.payload["answer"] == "happened"
 
 
-def _failovers(events: Sequence[Event], blows: Sequence[Blow]) -> list[float]:
-    """Seconds from each blow to the run's owner until another process went on with the run."""
-    found: list[float] = []
+def _failovers(events: Sequence[Event], blows: Sequence[Blow], lease_s: float) -> list[tuple[int, float]]:
+    """Number of each blow to the run's owner, and seconds until another process went on with the run."""
+    found: list[tuple[int, float]] = []
     owners = [(e.at, int(e.payload["pid"])) for e in events if e.kind in ("run.started", "run.resumed")]
     stops = [e.at for e in events if e.kind in ("run.waiting", "run.paused", "run.ended")]
-    for blow in blows:
-        if not blow.pid:
-            continue
+    for number, blow in enumerate(blows):
+        if not blow.pid or 0 < blow.seconds <= lease_s:
+            continue  # back before its lease was over, it keeps its runs
         before = [(at, pid) for at, pid in owners if at <= blow.at]
         if not before or before[-1][1] != blow.pid:
             continue
@@ -91,5 +96,5 @@ def _failovers(events: Sequence[Event], blows: Sequence[Blow]) -> list[float]:
             continue  # it had let go of the run before
         after = [(at, pid) for at, pid in owners if at > blow.at]
         if after and after[0][1] != blow.pid and not any(blow.at < at < after[0][0] for at in stops):
-            found.append(after[0][0] - blow.at)
+            found.append((number, after[0][0] - blow.at))
     return found
