@@ -82,7 +82,7 @@ def measure_ours(
         cpu, began = sum(h.cpu_now() for h in hosts), time.time()
         for run_id in ids:
             agent.enqueue(f"{steps} look", run_id=run_id, home=home)
-        _until(lambda: _done(store, ids), 600)
+        _until(lambda: _done(store, ids), 600, pause=0.5)
         ended = max(store.row(run_id).updated_at for run_id in ids)
         cpu = sum(h.cpu_now() for h in hosts) - cpu
         served = database.stop()
@@ -169,12 +169,12 @@ def _done(store: Store, ids: list[str]) -> bool:
     return sum(1 for row in store.rows(status="done", limit=100_000) if row.id in wanted) == len(ids)
 
 
-def _until(true: Callable[[], bool], seconds: float) -> None:
+def _until(true: Callable[[], bool], seconds: float, pause: float = 0.1) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
             raise SystemExit(f"benchmarks.fleet: the workers did not do it within {seconds:g} s; see their logs")
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def _children(pid: int) -> list[int]:
