@@ -1,4 +1,4 @@
-"""The fleet benchmark: what it counts as a fault, and a small run of it where namespaces and PostgreSQL are to be had."""
+"""The fleet benchmark: what it counts as a fault, and a small run of it where namespaces and PostgreSQL are there."""
 
 from __future__ import annotations
 
