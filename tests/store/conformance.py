@@ -35,7 +35,12 @@ PAYLOADS = st.dictionaries(TEXT, JSON, max_size=5)
 NAMES = st.frozensets(TEXT, max_size=4)
 LABELS = st.builds(Label, NAMES, st.none() | NAMES)
 
-anything = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# One suite for several stores: each inherits the tests, and each has a store of its own as a fixture.
+anything = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
 
 
 class StoreConformance(PeopleSuite, QueueSuite, TransferSuite):

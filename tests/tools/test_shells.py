@@ -81,8 +81,9 @@ def test_waiting_ends_at_a_pattern_or_at_its_time(call: Call) -> None:
 
 def test_keys_reach_the_program_in_front(call: Call) -> None:
     call("start", name="sh")
-    # What is computed can only come from the shell itself, so it has begun before the next key is sent.
-    call("write", name="sh", text="echo begun$((1)); sleep 1000<enter>", until="begun1", wait_s=30)
+    # What is computed can only come from the program in front itself, so the next key reaches it and not the shell.
+    text = "sh -c 'echo begun$((1)); exec sleep 1000'<enter>"
+    call("write", name="sh", text=text, until="begun1", wait_s=30)
     call("write", name="sh", text="<ctrl-c>", wait_s=2)
     assert "code 130" in call("write", name="sh", text="echo code $?<enter>", until="code 130", wait_s=20)
     call("write", name="sh", text="echo again$((1))<enter>", until="again1", wait_s=20)
