@@ -64,7 +64,7 @@ class Effects:
             said = line if self.secrets is None else str(self.secrets.scrub(line))
             soon(loop, lambda: self.journal.tell_live("progress", {"tool": call.part.name, "line": said}))
 
-        state = self.journal.state
+        state, resolved = self.journal.state, self._resolved(call)
         return ToolContext(
             state.run_id,
             key,
@@ -72,9 +72,9 @@ class Effects:
             self.home,
             call.intended.get("prepared"),
             report,
-            {n: r.value.whole_label for n, r in self._resolved(call).items()},
+            {n: r.value.whole_label for n, r in resolved.items()},
             state.guard.principals,
-            {n: r.value for n, r in self._resolved(call).items()},
+            {n: r.value for n, r in resolved.items()},
             lambda: self.journal.store.holds(self.journal.lease),
         )
 

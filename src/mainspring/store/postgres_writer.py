@@ -25,14 +25,13 @@ from mainspring.errors import MainspringError, StoreError
 from mainspring.store.blobs import BlobStore
 from mainspring.store.postgres_appends import Append, Create, Item, Job, NotOurTurn, landed, written
 from mainspring.store.postgres_connection import Connect, Link, Shared, explain, hopeless, lost
+from mainspring.store.writer import Ended, next_group, tell
 
 #: How long a write waits for a server that is away before it fails, in seconds.
 WAIT_S = 30.0
 _WAIT_CLOSING_S = 3.0
-_GROUP = 256
 _AGAIN = 8  # times that a transaction is repeated that the server gave up for another one's sake
 _SPENT = ("40001", "40P01")  # serialization failure, deadlock
-Ended = tuple[Future[Any], Any, MainspringError | None]
 
 
 class Writer:
@@ -88,25 +87,9 @@ class Writer:
     def _main(self) -> None:
         stop = False
         while not stop:
-            batch: list[Item] = []
-            item = self._queue.get()
-            while True:
-                if item is None:
-                    stop = True
-                    break
-                batch.append(item)
-                if len(batch) >= _GROUP:
-                    break
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
+            batch, stop = next_group(self._queue)
             if batch:
-                for future, value, refused in self._write(batch):
-                    if refused is not None:
-                        future.set_exception(refused)
-                    else:
-                        future.set_result(value)
+                tell(self._write(batch))
         if self._link is not None:
             with contextlib.suppress(psycopg.Error):
                 self._link.execute("DELETE FROM writers WHERE name = %s", (self.name,))

@@ -10,13 +10,14 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from mainspring import points
 from mainspring.errors import MainspringError, StoreError
 
+_Item = TypeVar("_Item")
 Job: TypeAlias = Callable[[sqlite3.Connection], Any]
 #: A job's future with what it returned, or why it was refused.
 Ended: TypeAlias = tuple[Future[Any], Any, MainspringError | None]
@@ -86,7 +87,7 @@ class Writer:
                 self._waiting += 1
                 self._queue.put((job, future))
                 return future
-        _tell(ended)
+        tell(ended)
         return future
 
     def close(self) -> None:
@@ -108,24 +109,12 @@ class Writer:
         self._ready.set_result(None)
         stop = False
         while not stop:
-            batch: list[tuple[Job, Future[Any]]] = []
-            item = self._queue.get()
-            while True:
-                if item is None:
-                    stop = True
-                    break
-                batch.append(item)
-                if len(batch) >= _GROUP:
-                    break
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
+            batch, stop = next_group(self._queue)
             if batch:
                 ended = self._commit(connection, batch)
                 with self._closing:
                     self._waiting -= len(batch)
-                _tell(ended)
+                tell(ended)
         self._connection = None
         connection.close()
 
@@ -189,7 +178,23 @@ class Writer:
         return failure
 
 
-def _tell(ended: list[Ended]) -> None:
+def next_group(waiting: queue.SimpleQueue[_Item | None]) -> tuple[list[_Item], bool]:
+    """Wait for an item and take along what else is there, up to a group; True when None, the mark of the end, came."""
+    group: list[_Item] = []
+    item = waiting.get()
+    while item is not None:
+        group.append(item)
+        if len(group) >= _GROUP:
+            return group, False
+        try:
+            item = waiting.get_nowait()
+        except queue.Empty:
+            return group, False
+    return group, True
+
+
+def tell(ended: Iterable[Ended]) -> None:
+    """Answer the futures of jobs that have ended."""
     for future, value, refused in ended:
         if refused is not None:
             future.set_exception(refused)
