@@ -41,6 +41,23 @@ HEAVY = {
     "watchfiles",
     "prometheus_client",
     "opentelemetry",
+    "numpy",
+    "PIL",
+    "pypdfium2",
+    "onnx",
+    "onnxruntime",
+    "tokenizers",
+    "rapidocr",
+    "cv2",
+    "av",
+    "docx",
+    "pptx",
+    "openpyxl",
+    "selectolax",
+    "faiss",
+    "torch",
+    "transformers",
+    "qdrant_client",
 }
 
 #: Every room by its height. A room may import what stands lower; `SIDEWAYS` and `DOORS` name the exceptions.
@@ -79,6 +96,7 @@ HEIGHT = {
     "label": -1,
     "points": -2,
     "errors": -2,
+    "lexical": -2,
     "threads": -2,
 }
 
@@ -86,6 +104,11 @@ HEIGHT = {
 SIDEWAYS = {
     ("skills", "guard"),
     ("memory", "guard"),
+    ("memory", "library"),
+    ("code", "library"),
+    ("library", "guard"),
+    ("library", "tools"),
+    ("library", "models"),
     ("code", "tools"),
     ("code", "models"),
     ("acp", "engineer"),

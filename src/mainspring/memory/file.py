@@ -13,7 +13,7 @@ from typing import Any
 
 from mainspring.errors import StoreError
 from mainspring.label import Label
-from mainspring.memory import search
+from mainspring import lexical
 from mainspring.memory.records import COLUMNS, Record, Verdict, as_text, read_row, settled_labels
 from mainspring.memory.schema import connect, explain
 
@@ -80,7 +80,7 @@ class MemoryFile:
         self.db.executemany(
             "INSERT OR IGNORE INTO parents (child, parent) VALUES (?,?)", [(number, p) for p in parents]
         )
-        found = " ".join(search.words(f"{row['about']}\n{as_text(json.loads(row['value']))}"))
+        found = " ".join(lexical.words(f"{row['about']}\n{as_text(json.loads(row['value']))}"))
         self.db.execute("INSERT INTO terms (rowid, words) VALUES (?,?)", (number, found))
 
     def settle(self, *ids: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from mainspring.errors import StoreError, ToolError
 from mainspring.label import Label
-from mainspring.memory import search
+from mainspring import lexical
 from mainspring.memory.file import MemoryFile
 from mainspring.memory.records import (
     DISTRUSTED,
@@ -159,7 +159,7 @@ class Memory(MemoryFile):
             scope: only what this person's agent can see; None for everything.
             run: the run that is told: what it writes later counts as made from these records.
         """
-        wanted = search.match(query)
+        wanted = lexical.match(query)
         where, values = _visible(scope)
         if wanted:
             source = "records JOIN terms ON terms.rowid = records.number"

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from mainspring.errors import JournalVersionError, MainspringError, RunNotFoundError, StoreError
 from mainspring.label import Label
-from mainspring.memory import search
+from mainspring import lexical
 from mainspring.memory.records import UNREADABLE
 from mainspring.memory.schema import explain
 from mainspring.messages import decode
@@ -149,7 +149,7 @@ class RunIndex:
             people, agents: only of runs for these people and of these agents; None for all.
             without: a run that is left out.
         """
-        wanted = search.match(query)
+        wanted = lexical.match(query)
         where, values = _within(people, agents)
         source = "entries JOIN runs ON runs.id = entries.run"
         order = "runs.ended_at DESC, entries.number DESC"
@@ -218,7 +218,7 @@ class RunIndex:
                     "INSERT INTO entries (run, seq, what, text, label, outsider) VALUES (?,?,?,?,?,?)",
                     (row.id, seq, what, text, label.encode(), not label.trusted),
                 ).lastrowid
-                db.execute("INSERT INTO terms (rowid, words) VALUES (?,?)", (number, " ".join(search.words(text))))
+                db.execute("INSERT INTO terms (rowid, words) VALUES (?,?)", (number, " ".join(lexical.words(text))))
 
     def _remove(self, run_id: str) -> None:
         with self._transaction():

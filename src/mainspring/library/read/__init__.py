@@ -1,0 +1,1 @@
+"""Files as pages of text with places."""
