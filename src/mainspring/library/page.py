@@ -160,6 +160,7 @@ class Hit:
         snippet: the most telling piece of its text.
         start, end: which characters of the page's text the snippet is.
         box: where the snippet stands on the page, or None.
+        also: other pages with the same text, which are not listed as hits of their own.
     """
 
     page: StoredPage
@@ -169,3 +170,4 @@ class Hit:
     start: int
     end: int
     box: Box | None = None
+    also: tuple[StoredPage, ...] = ()
