@@ -204,6 +204,40 @@ def test_a_suspect_is_executed_alone(home: Path) -> None:
     assert at_work == [1, 1, 1]
 
 
+def test_a_worker_with_nothing_to_do_looks_when_something_was_written_or_is_due(home: Path) -> None:
+    store = open_store(home)
+    clock, looks = [time.time() + 60], []
+    agent = scripted("a", "one", "two")
+
+    class Seen(Worker):
+        def _find(self, free: int) -> Any:
+            looks.append(clock[0])
+            return super()._find(free)
+
+    async def main(worker: Worker) -> None:
+        task = asyncio.create_task(worker.run())
+        while not looks:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)  # thirty polls or so, of which hardly one finds reason to look
+        assert len(looks) < 10
+        run = agent.enqueue("written", home=home)
+        while run.status != "done":
+            await asyncio.sleep(0.01)
+        first = NewEvent("run.started", store.event(run.id, 1).payload, version=2)
+        lease, appended = store.create("sleeps", [first], agent="a", task="sleeps")
+        appended.done.result()
+        store.append(lease, [], Changes(status="waiting", wake_at=clock[0] + 1000, release=True)).done.result()
+        await asyncio.sleep(0.3)
+        assert store.row(lease.run_id).status == "waiting"
+        clock[0] += 1000  # nothing is written now, only its time has come
+        while store.row(lease.run_id).status != "done":
+            await asyncio.sleep(0.01)
+        worker.stop()
+        await task
+
+    asyncio.run(asyncio.wait_for(main(Seen(store, [agent], poll_s=0.01, clock=lambda: clock[0])), 60))
+
+
 def test_a_journal_of_a_newer_version_is_left_as_it_is(home: Path) -> None:
     agent = scripted("a")
     store = open_store(home)

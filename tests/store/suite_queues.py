@@ -25,6 +25,20 @@ class QueueSuite:
         assert store.ready(now + 501) == [early.run_id, late.run_id]
         assert store.next_wake() == pytest.approx(now - 5)
 
+    def test_the_stamp_changes_with_everything_that_is_written(self, store: Store) -> None:
+        before = store.stamp()
+        if before is None:
+            pytest.skip("this store cannot tell cheaply")
+        assert store.stamp() == before
+        lease = begin(store)
+        begun = store.stamp()
+        add(store, lease, changes=Changes(status="waiting", release=True))
+        rested = store.stamp()
+        store.post(lease.run_id, "wake", {})
+        posted = store.stamp()
+        store.keep("stamped", "x", {}, version=0)
+        assert len({before, begun, rested, posted, store.stamp()}) == 5
+
     def test_what_is_executed_or_has_ended_is_not_ready(self, store: Store) -> None:
         running, ended = begin(store), begin(store)
         add(store, ended, changes=Changes(status="done", release=True))

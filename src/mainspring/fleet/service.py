@@ -119,10 +119,16 @@ class Service:
     async def _tick(self) -> None:
         said = ""
         planned: float | None = 0.0
+        seen: int | None = None
         while self._ticker is not None and not self.worker.stopping:
             now = self._clock()
             due: float | None = None
             try:
+                stamp = self.worker.store.stamp()
+                if stamp is not None and stamp == seen and (planned is None or planned > now):
+                    await asyncio.sleep(TICK_S if planned is None else min(max(planned - now, 0.01), TICK_S))
+                    continue
+                seen = None if said else stamp  # taken before the look: what is written meanwhile is seen next time
                 due = await asyncio.to_thread(self._ticker.tick, now)
                 if planned is not None and planned <= now:  # else there is hardly anything for the worker to find
                     self.worker.knock()

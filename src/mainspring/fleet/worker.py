@@ -29,6 +29,8 @@ from mainspring.store import Lease, RunRow, Store, open_store
 
 #: Seconds between looks for work. A look at a journal of sleepers costs a fraction of a millisecond.
 POLL_S = 0.25
+#: Seconds after which it looks also when nothing was written: an owner that has died writes nothing.
+LOOK_S = 2.0
 #: Seconds for which a run that could not be read is left alone, growing with each failure.
 FIRST_PAUSE_S, MAX_PAUSE_S = 5.0, 600.0
 #: Kind of the document that says that a person moved a run here, so that workers may take it up.
@@ -60,6 +62,18 @@ class _Pause:
 
     until: float
     failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Empty:
+    """A look that found nothing, and would again as long as the journal has this stamp and nobody dies or wakes."""
+
+    stamp: int
+    until: float  # of the monotonic clock: the other one may be set back
+    wake_at: float | None
+
+    def holds(self, now: float) -> bool:
+        return time.monotonic() < self.until and (self.wake_at is None or now < self.wake_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +133,7 @@ class Worker:
         self._changed = asyncio.Event()  # a run rested, or somebody wants us to stop
         self._refusal: str | None = None
         self._unreadable = ""
+        self._empty: _Empty | None = None  # the last look, if it found nothing
         self.finished: Counter[str] = Counter()  # stretches by how they ended, for metrics
 
     def __repr__(self) -> str:
@@ -204,7 +219,14 @@ class Worker:
         if free <= 0 or self._may_not():
             return 0, None
         try:
+            stamp, now = self._journal().stamp(), self.clock()
+            last = self._empty
+            if last is not None and last.stamp == stamp and last.holds(now) and not self._paused:
+                return 0, last.wake_at
             taken, wake_at = await asyncio.to_thread(self._find, free)
+            self._empty = None
+            if stamp is not None and not taken and not self._tasks:
+                self._empty = _Empty(stamp, time.monotonic() + LOOK_S, wake_at)
         except MainspringError as error:
             if str(error) != self._unreadable:  # once, not at every look
                 self._unreadable = str(error)

@@ -356,6 +356,14 @@ class Store(Protocol):
         """The earliest `wake_at` of any waiting run, past or future; None when none has one."""
         ...
 
+    def stamp(self) -> int | None:
+        """A number that is another one once anybody has written to this journal; None where that cannot be told.
+
+        For those who look again and again: while it stays the same, only time and the death of an owner change what
+        they would find. It costs a few microseconds.
+        """
+        ...
+
     # --- small documents ---
 
     def keep(self, kind: str, name: str, body: Mapping[str, Any], *, version: int, due_at: float | None = None) -> Kept:

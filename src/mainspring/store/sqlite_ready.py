@@ -60,3 +60,8 @@ class SQLiteReady:
                 continue
             found.append(id)
         return found
+
+    def stamp(self) -> int | None:
+        """See the protocol. SQLite counts for each connection what all others have committed."""
+        found = self._read("PRAGMA data_version", ())
+        return int(found[0][0])
