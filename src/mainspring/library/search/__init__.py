@@ -1,0 +1,7 @@
+"""Search in a library: words and meaning fused, snippets, neighbours, and why a page was found."""
+
+from mainspring.library.search.find import MAX_K, MODES, Mode, Side, find
+from mainspring.library.search.neighbours import Neighbours, neighbours
+from mainspring.library.search.query import Query, parse
+
+__all__ = ["MAX_K", "MODES", "Mode", "Neighbours", "Query", "Side", "find", "neighbours", "parse"]

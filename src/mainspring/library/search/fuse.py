@@ -1,0 +1,84 @@
+"""One order out of several: by ranks, or by scores.
+
+By ranks: reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009). By scores: a convex combination of
+normalised scores, which is better where the scores say how sure each part is (Bruch, Gai and Ingber, "An Analysis of
+Fusion Functions for Hybrid Retrieval", TOIS 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from mainspring import lexical
+
+#: Page number and score, best first.
+Ranked: TypeAlias = "Sequence[tuple[int, float]]"
+
+#: The constant of reciprocal rank fusion, as its authors chose it.
+RRF_K = 60
+#: Weight of words against meaning when no word of the query was met, and when all were.
+_LEAST, _MOST = 0.2, 0.8
+
+
+def by_ranks(lists: Sequence[tuple[float, Ranked]]) -> dict[int, float]:
+    """Reciprocal rank fusion of weighted lists: the sum of weight / (60 + rank) over the lists that have a page."""
+    scores: dict[int, float] = {}
+    for weight, ranked in lists:
+        for rank, (page, _) in enumerate(ranked, 1):
+            scores[page] = scores.get(page, 0.0) + weight / (RRF_K + rank)
+    return scores
+
+
+def by_scores(lists: Sequence[tuple[float, Mapping[int, float]]]) -> dict[int, float]:
+    """The weighted sum of normalised scores; a page that a list lacks gets nothing from it."""
+    scores: dict[int, float] = {}
+    for weight, normalised in lists:
+        for page, score in normalised.items():
+            scores[page] = scores.get(page, 0.0) + weight * score
+    return scores
+
+
+def of_top(ranked: Ranked) -> dict[int, float]:
+    """Scores as shares of the best one. For BM25, whose zero means that no word was met."""
+    top = max((score for _, score in ranked), default=0.0)
+    return {page: score / top for page, score in ranked} if top > 0 else {page: 0.0 for page, _ in ranked}
+
+
+def of_range(ranked: Ranked, floor: float) -> dict[int, float]:
+    """Scores as shares of the way from `floor` to the best one. For similarities, whose zero means nothing."""
+    top = max((score for _, score in ranked), default=0.0)
+    if top <= floor:
+        return {page: 1.0 for page, _ in ranked}
+    return {page: max(score - floor, 0.0) / (top - floor) for page, score in ranked}
+
+
+def in_order(scores: Mapping[int, float]) -> list[tuple[int, float]]:
+    """Best first; of equal ones, the older page first, so that an order repeats."""
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+def text_weight(query: str, best: Sequence[str]) -> float:
+    """How much words count against meaning for a query, 0 to 1.
+
+    Where the pages that the words found have all of them (a name, a number, an error message), the words are right.
+    Where they have a few (a question in other words, or in another language), meaning is.
+
+    Args:
+        best: the texts of the pages that the words found first.
+    """
+    wanted = lexical.terms(query)
+    whole = sum(_says(word) for word in wanted)
+    if not whole or not best:
+        return _LEAST
+    covered = 0.0
+    for text in best:
+        there = set(lexical.words(text))
+        met = [w for w, begins in wanted.items() if w in there or (begins and any(t.startswith(w) for t in there))]
+        covered = max(covered, sum(_says(word) for word in met) / whole)
+    return _LEAST + (_MOST - _LEAST) * covered**2
+
+
+def _says(word: str) -> float:
+    """How much a word is likely to tell: long ones and those with digits more than "the"."""
+    return 8.0 if any(c.isdigit() for c in word) else float(min(len(word), 8)) if word.isascii() else 4.0
