@@ -115,6 +115,10 @@ def _fits(page: StoredPage, where: Where) -> bool:
     )
 
 
+def _under(uri: str, path: str) -> bool:
+    return uri.startswith(path) or fnmatch.fnmatch(uri, path)
+
+
 class WordsEmbedder:
     """One vector a word: words with one meaning (see `same`) have one vector, others have none in common."""
 

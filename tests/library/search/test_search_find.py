@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from library_fakes import FakeCatalog, WordsEmbedder, indexed
 
+from library_fakes import FakeCatalog, WordsEmbedder, indexed
 from mainspring.errors import ModelError, ToolError
 from mainspring.label import USER, Label
 from mainspring.library.embed.protocol import Picture

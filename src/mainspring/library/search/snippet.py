@@ -75,7 +75,7 @@ def snippet(page: Page, meetings: Sequence[Meeting], width: int = 0) -> tuple[in
     room = max(width - (best_end - best), 0)
     start = _begin(text, best, room // 3)
     end = _end(text, best_end, max(width - (best_end - start), 0))
-    while start < end and text[start].isspace():
+    while start < end and text[start].isspace() and whole(text, start + 1) > start:
         start += 1
     while start < end and text[end - 1].isspace():
         end -= 1
