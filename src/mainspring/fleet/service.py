@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 TICK_S = 1.0
 #: Seconds that requests under way get when the service stops.
 _DRAIN_S = 5
-#: Seconds between two looks of the HTTP server at whether it should stop, beside its own tenth.
-_LOOK_S = 0.4
+#: Seconds between two ticks of the HTTP server, beside its own tenth: so old is the date in its answers at most.
+_LOOK_S = 1.9
 
 
 class Ticker(Protocol):
@@ -88,6 +88,8 @@ class Service:
         """
         import uvicorn
 
+        ended = asyncio.Event()
+
         class Server(uvicorn.Server):
             @contextlib.contextmanager
             def capture_signals(self) -> Iterator[None]:
@@ -95,7 +97,9 @@ class Service:
 
             async def on_tick(self, counter: int) -> bool:
                 # Ten looks a second at whether it should stop are most of what an idle service costs.
-                await asyncio.sleep(_LOOK_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_S):
+                        await ended.wait()
                 return await super().on_tick(0)
 
         config = uvicorn.Config(
@@ -114,6 +118,7 @@ class Service:
         finally:
             ticking.cancel()
             server.should_exit = True  # last, so that probes are answered while runs let go
+            ended.set()
             await asyncio.wait({serving, ticking})
 
     async def _tick(self) -> None:
