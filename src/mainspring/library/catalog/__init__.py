@@ -1,1 +1,7 @@
-"""Documents, pages and words."""
+"""Documents, pages and words: what the library knows, in one SQLite file."""
+
+from mainspring.library.catalog.catalog import SQLiteCatalog, open_catalog
+from mainspring.library.catalog.labels import STRANGER, Vouched
+from mainspring.library.catalog.work import Known, Source
+
+__all__ = ["STRANGER", "Known", "SQLiteCatalog", "Source", "Vouched", "open_catalog"]
