@@ -10,9 +10,11 @@ from mainspring.library.page import StoredPage
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Args:
-    before, after: the pages next to it, or None at an end of the document.
-    section: the other pages under the same heading, in order; empty when it stands under none.
+    """The pages around one.
+
+    Args:
+        before, after: the pages next to it, or None at an end of the document.
+        section: the other pages under the same heading, in order; empty when it stands under none.
     """
 
     before: StoredPage | None
