@@ -16,7 +16,8 @@ from mainspring.errors import StoreError
 from mainspring.label import Label
 from mainspring.library.embed.protocol import Encoded, Item, Picture, Space
 from mainspring.library.index.protocol import Near
-from mainspring.library.page import Document, Page, Region, StoredPage, Where
+from mainspring.library.page import Document, Hit, Page, Region, StoredPage, Where
+from mainspring.library.search import find
 
 LIBRARY = Label(frozenset({"library"}))
 
@@ -200,3 +201,18 @@ def indexed(catalog: FakeCatalog, embedder: WordsEmbedder) -> FakeIndex:
         (encoded,) = embedder.documents([page.page.text])
         index.add([(page.id, encoded.vectors)])
     return index
+
+
+class FakeLibrary:
+    """A library over the other fakes, with the methods that the facade has."""
+
+    def __init__(self, catalog: FakeCatalog | None = None, embedder: WordsEmbedder | None = None) -> None:
+        self.catalog = catalog or FakeCatalog()
+        self.embedder = embedder or WordsEmbedder()
+
+    def search(self, query: Any, *, k: int = 10, where: Where | None = None, mode: Any = "hybrid") -> list[Hit]:
+        index = indexed(self.catalog, self.embedder)
+        return find(self.catalog, index, self.embedder, query, k=k, where=where, mode=mode)
+
+    def close(self) -> None:
+        return None
