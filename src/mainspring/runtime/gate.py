@@ -27,7 +27,7 @@ from mainspring.runtime.imported import executed_elsewhere
 from mainspring.runtime.journal import Journal
 from mainspring.runtime.settings import Settings
 from mainspring.runtime.state import CallState
-from mainspring.store import ApprovalRequest
+from mainspring.store import NEWS_S, ApprovalRequest
 from mainspring.tool import Tool
 
 #: Seconds for which an unanswered approval stays open, where the configuration says nothing.
@@ -134,8 +134,8 @@ class Gate:
         return decide_call(call, checked, self.state, self.agent.policy, self.settings, promised, revoked, self.tools)
 
     def _revoked(self) -> frozenset[str]:
-        """Principals and grants that were taken back, as of now."""
-        return self.journal.store.revoked() | self._foreign
+        """Principals and grants that were taken back, as of now, or a blink ago where the journal is a server's."""
+        return self.journal.store.revoked(within_s=NEWS_S) | self._foreign
 
     def _decide(self, call: CallState, revoked: frozenset[str]) -> None:
         about = {"step": self.state.step, "call_id": call.part.id, "tool": call.part.name}

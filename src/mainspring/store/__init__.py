@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from mainspring.store.protocol import (
+    NEWS_S,
     NO_CHANGES,
     Answer,
     Appended,
@@ -27,6 +28,7 @@ from mainspring.store.seals import Seal
 from mainspring.store.sqlite import SQLiteStore
 
 __all__ = [
+    "NEWS_S",
     "NO_CHANGES",
     "Answer",
     "Appended",

@@ -277,6 +277,17 @@ class PostgresStore(EventsInSQL, PeopleInSQL, QueuesInSQL, PostgresReady):
     def _found_empty(self, run_id: str, asked_at: float) -> None:
         self._posted.discard(run_id)
 
+    # --- revocations ---
+
+    def revoked(self, *, within_s: float = 0.0) -> frozenset[str]:
+        """See the protocol. One look a moment serves all runs of this process."""
+        now = time.monotonic()
+        if now - self._revoked_at < within_s:
+            return self._revoked[1]
+        names = super().revoked()
+        self._revoked_at = now  # of the question, not of its answer
+        return names
+
     # --- what the parts in SQL ask for ---
 
     def _run_row(self, row: tuple[Any, ...]) -> RunRow:

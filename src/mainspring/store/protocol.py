@@ -458,10 +458,14 @@ class Store(Protocol):
         """
         ...
 
-    def revoked(self) -> frozenset[str]:
+    def revoked(self, *, within_s: float = 0.0) -> frozenset[str]:
         """Names and grant ids that are revoked now, each as it was written and as `person_key` compares it.
 
         Cheap enough for every step: one look at the end of an index when nothing has changed.
+
+        Args:
+            within_s: what was taken back in the last so many seconds need not be known yet, where a look is a question
+                to a server.
         """
         ...
 

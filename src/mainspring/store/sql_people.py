@@ -43,6 +43,7 @@ class PeopleInSQL:
     home: Path
     _writer: Submits
     _revoked: tuple[int, frozenset[str]] = (0, frozenset())
+    _revoked_at = float("-inf")  # when that was known, by the monotonic clock
 
     if TYPE_CHECKING:
 
@@ -118,10 +119,11 @@ class PeopleInSQL:
             return record_revocation(connection, name, not restore, by, reason, channel or {})
 
         number, head = self._writer.submit(job).result()
+        self._revoked_at = float("-inf")
         self._sign(REVOCATIONS, number, head)
 
-    def revoked(self) -> frozenset[str]:
-        """See the protocol."""
+    def revoked(self, *, within_s: float = 0.0) -> frozenset[str]:
+        """See the protocol. Looks each time."""
         newest = self._read("SELECT max(number) FROM revocations", ())[0][0] or 0
         number, names = self._revoked
         if newest != number:
