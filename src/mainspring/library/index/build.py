@@ -1,0 +1,264 @@
+"""Making segments: from vectors as the encoder gives them, and from other segments."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mainspring.errors import StoreError
+from mainspring.library.index import locks
+from mainspring.library.index.calibration import (
+    SAMPLE,
+    Calibration,
+    learn,
+    sample_size,
+    spread,
+    with_clusters,
+)
+from mainspring.library.index.numbers import (
+    F16,
+    F32,
+    I64,
+    dequantise,
+    offsets,
+    pool,
+    pooled_count,
+    pooled_counts,
+    quantise,
+    spans,
+)
+from mainspring.library.index.segment import Batch, SegmentWriter
+from mainspring.library.index.state import Live
+
+PATTERN = "segment-*.vec"
+#: Vectors that are worked on at a time.
+_TOKENS = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Pages to put into a segment, and where their vectors come from.
+
+    Args:
+        ids, counts: number and vectors of each page.
+        original: the vectors of the page at a place as the encoder made them.
+    """
+
+    ids: I64
+    counts: I64
+    original: Callable[[int], F32]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A segment that is written and flushed but not yet named by the manifest: the columns of its row there."""
+
+    file: str
+    pages: int
+    tokens: int
+    pooled: int
+    size: int
+    head: str
+    digest: str
+    ids: I64
+
+
+@contextlib.contextmanager
+def making(folder: Path) -> Iterator[tuple[int, str]]:
+    """A new file (descriptor, name), locked while the block runs, so that nobody takes it for a leftover.
+
+    The file stays; when the block ends without its name in the manifest it is a leftover, and `sweep` deletes it.
+    """
+    name = f"segment-{secrets.token_hex(8)}.vec"
+    try:
+        fd = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StoreError(f"the index folder {folder} cannot be written: {error}; check its space and rights") from error
+    try:
+        locks.lock(fd)
+        yield fd, name
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"the index folder {folder} cannot be written: {error}; free some space: nothing was changed"
+            ) from error
+        raise
+    finally:
+        os.close(fd)
+
+
+def from_pages(folder: Path, fd: int, name: str, pages: Pages, calibration: Calibration) -> Made:
+    """Write a segment of these pages."""
+    writer = SegmentWriter(
+        fd,
+        pages.ids,
+        pages.counts,
+        pooled_counts(pages.counts),
+        width=calibration.width,
+        norms=calibration.mean is not None,
+    )
+    for begin, end in _batches(pages.counts):
+        writer.add(_batch([pages.original(at) for at in range(begin, end)], calibration), end - begin)
+    return _finish(folder, name, pages.ids, writer, calibration)
+
+
+def from_segments(folder: Path, fd: int, name: str, sources: Sequence[Live], calibration: Calibration) -> Made:
+    """Write a segment of what is left in others whose vectors are kept in the same space; they are copied."""
+    places = [live.places() for live in sources]
+    ids = np.concatenate([live.segment.ids[at] for live, at in zip(sources, places, strict=True)])
+    counts = np.concatenate([live.segment.token_counts[at] for live, at in zip(sources, places, strict=True)])
+    writer = SegmentWriter(
+        fd, ids, counts, pooled_counts(counts), width=calibration.width, norms=calibration.mean is not None
+    )
+    for live, at in zip(sources, places, strict=True):
+        lists = _lists(live) if live.calibration.id == calibration.id else None
+        for begin, end in _batches(live.segment.token_counts[at]):
+            writer.add(_copy(live, at[begin:end], calibration, lists), end - begin)
+    return _finish(folder, name, ids, writer, calibration)
+
+
+def originals(sources: Sequence[Live]) -> Pages:
+    """What is left in segments, as the encoder made it (to the eighth bit), to be kept in another space."""
+    where = [(live, int(place)) for live in sources for place in live.places()]
+    ids = np.array([live.segment.ids[place] for live, place in where], dtype=np.int64)
+    counts = np.array([live.segment.token_counts[place] for live, place in where], dtype=np.int64)
+
+    def original(at: int) -> F32:
+        live, place = where[at]
+        segment = live.segment
+        low, high = int(segment.token_offsets[place]), int(segment.token_offsets[place + 1])
+        norms = np.ones(high - low, np.float32) if segment.norms is None else segment.norms[low:high].astype(np.float32)
+        return live.calibration.originals(segment.page(place), norms)
+
+    return Pages(ids, counts, original)
+
+
+def calibrate(pages: Pages, *, centred: bool, multi: bool) -> Calibration:
+    """Mean, basis and centroids from a sample of these pages."""
+    total = int(pages.counts.sum())
+    each = max(1.0, total / max(1, len(pages.ids)))
+    chosen = spread(len(pages.ids), int(SAMPLE / each) + 1)
+    if not centred and (not multi or pages.original(0).shape[1] <= 128):
+        chosen = chosen[:1]  # there is nothing to learn but the centroids
+    made = learn(_joined(pages, chosen), tokens=total, centred=centred, multi=multi)
+    all_pooled = pooled_counts(pages.counts)
+    wanted = sample_size(int(all_pooled.sum()))
+    some = spread(len(pages.ids), int(wanted / max(1.0, float(all_pooled.mean()))) + 1)
+    parts = []
+    for at in some:
+        kept = made.documents(pages.original(int(at)))[0]
+        parts.append(pool(kept, pooled_count(len(kept))))
+    return with_clusters(made, np.concatenate(parts), int(all_pooled.sum()))
+
+
+def _joined(pages: Pages, chosen: I64) -> F32:
+    return np.concatenate([pages.original(int(at)) for at in chosen])
+
+
+def _batches(counts: I64) -> Iterator[tuple[int, int]]:
+    ends = np.cumsum(counts)
+    begin = 0
+    while begin < len(counts):
+        base = int(ends[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, base + _TOKENS, side="right")))
+        end = min(end, begin + _TOKENS)
+        yield begin, end
+        begin = end
+
+
+def _batch(vectors: Sequence[F32], calibration: Calibration) -> Batch:
+    counts = np.array([len(each) for each in vectors], dtype=np.int64)
+    kept, norms = calibration.documents(np.concatenate(vectors))
+    tokens, scale = quantise(kept)
+    small = pooled_counts(counts)
+    if np.array_equal(small, counts):
+        pooled, pooled_scale, rough = tokens, scale, kept
+    else:
+        at = offsets(counts)
+        rough = np.concatenate([pool(kept[at[i] : at[i + 1]], int(small[i])) for i in range(len(counts))])
+        pooled, pooled_scale = quantise(rough)
+    codes, owners = _pairs(rough, small, calibration)
+    return Batch(tokens, scale, norms.astype(np.float16), pooled, pooled_scale, codes, owners)
+
+
+def _pairs(pooled: F32, counts: I64, calibration: Calibration) -> tuple[I64, I64]:
+    if calibration.clusters is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    return calibration.clusters.codes(pooled), np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+
+
+def _copy(live: Live, places: I64, calibration: Calibration, lists: tuple[I64, I64] | None) -> Batch:
+    segment = live.segment
+    begins = segment.token_offsets[places]
+    rows = spans(begins, segment.token_offsets[places + 1] - begins)
+    tokens, scale = segment.tokens[rows], segment.token_scale[rows]
+    norms: F16 = np.ones(len(rows), np.float16) if segment.norms is None else segment.norms[rows]
+    begins = segment.pooled_offsets[places]
+    small = segment.pooled_offsets[places + 1] - begins
+    if segment.alias:
+        pooled, pooled_scale = tokens, scale
+    else:
+        rows = spans(begins, small)
+        pooled, pooled_scale = segment.pooled[rows], segment.pooled_scale[rows]
+    if lists is None:
+        codes, owners = _pairs(dequantise(pooled, pooled_scale), small, calibration)
+    else:
+        starts = lists[1][places]
+        held = lists[1][places + 1] - starts
+        codes = lists[0][spans(starts, held)]
+        owners = np.repeat(np.arange(len(places), dtype=np.int64), held)
+    return Batch(tokens, scale, norms, pooled, pooled_scale, codes, owners)
+
+
+def _lists(live: Live) -> tuple[I64, I64]:
+    """The segment's lists turned around: the centroids of each place one after another, and where they begin."""
+    segment = live.segment
+    codes = np.repeat(np.arange(len(segment.list_offsets) - 1, dtype=np.int64), np.diff(segment.list_offsets))
+    order = np.argsort(segment.lists, kind="stable")
+    return codes[order], offsets(np.bincount(segment.lists, minlength=len(segment.ids)).astype(np.int64))
+
+
+def _finish(folder: Path, name: str, ids: I64, writer: SegmentWriter, calibration: Calibration) -> Made:
+    size, head, digest = writer.finish(0 if calibration.clusters is None else len(calibration.clusters.fine))
+    flush_folder(folder)
+    return Made(name, len(ids), writer.tokens, writer.pooled, size, head, digest, ids)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names of new files durable."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sweep(folder: Path, named: Callable[[], set[str]]) -> int:
+    """Delete segment files that the manifest does not name and nobody is writing. Returns how many.
+
+    Args:
+        folder: where.
+        named: asks the manifest, after a file's lock was got: its writer may have named it just before.
+    """
+    known = named()
+    gone = 0
+    for path in folder.glob(PATTERN):
+        if path.name in known:
+            continue
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if locks.lock(fd) and path.name not in named():
+                    path.unlink()
+                    gone += 1
+            finally:
+                os.close(fd)
+    return gone
