@@ -1,0 +1,204 @@
+"""`library_search`, `library_read` and `library_ask` as a run calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from library_fakes import LIBRARY, FakeLibrary
+from mainspring import ScriptedModel
+from mainspring.errors import DeclarationError, StoreError, ToolError
+from mainspring.label import MODEL, USER, Label, tool_label
+from mainspring.library.page import Where
+from mainspring.library.tools import library_tools
+from mainspring.tool import Tool, ToolContext
+from mainspring.value import Labelled, Value, wrap
+
+ANN = Label(frozenset({"library"}), frozenset({"ann"}))
+MAIL = tool_label("mail")
+
+
+class Shelves:
+    """Libraries by name."""
+
+    def __init__(self) -> None:
+        self.held = {"default": FakeLibrary(), "work": FakeLibrary()}
+
+    def __call__(self, name: str, home: Path) -> FakeLibrary:
+        if name not in self.held:
+            raise StoreError(f"there is no library {name}")
+        return self.held[name]
+
+
+@pytest.fixture
+def shelves() -> Shelves:
+    made = Shelves()
+    catalog = made.held["default"].catalog
+    catalog.add("/docs/boiler.pdf", "Boilers are vented in May", "Boilers are sold in June", kind="pdf", heading="Care")
+    catalog.add("/mine/boiler.md", "My boiler is in the cellar", kind="markdown", label=USER)
+    catalog.add("/ann/boiler.txt", "The boiler of Ann leaks", label=ANN)
+    return made
+
+
+def tools(shelves: Shelves, *more: Any, **options: Any) -> dict[str, Tool]:
+    return {t.name: t for t in library_tools(*more, opener=shelves, **options)}
+
+
+def context(home: Path, person: str = "ben", **labels: Label) -> ToolContext:
+    return ToolContext("run1", "k", None, home, labels=labels, principal=(person, "agent:clerk"))
+
+
+def call(tool: Tool, at: ToolContext, **arguments: Any) -> Value:
+    found = asyncio.run(tool.call(tool.validate(arguments), at))
+    assert isinstance(found, Labelled)
+    return wrap(found.value, tool.result_labels | dict(found.labels))
+
+
+def test_what_the_guard_is_told(shelves: Shelves) -> None:
+    held = tools(shelves)
+    assert list(held) == ["library_search", "library_read"]
+    for tool in held.values():
+        assert (tool.effect, tool.outside, tool.consequential) == ("read", False, False)
+        assert not tool.label.trusted
+    assert held["library_search"].role("query") == "payload"
+    assert held["library_read"].role("page") == "selector"
+    assert len(held["library_search"].description) < 200
+
+
+def test_each_field_says_who_wrote_it(shelves: Shelves, home: Path) -> None:
+    found = call(tools(shelves)["library_search"], context(home, query=MODEL), query="boiler cellar")
+    assert found.label.trusted
+    assert found.label.steered == {"library"}
+    by_uri = {item.data["uri"].data: item for item in found.data}
+    mine, theirs = by_uri["/mine/boiler.md"], by_uri["/docs/boiler.pdf"]
+    for name in ("title", "heading", "text", "uri"):
+        assert mine.data[name].label.trusted
+        assert theirs.data[name].label.strangers == {"library"}
+    for name in ("page", "number", "kind", "score", "box", "changed_at", "outsider", "same_text"):
+        assert theirs.data[name].label.trusted, name
+    assert (mine.data["outsider"].data, theirs.data["outsider"].data) == (False, True)
+
+
+def test_among_trusted_pages_nobody_steers(shelves: Shelves, home: Path) -> None:
+    found = call(tools(shelves, where=Where(trusted=True))["library_search"], context(home), query="boiler")
+    assert [p["uri"] for p in found.plain()] == ["/mine/boiler.md"]
+    assert found.whole_label.strangers == frozenset()
+    assert found.whole_label.steered == frozenset()
+
+
+def test_a_page_that_was_not_found_steers_too(shelves: Shelves, home: Path) -> None:
+    found = call(tools(shelves)["library_search"], context(home), query="cellar", path="/mine/")
+    assert found.label.steered == frozenset()  # outside of what could be found
+    shelves.held["default"].catalog.add("/mine/x.md", "zzz")
+    found = call(tools(shelves)["library_search"], context(home), query="cellar", limit=1)
+    assert [p["uri"] for p in found.plain()] == ["/mine/boiler.md"]
+    assert found.label.steered == {"library"}
+
+
+def test_a_strangers_query_chooses_and_does_not_write(shelves: Shelves, home: Path) -> None:
+    found = call(tools(shelves)["library_search"], context(home, query=MAIL), query="boiler")
+    assert "tool:mail" in found.whole_label.steered
+    assert "tool:mail" not in found.whole_label.strangers
+
+
+@pytest.mark.parametrize("principal", [("ben", "agent:clerk"), ("", "agent:clerk"), ()])
+def test_a_page_that_others_may_not_read_is_not_there_for_them(
+    shelves: Shelves, home: Path, principal: tuple[str, ...]
+) -> None:
+    held = tools(shelves, model=ScriptedModel(['{"statements": []}']))
+    (secret,) = [p for p in shelves.held["default"].catalog.held.values() if p.document.label == ANN]
+    at = ToolContext("r", "k", None, home, principal=principal)
+    found = call(held["library_search"], at, query="boiler of Ann leaks", limit=20)
+    assert "/ann/boiler.txt" not in [p["uri"] for p in found.plain()]
+    assert found.whole_label.readers is None
+    with pytest.raises(ToolError) as hidden:
+        call(held["library_read"], at, page=f"default/{secret.id}")
+    with pytest.raises(ToolError) as absent:
+        call(held["library_read"], at, page="default/999")
+    assert str(hidden.value).replace(str(secret.id), "N") == str(absent.value).replace("999", "N")
+    ann = call(held["library_search"], context(home, "ann"), query="boiler of Ann leaks")
+    assert ann.plain()[0]["uri"] == "/ann/boiler.txt"
+    assert ann.label.readers == {"ann"}  # that it exists is hers as well
+    assert call(held["library_read"], context(home, "ann"), page=f"default/{secret.id}").whole_label.readers == {"ann"}
+
+
+def test_reading_gives_the_page_and_what_stands_around(shelves: Shelves, home: Path) -> None:
+    held = tools(shelves)
+    found = call(held["library_read"], context(home, page=MAIL), page="default/1")
+    plain = found.plain()
+    assert plain["text"] == "Boilers are vented in May"
+    assert (plain["before"], plain["after"], plain["section"]) == (None, "default/2", ["default/2"])
+    assert found.data["text"].label.strangers == {"library"}
+    assert found.data["after"].label.trusted
+    assert "tool:mail" in found.data["after"].label.steered
+    assert call(held["library_read"], context(home), page="2").plain()["before"] == "default/1"
+
+
+@pytest.mark.parametrize(
+    "page", ["", "x", "default/", "other/1", "default/1/2", "default/-1", "9" * 400, "../1", "1\n"]
+)
+def test_an_id_that_is_none(shelves: Shelves, home: Path, page: str) -> None:
+    with pytest.raises(ToolError, match="no page"):
+        call(tools(shelves)["library_read"], context(home), page=page)
+
+
+def test_a_call_narrows_and_never_widens(shelves: Shelves, home: Path) -> None:
+    held = tools(shelves, where=Where(paths=("/docs/",), kinds=("pdf",)))
+    search, read = held["library_search"], held["library_read"]
+
+    def uris(**more: Any) -> set[str]:
+        return {p["uri"] for p in call(search, context(home), query="boiler", **more).plain()}
+
+    assert uris() == uris(path="/docs/") == uris(path="*.pdf") == uris(kind="pdf") == {"/docs/boiler.pdf"}
+    assert uris(path="/mine/") == uris(path="/") - {"/docs/boiler.pdf"} == uris(kind="markdown") == set()
+    with pytest.raises(ToolError, match="no page"):
+        call(read, context(home), page="default/3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"query": "x", "limit": 0}, "limit must be from 1 to 20"),
+        ({"query": "x", "limit": 21}, "limit must be from 1 to 20"),
+        ({"query": "x", "kind": "exe"}, "there is no kind 'exe'; use one of pdf"),
+        ({"query": "?"}, "no words to search by"),
+    ],
+)
+def test_bad_calls(shelves: Shelves, home: Path, arguments: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ToolError, match=complaint):
+        call(tools(shelves)["library_search"], context(home), **arguments)
+
+
+def test_several_libraries_are_searched_as_one(shelves: Shelves, home: Path) -> None:
+    shelves.held["work"].catalog.add("/work/boiler.txt", "A boiler at work")
+    held = tools(shelves, ("default", "work"))
+    found = call(held["library_search"], context(home), query="boiler", limit=2).plain()
+    assert {p["page"].partition("/")[0] for p in found} == {"default", "work"}
+    assert call(held["library_read"], context(home), page="work/1").plain()["uri"] == "/work/boiler.txt"
+
+
+def test_names_that_are_none(shelves: Shelves, home: Path) -> None:
+    for names in ((), ("",), ("../x",), ("a/b",)):
+        with pytest.raises(DeclarationError, match="needs names of libraries"):
+            library_tools(names)
+    with pytest.raises(ToolError, match="there is no library gone"):
+        call(tools(shelves, ("gone",))["library_search"], context(home), query="x")
+    with pytest.raises(ToolError, match="needs a home"):
+        call(tools(shelves)["library_search"], ToolContext(), query="x")
+
+
+def test_a_question_is_answered_with_checked_quotes(shelves: Shelves, home: Path) -> None:
+    said = {"statements": [{"text": "In May.", "excerpts": [1, 2, 3], "quote": "Boilers are vented in May"}]}
+    ask = tools(shelves, model=ScriptedModel([json.dumps(said)]))["library_ask"]
+    found = call(ask, context(home, question=MODEL), question="When are boilers vented?")
+    plain = found.plain()
+    assert (plain["found"], plain["answer"]) == (True, "In May. [1]")
+    assert plain["citations"][0]["page"] == "default/1"
+    # A model that saw a stranger's page may spell something in any of it.
+    for name in ("found", "answer", "citations"):
+        assert found.data[name].label.strangers == {"library", "reader"}
+    assert LIBRARY.strangers == {"library"}
