@@ -1,0 +1,39 @@
+"""The mean vector of a language's questions, which is taken away from a question's vectors.
+
+All vectors of this model point into one narrow cone, and those of a language into a narrower one. What they share
+says which language a text is in, not what it is about; without it questions find pages in other languages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.library.embed.questions import QUESTIONS
+from mainspring.library.language import language_of, script_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Languages of one script, for a text whose language has no mean of its own.
+_RELATED = {"latin": ("de", "en", "es", "fr", "pt"), "cyrillic": ("ru",), "arabic": ("ar",), "han": ("zh",)}
+
+
+class Means:
+    """Args: means: one for each language of `QUESTIONS`, in alphabetical order, shape (languages, dim)."""
+
+    def __init__(self, means: NDArray[np.float32]) -> None:
+        self._table = means
+        self._rows = {language: row for row, language in enumerate(sorted(QUESTIONS))}
+
+    def of(self, text: str) -> NDArray[np.float32]:
+        """The mean of the language that `text` is in; of its script's languages, or of all, where it has none.
+
+        Words in Latin letters whose language does not show are taken for English: names and terms mostly are.
+        """
+        language = language_of(text)
+        if language in self._rows:
+            return self._table[self._rows[language]]
+        script = script_of(text)
+        related = ("en",) if script == "latin" and not language else _RELATED.get(script, tuple(self._rows))
+        return self._table[[self._rows[one] for one in related]].mean(0)
