@@ -37,8 +37,27 @@ def open_file(path: Path, limits: ReadLimits | None = None, *, isolated: bool = 
     limits = limits or ReadLimits()
     path = Path(path)
     descriptor, kind = open_checked(path, limits)
-    os.close(descriptor)
-    return open_here(path, kind, limits)
+    if not isolated:
+        os.close(descriptor)
+        return open_here(path, kind, limits)
+    from mainspring.library.read.isolated import IsolatedReading
+
+    return IsolatedReading(path.name, _for_others(descriptor), kind, limits)
+
+
+def _for_others(descriptor: int) -> int:
+    """The descriptor, or one of a copy: in a sandbox the superuser has no right to other people's private files."""
+    status = os.fstat(descriptor)
+    if os.geteuid() != 0 or status.st_uid == 0 or status.st_mode & stat.S_IROTH:
+        return descriptor
+    try:
+        copy = os.memfd_create("mainspring", os.MFD_CLOEXEC)
+        left = status.st_size
+        while left > 0 and (sent := os.sendfile(copy, descriptor, None, min(left, 1 << 30))):
+            left -= sent
+        return copy
+    finally:
+        os.close(descriptor)
 
 
 def open_checked(path: Path, limits: ReadLimits) -> tuple[int, Kind]:

@@ -37,7 +37,8 @@ def open_pdf(path: Path, limits: ReadLimits) -> PdfReading:
     except ImportError:
         raise ToolError('PDF files are read by pypdfium2; install it: pip install "mainspring[library]"') from None
     try:
-        document = pypdfium2.PdfDocument(path)
+        # Opened here: pypdfium2 would resolve the path, which names a descriptor where there are no other files.
+        document = pypdfium2.PdfDocument(open(path, "rb"), autoclose=True)
     except pypdfium2.PdfiumError as error:
         code = getattr(error, "err_code", None)
         why = _WHY.get(code or 3, _WHY[3])
@@ -68,7 +69,10 @@ class PdfReading:
     def problem(self) -> str:
         return self.notes.text()
 
-    def pages(self, first: int = 1) -> Iterator[Page]:
+    def pages(self) -> Iterator[Page]:
+        return self.pages_from(1)
+
+    def pages_from(self, first: int) -> Iterator[Page]:
         """The pages from number `first` on."""
         return bounded(self._pages(first), self._limits, self.notes, first - 1)
 
@@ -91,6 +95,11 @@ class PdfReading:
             return Page(number, "", source="none")
         try:
             found = layout(page, self.notes)
+        except (ToolError, MemoryError):
+            raise
+        except Exception as error:  # one page that cannot be laid out does not cost the others
+            self.notes.add(f"page {number} could not be laid out ({type(error).__name__}) and was left empty")
+            return Page(number, "", source="none", pictured=True, unread=1.0)
         finally:
             page.close()
         if not outlined:

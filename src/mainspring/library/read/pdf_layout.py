@@ -25,6 +25,7 @@ _CAPTION = re.compile(
 )
 #: A drawing has at least so many lines and areas.
 _DRAWING = 6
+_LEADERS = re.compile(r"(?: ?[.·…]){5,} ?")
 _ITEM = re.compile(r"(?:[•◦▪‣●○■□–—*-]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
 _CJK = re.compile(
     "[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff]"
@@ -129,7 +130,7 @@ def lines_of(chars: list[Char], upright: int = 0) -> list[Line]:
         if text.strip() and solid:
             lines.append(
                 Line(
-                    _unspaced(" ".join(text.replace("\t", " ").split())),
+                    _unspaced(_LEADERS.sub(" ... ", " ".join(text.replace("\t", " ").split()))),
                     min(char.left for char in solid),
                     min(char.top for char in solid),
                     max(char.right for char in solid),

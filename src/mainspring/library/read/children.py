@@ -1,0 +1,230 @@
+"""The processes that read for us: started in a sandbox where there is one, used again for many small files."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import mainspring
+from mainspring.errors import SandboxError, ToolError
+from mainspring.library.read.wire import Lost, receive, send
+
+#: A child is renewed after so many files, or when it has grown larger than this.
+_FILES_EACH = 200
+_LARGE_KB = 600_000
+#: So many wait for the next file, for so long.
+_IDLE_CHILDREN = 4
+_IDLE_SECONDS = 120.0
+_START_SECONDS = 60.0
+
+
+class ReadingProcess:
+    """A child that reads one file at a time. `isolation` says what holds it: ``"sandbox"``, ``"filter"``, ``"limits"``.
+
+    Raises:
+        ToolError: it cannot be started.
+    """
+
+    def __init__(self, memory_mb: int) -> None:
+        self.memory_mb = memory_mb
+        self.files = 0
+        self.idle_since = 0.0
+        self._scratch: str | None = None
+        ours, theirs = socket.socketpair()
+        self.socket = ours
+        try:
+            with theirs:
+                sandboxed = _sandbox_works()
+                self._process = _starter().submit(self._start, theirs.fileno(), sandboxed).result()
+            ours.settimeout(_START_SECONDS)
+            ready, _, _ = receive(ours)
+        except (Lost, TimeoutError, OSError) as error:
+            self.kill()
+            raise ToolError(f"the process that reads files could not be started: {error}") from None
+        self.isolation = "sandbox" if sandboxed else "filter" if ready.get("filtered") else "limits"
+
+    @property
+    def pid(self) -> int:
+        """The process that was started; with a sandbox, the first one of it."""
+        return self._process.pid
+
+    def _start(self, number: int, sandboxed: bool) -> subprocess.Popen[bytes]:
+        # Called in one thread that lives as long as this process: a child dies with the thread that started it.
+        parent = 0 if sandboxed else os.getpid()
+        command = [sys.executable, "-s", "-P", "-m", "mainspring.library.read.child"]
+        command += [str(number), str(parent), str(self.memory_mb)]
+        if sandboxed:
+            temporary = "/tmp"
+            command = [*_sandbox(), "--", *command]
+        else:
+            temporary = self._scratch = tempfile.mkdtemp(prefix="mainspring-reader-")
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_environment(temporary),
+            cwd="/",
+            pass_fds=[number],
+            start_new_session=True,
+        )
+
+    def ask(
+        self, message: Mapping[str, Any], seconds: float, descriptor: int | None = None
+    ) -> tuple[dict[str, Any], bytes]:
+        """Send a request and take the first frame of the answer. Raises Lost, TimeoutError."""
+        self.socket.settimeout(max(seconds, 0.001))
+        send(self.socket, message, descriptor=descriptor)
+        return self.next(seconds)
+
+    def next(self, seconds: float) -> tuple[dict[str, Any], bytes]:
+        """The next frame. Raises Lost, TimeoutError."""
+        self.socket.settimeout(max(seconds, 0.001))
+        answer, blob, descriptor = receive(self.socket)
+        if descriptor is not None:
+            os.close(descriptor)
+            raise Lost("a descriptor that nobody asked for")
+        return answer, blob
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self.socket.close()
+        process = getattr(self, "_process", None)
+        if process is not None:
+            process.kill()
+            process.wait()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+class Pool:
+    """Children that wait for the next file. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[ReadingProcess] = []
+
+    def take(self, memory_mb: int) -> ReadingProcess:
+        """A child with this limit of memory. Raises ToolError when none can be started."""
+        with self._lock:
+            for child in reversed(self._idle):
+                if child.memory_mb == memory_mb:
+                    self._idle.remove(child)
+                    return child
+        return ReadingProcess(memory_mb)
+
+    def give_back(self, child: ReadingProcess) -> None:
+        """Keep a child for the next file, or end it when it has read enough."""
+        child.files += 1
+        ended: list[ReadingProcess] = []
+        try:
+            answer, _ = child.ask({"do": "close"}, 10.0)
+            used = int(answer.get("used_kb", 0))
+        except (Lost, TimeoutError, TypeError, ValueError):
+            child.kill()
+            return
+        now = child.idle_since = time.monotonic()
+        with self._lock:
+            if child.files < _FILES_EACH and used < _LARGE_KB:
+                self._idle.append(child)
+            else:
+                ended.append(child)
+            kept = [one for one in self._idle if now - one.idle_since < _IDLE_SECONDS][-_IDLE_CHILDREN:]
+            ended += [one for one in self._idle if one not in kept]
+            self._idle = kept
+        for one in ended:
+            one.kill()
+
+    def close(self) -> None:
+        """End all that wait."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.kill()
+
+
+pool = Pool()
+atexit.register(pool.close)
+
+
+def _after_fork() -> None:
+    """In a forked process, the children and the thread belong to the parent."""
+    global pool
+    pool = Pool()
+    _starter.cache_clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@lru_cache(maxsize=1)
+def _starter() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="mainspring-readers")
+
+
+def _environment(temporary: str) -> dict[str, str]:
+    """Nothing of ours but where Python's modules lie: keys and passwords stay here."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": temporary,
+        "TMPDIR": temporary,
+        "PYTHONPATH": os.pathsep.join(map(str, _modules())),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def _modules() -> list[Path]:
+    """Folders of modules: that of this package, and those that PYTHONPATH names."""
+    named = [Path(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(part)]
+    return [Path(mainspring.__file__).resolve().parent.parent, *named]
+
+
+@lru_cache(maxsize=1)
+def _sandbox_works() -> bool:
+    """Whether bubblewrap is installed and may make namespaces here; looked at once."""
+    try:
+        command = [*_sandbox(), "--", sys.executable, "-S", "-c", ""]
+        return subprocess.run(command, env=_environment("/tmp"), capture_output=True, timeout=20).returncode == 0
+    except (OSError, SandboxError, subprocess.SubprocessError):
+        return False
+
+
+def _sandbox() -> list[str]:
+    """Bubblewrap's arguments: the system and Python to read, and nothing else; no network; dies with us."""
+    from mainspring.tools.mounts import Mount, python_mounts, system_mounts
+
+    bwrap = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin:" + os.environ.get("PATH", ""))
+    if bwrap is None:
+        raise SandboxError("bubblewrap is not installed")
+    arguments = [bwrap, "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
+    arguments += ["--hostname", "reader", "--die-with-parent", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    mounts = [*system_mounts(), *python_mounts(Path(sys.executable))]
+    # Only the packages of these folders, and not what else a project keeps beside its source.
+    mounts += [Mount("ro", str(folder / "mainspring")) for folder in _modules()[:1]]
+    mounts += [Mount("ro", str(folder)) for folder in _modules()[1:] if folder.is_dir()]
+    for mount in dict.fromkeys(mounts):
+        arguments += mount.arguments()
+    return [*arguments, "--remount-ro", "/", "--chdir", "/"]
+
+
+def close_readers() -> None:
+    """End the reading processes that wait for the next file; the next `open_file` starts new ones."""
+    with contextlib.suppress(Exception):
+        pool.close()
