@@ -15,7 +15,7 @@ from mainspring.label import SYSTEM, Label, join_all
 from mainspring.library.catalog.protocol import Catalog
 from mainspring.library.page import Box, Hit, Kind, StoredPage, Where
 from mainspring.library.search.neighbours import neighbours
-from mainspring.tool import Origin, Tool, ToolContext
+from mainspring.tool import Tool, ToolContext
 from mainspring.value import Labelled
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ def library_tools(
         raise DeclarationError(f"library_tools needs names of libraries such as 'default', not {list(names)!r}")
     desk = _Desk(names, where or Where(), opener or _opened, model)
     search = Tool(
-        desk.library_search, effect="read", outside=False, authority=(), fields=_fields(_SEARCH_FIELDS, "[].")
+        desk.library_search,
+        effect="read",
+        outside=False,
+        authority=(),
+        fields=dict.fromkeys((f"[].{name}" for name in _SEARCH_FIELDS), "system"),
     )
     read = Tool(
         desk.library_read,
@@ -89,17 +93,11 @@ def library_tools(
         outside=False,
         authority=(),
         selector=("page",),
-        fields=_fields(_READ_FIELDS),
+        fields=dict.fromkeys(_READ_FIELDS, "system"),
     )
     if model is None:
         return [search, read]
     return [search, read, Tool(desk.library_ask, effect="read", outside=False, authority=(), timeout_s=900.0)]
-
-
-def _fields(made: Sequence[str], path: str = "") -> dict[str, Origin | Label]:
-    """Who writes which field of a result: numbers are ours, texts anybody's."""
-    fields: dict[str, Origin | Label] = {f"{path}{name}": "system" for name in made}
-    return fields | {f"{path}{name}": "anyone" for name in _TEXT_FIELDS}
 
 
 class _Desk:

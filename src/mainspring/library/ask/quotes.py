@@ -20,7 +20,7 @@ _SAME = str.maketrans(
 
 #: A shorter quote says nothing: "the" stands on every page. A character of a packed script counts twice.
 MIN_CHARS = 8
-_NUMBER = re.compile(r"\d+(?:[.,:/\u2019'\u00a0\u202f]\d+)*%?")
+_NUMBER = re.compile(r"(?<![^\W_\u2e80-\U0003ffff])\d+(?:[.,:/\u2019'\u00a0\u202f]\d+)*%?")
 _NAME = re.compile(r"\b[^\W\d_][\w'-]*")
 
 
