@@ -87,6 +87,10 @@ class E5Embedder:
             results.append(Encoded(unit(found.vectors - self._means.of(text)), found.spans))
         return results
 
+    def spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Which characters each vector that `documents` gives for this text stands for, without encoding it."""
+        return tuple(self._text.cut(text).spans)
+
     def dense(self, texts: Sequence[str], side: Side = "document") -> NDArray[np.float32]:
         """One vector of length 1 a text, shape (texts, dim), not centred: the mean over its tokens.
 
