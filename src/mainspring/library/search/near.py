@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mainspring.errors import StoreError
 from mainspring.library.embed.protocol import Embedder, Encoded, Vectors
 from mainspring.library.index.protocol import VectorIndex
 from mainspring.library.page import StoredPage
@@ -17,7 +18,13 @@ _STRONG = 0.5
 def matrix(index: VectorIndex, page: int, vectors: Vectors) -> Vectors | None:
     """Similarities of shape (query vectors, page vectors) as the index sees them; None when it keeps none to show."""
     match: Callable[..., Any] | None = getattr(index, "match", None)
-    return None if match is None else match(vectors, page)
+    if match is None:
+        return None
+    try:
+        found: Vectors = match(vectors, page)
+    except StoreError:  # the page has no vectors yet, or has just been taken out
+        return None
+    return found
 
 
 def spans_of(embedder: Embedder, text: str) -> Sequence[tuple[int, int]] | None:
