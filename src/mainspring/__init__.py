@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.guard import Policy
     from mainspring.label import Label
     from mainspring.langchain import create_agent
+    from mainspring.library.library import Library
     from mainspring.messages import FilePart, ImagePart, Message, TextPart, ThinkingPart, ToolCallPart, Usage
     from mainspring.model import Model, ModelSettings
     from mainspring.models.scripted import ScriptedModel
@@ -34,6 +35,7 @@ _HOME = {
     "NotYet": "tool",
     "ImagePart": "messages",
     "Label": "label",
+    "Library": "library.library",
     "Limits": "agent",
     "MainspringError": "errors",
     "Message": "messages",
@@ -62,6 +64,7 @@ __all__ = [
     "Happened",
     "ImagePart",
     "Label",
+    "Library",
     "Limits",
     "MainspringError",
     "Message",

@@ -13,7 +13,7 @@ from mainspring.library.catalog.forget import Forgetting
 from mainspring.library.catalog.rows import DOCUMENT_COLUMNS, PAGE_COLUMNS, read_document, read_page
 from mainspring.library.catalog.work import Work
 from mainspring.library.index.protocol import Ids
-from mainspring.library.page import Document, StoredPage, Where
+from mainspring.library.page import Document, Page, StoredPage, Where
 
 #: How much a word counts in a title, in headings, and in the text (weights of FTS5's bm25).
 WEIGHTS = (2.0, 2.0, 1.0)
@@ -99,6 +99,32 @@ class SQLiteCatalog(Work, Forgetting):
                 (document,),
             ).fetchall()
         return [read_page(row, owner[0]) for row in rows]
+
+    def copy_of(self, document: int) -> tuple[Document, list[tuple[Page, str, str]]] | None:
+        """A document, and its pages as :meth:`write` takes them for a file of the same bytes; None: it is gone."""
+        with self.snapshot() as db:
+            owner = self._documents("d.id = ?", (document,), db)
+            rows = db.execute(
+                f"SELECT p.ocr, {PAGE_COLUMNS} FROM pages p JOIN texts t ON t.page = p.id"  # noqa: S608 - our names
+                " WHERE p.document = ? ORDER BY p.number, p.id",
+                (document,),
+            ).fetchall()
+        if not owner:
+            return None
+        pages = [(row[0], read_page(row[1:], owner[0])) for row in rows]
+        return owner[0], [(p.page, p.language, "done" if ocr == "done" else "") for ocr, p in pages]
+
+    def same_text(self, pages: Sequence[int]) -> list[tuple[int, int]]:
+        """Other pages with the text of one of these: (page, which of these)."""
+        found: list[tuple[Any, ...]] = []
+        for at in range(0, len(pages), _MANY):
+            some = pages[at : at + _MANY]
+            found += self.read(
+                "SELECT other.id, min(p.id) FROM pages p JOIN pages other ON other.digest = p.digest"  # noqa: S608
+                f" AND other.id != p.id WHERE p.id IN ({','.join('?' * len(some))}) GROUP BY other.id",
+                some,
+            )
+        return [(int(page), int(of)) for page, of in found]
 
     def match(self, query: str, limit: int, where: Where | None = None) -> list[tuple[int, float]]:
         """Pages with words of the query, best first: (page number, BM25 score, larger is better)."""

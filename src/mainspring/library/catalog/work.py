@@ -68,6 +68,15 @@ class Work(CatalogFile):
         id_, digest, size, stamp, state, version, named = rows[0]
         return Known(id_, digest, size, stamp, state, version, bool(named))
 
+    def below(self, folder: str) -> list[tuple[int, str, bool]]:
+        """Documents whose uri lies below a folder: (number, uri, whether a person named it)."""
+        begin = folder.rstrip("/") + "/"
+        rows = self.read(
+            "SELECT id, uri, named FROM documents WHERE uri >= ? AND uri < ? ORDER BY uri",
+            (begin, begin[:-1] + "0"),  # "0" comes right after "/"
+        )
+        return [(id_, uri, bool(named)) for id_, uri, named in rows]
+
     def twin(self, digest: str) -> int | None:
         """A document of the same bytes that was read whole and without a problem, or None."""
         rows = self.read(
@@ -180,6 +189,11 @@ class Work(CatalogFile):
     def roots(self) -> dict[str, dict[str, object]]:
         """The folders and files that were indexed, each with the options that hold for it."""
         return {path: json.loads(options) for path, options in self.read("SELECT path, options FROM roots")}
+
+    def drop_root(self, path: str) -> None:
+        """Do not index a folder or file again when everything is."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM roots WHERE path = ?", (path,))
 
     def set_root(self, path: str, options: Mapping[str, object]) -> None:
         """Keep a folder or file that is indexed, and how."""
