@@ -1,0 +1,1 @@
+"""Pictures and recordings: their words, layout, scenes and looks."""
