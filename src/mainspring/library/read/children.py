@@ -209,12 +209,15 @@ def _sandbox_works() -> bool:
 def _sandbox() -> list[str]:
     """Bubblewrap's arguments: the system and Python to read, and nothing else; no network; dies with us."""
     from mainspring.tools.mounts import Mount, python_mounts, system_mounts
+    from mainspring.tools.sandbox import bwrap_version
 
     bwrap = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin:" + os.environ.get("PATH", ""))
     if bwrap is None:
         raise SandboxError("bubblewrap is not installed")
     arguments = [bwrap, "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
-    arguments += ["--hostname", "reader", "--die-with-parent", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    arguments += ["--hostname", "reader", "--die-with-parent", "--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--size", "256000000"] if bwrap_version() >= (0, 8) else []
+    arguments += ["--tmpfs", "/tmp"]
     mounts = [*system_mounts(), *python_mounts(Path(sys.executable))]
     # Only the packages of these folders, and not what else a project keeps beside its source.
     mounts += [Mount("ro", str(folder / "mainspring")) for folder in _modules()[:1]]

@@ -59,7 +59,7 @@ def confine(memory_mb: int, parent: int | None) -> bool:
         if os.getppid() != parent:
             os._exit(1)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_FSIZE, 64_000_000)  # attachments are laid down to be read
     _limit(resource.RLIMIT_NOFILE, 256)
     _limit(resource.RLIMIT_AS, memory_mb * 1_000_000)
     return _filter(libc)

@@ -87,6 +87,9 @@ def kind_of(path: Path, head: bytes) -> Kind | None:
         return "pdf"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zipped(name, head)
+    if head.startswith(b"\xd0\xcf\x11\xe0"):  # OLE: encrypted, or older than 2007; their reader says so
+        old = {"doc": "office", "ppt": "slides", "xls": "sheet"}.get(name.rpartition(".")[2])
+        return suffix if suffix in ("office", "slides", "sheet") else old  # type: ignore[return-value]
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind

@@ -36,10 +36,12 @@ def open_pdf(path: Path, limits: ReadLimits) -> PdfReading:
         import pypdfium2
     except ImportError:
         raise ToolError('PDF files are read by pypdfium2; install it: pip install "mainspring[library]"') from None
+    # Opened here: pypdfium2 would resolve the path, which names a descriptor where there are no other files.
+    file = path.open("rb")
     try:
-        # Opened here: pypdfium2 would resolve the path, which names a descriptor where there are no other files.
-        document = pypdfium2.PdfDocument(open(path, "rb"), autoclose=True)
+        document = pypdfium2.PdfDocument(file, autoclose=True)
     except pypdfium2.PdfiumError as error:
+        file.close()
         code = getattr(error, "err_code", None)
         why = _WHY.get(code or 3, _WHY[3])
         raise ToolError(f"{path.name} cannot be read: {why}") from None

@@ -39,6 +39,10 @@ _BLOCKS = _words(
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _SPACES = re.compile(r"[ \t\n\r\f]+")
+_EMPTY = re.compile(
+    r"<(title|script|style|iframe|textarea|noscript|a|b|i|em|strong|span|div|p|td|th|h[1-6]|li|ul|section)"
+    r"((?:\s[^<>]*)?)/>", re.I
+)
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*)")
 #: Elements that end by themselves.
 _SHALLOW = _words(
@@ -71,6 +75,8 @@ def _parse(text: str) -> LexborHTMLParser:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError:
         raise ToolError('web pages are read by selectolax; install it: pip install "mainspring[library]"') from None
+    if "<?xml" in text[:200] or "http://www.w3.org/1999/xhtml" in text[:2000]:
+        text = _EMPTY.sub(r"<\1\2></\1>", text)  # in XML an element may end as it begins, in HTML it stays open
     depth = _depth(text)
     if depth > MOST_DEEP:
         raise ToolError(f"a web page nested {depth:,} elements deep is not parsed (at most {MOST_DEEP:,})")
