@@ -17,6 +17,7 @@ GROUPS: list[list[str]] = [
     ["run"],
     ["code"],
     *[["code", c] for c in ("do", "list", "report", "diff", "apply", "undo", "scan")],
+    ["search"],
     ["acp"],
     ["worker"],
     ["serve"],

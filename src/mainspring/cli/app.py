@@ -32,6 +32,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
         "policy": ("mainspring.cli.policy:policy", "Check, explain and test policies."),
         "tools": ("mainspring.cli.tools:tools", "List, audit and approve tools."),
         "memory": ("mainspring.cli.memory:memory", "What agents remember; vouch for it, or make them forget."),
+        "search": ("mainspring.cli.search:search", "Find pages of a library, by words, meaning or a picture."),
         "recall": ("mainspring.cli.recall:recall", "Search what finished runs left behind; make agents forget a run."),
         "skills": ("mainspring.cli.skills:skills", "Add, approve and remove skills."),
         "pins": ("mainspring.cli.pins:pins", "What was approved as it is, and what has changed since."),

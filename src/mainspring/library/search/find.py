@@ -15,6 +15,7 @@ from mainspring.library.index.protocol import Ids, VectorIndex
 from mainspring.library.page import Hit, StoredPage, Where
 from mainspring.library.search import fuse
 from mainspring.library.search.near import meetings_of
+from mainspring.library.search.picture import picture_words
 from mainspring.library.search.query import Query, parse
 from mainspring.library.search.rerank import reranked
 from mainspring.library.search.snippet import Meeting, box_of, covered, of_words, snippet
@@ -83,7 +84,8 @@ def find(
         mode: by words and meaning together, or by one of them.
         reranker: puts the first 20 to 50 in order again.
         pictures: further spaces, such as one of page pictures.
-        words: words that were read on a picture that is the query; they are searched for as well.
+        words: what stands on a picture that is the query; it is searched for as well. "" has it read, but for
+            ``meaning``, which takes some seconds.
 
     Raises:
         ToolError: the query has no words, `k` or `mode` cannot be used, or no space takes the query's kind.
@@ -97,6 +99,8 @@ def find(
     sides = list(pictures)
     if index is not None and embedder is not None:
         sides.insert(0, Side(index, embedder))
+    if isinstance(query, Picture) and not words and mode != "meaning":
+        words = picture_words(query)
     search = _Search(catalog, sides, where, mode, _asked(query, words))
     if k == 0 or not _prepared(search, query):
         return []

@@ -1,0 +1,286 @@
+"""`mainspring search`: pages of a library, by words, by meaning or by a picture."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from mainspring.cli.approvals import json_option
+from mainspring.cli.output import Output, note
+from mainspring.cli.render import cut, safe
+from mainspring.library.page import Kind, RegionKind
+
+if TYPE_CHECKING:
+    from mainspring.library.embed.protocol import Picture
+    from mainspring.library.library import Library
+    from mainspring.library.page import Box, Hit, StoredPage, Where
+    from mainspring.library.search import Explanation
+
+KINDS: tuple[str, ...] = get_args(Kind)
+REGIONS: tuple[str, ...] = get_args(RegionKind)
+_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
+_EXPLAINED_WIDTH = 1_200
+
+library_option = click.option(
+    "--library", "name", default="default", show_default=True, metavar="NAME", help="Which library."
+)
+
+
+@click.command()
+@click.argument("query", metavar="[QUERY]...", nargs=-1)
+@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Search with a picture.")
+@library_option
+@click.option(
+    "-k", "count", type=click.IntRange(0, 10_000), default=10, show_default=True, help="At most so many pages."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "text", "meaning"]),
+    default="hybrid",
+    show_default=True,
+    help="By words, by meaning, or both.",
+)
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only documents of this kind.")
+@click.option("--path", "paths", multiple=True, metavar="PREFIX|PATTERN", help="Only documents whose path fits.")
+@click.option("--language", "languages", multiple=True, metavar="CODE", help="Only pages in this language: en, zh ...")
+@click.option("--region", "regions", multiple=True, type=click.Choice(REGIONS), help="Only pages with such a piece.")
+@click.option("--after", type=click.DateTime(_DATES), metavar="DATE", help="Only files changed since.")
+@click.option("--before", type=click.DateTime(_DATES), metavar="DATE", help="Only files changed before.")
+@click.option("--trusted", is_flag=True, help="Only what no outsider may have written.")
+@click.option("--reader", default="", metavar="NAME", help="Only what this person may read.")
+@click.option("--rerank", metavar="NAME", help="Have the best pages read again by this reranker.")
+@click.option(
+    "--explain",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.png",
+    help="Draw on the first page why it was found.",
+)
+@json_option
+def search(
+    query: tuple[str, ...],
+    image: Path | None,
+    name: str,
+    count: int,
+    mode: str,
+    kinds: tuple[str, ...],
+    paths: tuple[str, ...],
+    languages: tuple[str, ...],
+    regions: tuple[str, ...],
+    after: datetime.datetime | None,
+    before: datetime.datetime | None,
+    trusted: bool,
+    reader: str,
+    rerank: str | None,
+    explain: Path | None,
+    json_: bool,
+) -> None:
+    """Find pages by words and by meaning, in any language, or by a picture.
+
+    A "quoted phrase" must occur on the page (quote it for the shell as well); a word with a minus before it must not.
+    `mainspring index PATH` puts documents into a library.
+
+    \b
+    Examples:
+      mainspring search how long may an invoice stay unpaid
+      mainspring search '"grace period" invoice -draft' --kind pdf
+      mainspring search --image photo.png
+      mainspring search boiler pressure --region table --explain why.png
+    """
+    words = " ".join(query).strip()
+    if bool(words) == (image is not None):
+        raise click.UsageError("say what to search for: words, or --image FILE")
+    if explain is not None and explain.suffix.lower() != ".png":
+        raise click.UsageError(f"--explain writes a PNG picture; {str(explain)!r} does not end in .png")
+    asked = _picture(image) if image is not None else words
+    where = _where(kinds, paths, languages, regions, after, before, trusted, reader)
+    with opened(name) as library:
+        again = None if rerank is None else _reranker(rerank)
+        began = time.perf_counter()
+        hits = library.search(asked, k=count, where=where, mode=mode, rerank=again)  # type: ignore[arg-type]
+        seconds = time.perf_counter() - began
+        output = Output.plain()
+        for number, hit in enumerate(hits, 1):
+            output.json(as_json(hit, number)) if json_ else _print(output, hit, number, words)
+        pages = "page" if len(hits) == 1 else "pages"
+        note(f"{len(hits)} {pages} in {seconds * 1000:.0f} ms" + ("" if hits else f"; {_why_nothing(library, where)}"))
+        if mode == "hybrid" and library.problem and library.catalog.counts()["pages"]:
+            note(f"mainspring: searched by words only: {safe(library.problem)}")
+        if explain is not None and hits:
+            _explain(library, hits[0], asked, explain)
+
+
+def opened(name: str) -> Library:
+    """The library of this name, which must be there. Raises StoreError."""
+    from mainspring.errors import StoreError
+    from mainspring.library.library import Library, names, place_of
+
+    if not (place_of(name) / "catalog.sqlite").is_file():
+        there = ", ".join(names())
+        hint = f"there are: {there}" if there else "`mainspring index PATH` makes one"
+        raise StoreError(f"there is no library {name!r}; {hint}")
+    return Library.open(name)
+
+
+def as_json(hit: Hit, rank: int) -> dict[str, Any]:
+    """A hit as a JSON object."""
+    page = hit.page
+    return {
+        "rank": rank,
+        "page": page.id,
+        "document": page.document.id,
+        "uri": page.document.uri,
+        "number": page.page.number,
+        "title": page.document.title,
+        "heading": page.page.heading,
+        "kind": page.document.kind,
+        "language": page.language,
+        "score": round(hit.score, 6),
+        "ranks": dict(hit.ranks),
+        "snippet": hit.snippet,
+        "start": hit.start,
+        "end": hit.end,
+        "box": box_sides(hit.box),
+        "begins_s": page.page.begins_s,
+        "line": page.page.line,
+        "changed_at": page.document.changed_at,
+        "trusted": page.document.label.trusted,
+        "label": page.document.label.encode(),
+        "also": [{"page": p.id, "uri": p.document.uri, "number": p.page.number} for p in hit.also],
+    }
+
+
+def box_sides(box: Box | None) -> list[float] | None:
+    """A box as [left, top, right, bottom], fractions of the page."""
+    return None if box is None else [round(s, 4) for s in (box.left, box.top, box.right, box.bottom)]
+
+
+def place(page: StoredPage) -> str:
+    """Where a page is, on one safe line: its file with the page, line or moment."""
+    at = page.page
+    if at.begins_s is not None:
+        where = f" at {int(at.begins_s) // 60}:{int(at.begins_s) % 60:02d}"
+    elif at.line is not None:
+        where = f":{at.line}"
+    else:
+        where = f"#{at.number}" if page.document.pages > 1 else ""
+    return one(page.document.uri, 500) + where
+
+
+def one(text: str, width: int) -> str:
+    """A stranger's text on one line, harmless for terminals."""
+    return cut(safe(" ".join(text[: 10 * width].split()), exact=True), width)
+
+
+def _print(output: Output, hit: Hit, number: int, words: str) -> None:
+    page = hit.page
+    heading = f"  {one(page.page.heading, 80)}" if page.page.heading else ""
+    output.text(f"{number}. {one(page.document.title, 100)}{heading}")
+    label = page.document.label
+    facts = [place(page), page.document.kind, page.language, f"score {hit.score:.3f}"]
+    if hit.box is not None:
+        left, top, right, bottom = (
+            round(side * 100) for side in (hit.box.left, hit.box.top, hit.box.right, hit.box.bottom)
+        )
+        facts.append(f"at {left},{top}-{right},{bottom}%")
+    facts.append(f"maybe by {one(', '.join(sorted(label.strangers)), 60)}" if label.strangers else "no outsider")
+    if label.readers is not None:
+        facts.append(f"read by {one(', '.join(sorted(label.readers)) or 'nobody', 60)}")
+    output.text("   " + "  ".join(fact for fact in facts if fact))
+    snippet = " ".join(hit.snippet.split())
+    if snippet:
+        _print_marked(output, snippet, words)
+    for other in hit.also[:5]:
+        output.text(f"   same text: {place(other)}")
+    if len(hit.also) > 5:
+        output.text(f"   same text: {len(hit.also) - 5:,} more")
+    output.text("")
+
+
+def _print_marked(output: Output, snippet: str, words: str) -> None:
+    """The snippet with the query's words in bold where a terminal shows it."""
+    from mainspring.library.search.snippet import of_words
+
+    shown = safe(snippet, exact=True)  # before it is marked, so that nothing of the page's is taken for a mark
+    if not output.is_terminal:
+        output.text(f"   {shown}")
+        return
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    text = Text(shown)
+    for meeting in of_words(shown, words) if words else ():
+        text.stylize("bold yellow", meeting.start, meeting.end)
+    Console(highlight=False, soft_wrap=False).print(Padding(text, (0, 0, 0, 3)))
+
+
+def _explain(library: Library, hit: Hit, asked: str | Picture, path: Path) -> None:
+    from mainspring.errors import ToolError
+
+    found: Explanation = library.explain(hit, asked)
+    told = safe(found.text(("[", "]")), exact=True)
+    if told:
+        note(f"why {place(hit.page)}:\n{told}")
+    try:
+        picture = found.picture(_EXPLAINED_WIDTH)
+    except ToolError as error:
+        raise ToolError(f"{path} was not written: {error}") from None
+    picture.save(path, "PNG")
+    note(f"drawn on {path}")
+
+
+def _why_nothing(library: Library, where: Where) -> str:
+    from mainspring.library.page import Where as Filter
+
+    if not library.catalog.counts()["pages"]:
+        return "the library is empty; `mainspring index PATH` fills it"
+    if where != Filter() and not len(library.catalog.among(where)):
+        return "no page fits the filters"
+    return "no page fits; try other words, or --mode meaning"
+
+
+def _picture(path: Path) -> Picture:
+    from mainspring.library.embed.protocol import Picture as Shown
+
+    return Shown(path)
+
+
+def _reranker(name: str) -> Any:
+    from mainspring.library.rerank import open_reranker
+
+    return open_reranker(name)
+
+
+def _where(
+    kinds: tuple[str, ...],
+    paths: tuple[str, ...],
+    languages: tuple[str, ...],
+    regions: tuple[str, ...],
+    after: datetime.datetime | None,
+    before: datetime.datetime | None,
+    trusted: bool,
+    reader: str,
+) -> Where:
+    from mainspring.library.page import Where as Filter
+
+    return Filter(
+        kinds=kinds,  # type: ignore[arg-type]  # click has checked them
+        languages=tuple(code.lower() for code in languages),
+        paths=tuple(_absolute(path) for path in paths),
+        regions=regions,  # type: ignore[arg-type]
+        changed_after=None if after is None else after.timestamp(),
+        changed_before=None if before is None else before.timestamp(),
+        reader=reader,
+        trusted=trusted,
+    )
+
+
+def _absolute(path: str) -> str:
+    """A path as documents are named; a pattern, and a name such as mail:inbox, stays as it is."""
+    if "*" in path or "?" in path or ":" in path.partition("/")[0]:
+        return path
+    return str(Path(path).expanduser().absolute())
