@@ -147,17 +147,22 @@ def search(words: tuple[str, ...], limit: int, json_: bool) -> None:
 @id_argument
 @json_option
 def show(id_: str, json_: bool) -> None:
-    """One record in full: text, label, descent, judgements."""
+    """One record in full: text, label, descent, judgements, and what says otherwise."""
+    from mainspring.memory import Scope
+
     with opened() as held:
         record = held.get(id_)
         judged = held.judgements(record.id)
         below = held.made_from(record.id)
+        scope = Scope(record.person, record.agent)
+        others = held.disagreeing(record, scope) if record.value is not None else []
     output = Output.plain()
     if json_:
         said = [
             {"at": j.at, "by": j.by, "why": j.why, "verdict": j.verdict, "before": j.before.encode()} for j in judged
         ]
-        output.json(as_json(record) | {"made_from_it": below, "judgements": said})
+        against = [{"id": other.id, "why": why} for other, why in others]
+        output.json(as_json(record) | {"made_from_it": below, "judgements": said, "disagrees": against})
         return
     lines = [f"{record.id}  {record.kind}  {record.state}  written {clock(record.created_at)}"]
     lines.append(f"  of: person {record.person or '(any)'}, agent {record.agent or '(any)'}")
@@ -169,6 +174,8 @@ def show(id_: str, json_: bool) -> None:
         lines.append(f"  made from: {', '.join(record.parents)}")
     if below:
         lines.append(f"  made from it: {', '.join(below)}")
+    for other, why in others:
+        lines.append(f"  {other.id} of {clock(other.created_at)} says otherwise ({why})")
     for j in judged:
         lines.append(f"  {clock(j.at)} {j.verdict} by {j.by}: {j.why}")
     output.text("\n".join(safe(line, exact=True) for line in lines))

@@ -89,11 +89,16 @@ class MemorySettings:
         enabled: whether `remember` and `recall` work at all; people's own commands always do.
         ttl: longest time that a note is kept, in seconds; None for ever.
         max_records: most notes that one run may keep; None means memory's own default.
+        meaning: whether `recall` finds notes by meaning, too, where the embedded encoder is there.
+        half_life: seconds after which half of what age can take from a note's place in an answer is gone; None: age
+            takes nothing.
     """
 
     enabled: bool = True
     ttl: float | None = None
     max_records: int | None = None
+    meaning: bool = False
+    half_life: float | None = 180 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +244,17 @@ SECTIONS: dict[str, check.Check] = {
         )
     ),
     "memory": lambda v, at: MemorySettings(
-        **known(v, at, {"enabled": check.boolean, "ttl": check.seconds, "max_records": check.whole})
+        **known(
+            v,
+            at,
+            {
+                "enabled": check.boolean,
+                "ttl": check.seconds,
+                "max_records": check.whole,
+                "meaning": check.boolean,
+                "half_life": check.seconds,
+            },
+        )
     ),
     "rates": check.mapping(_rate),
     "swarm": lambda v, at: SwarmSettings(

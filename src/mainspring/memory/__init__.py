@@ -1,9 +1,10 @@
 """Durable memory: what agents and people wrote down, each record with the label that it had when it was written."""
 
-from mainspring.memory.memory import Memory, Scope, open_memory
+from mainspring.memory.memory import Memory, open_memory
 from mainspring.memory.recall import recall_runs_tool
 from mainspring.memory.records import Judgement, Record
 from mainspring.memory.runs import Found, RunIndex
+from mainspring.memory.scope import Scope
 from mainspring.memory.tools import memory_tools, recall, remember
 from mainspring.memory.transfer import Imported, export_records, import_records
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mainspring import lexical
 from mainspring.errors import StoreError
 from mainspring.label import Label
-from mainspring import lexical
 from mainspring.memory.records import COLUMNS, Record, Verdict, as_text, read_row, settled_labels
 from mainspring.memory.schema import connect, explain
 

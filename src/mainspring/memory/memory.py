@@ -10,17 +10,15 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import StoreError, ToolError
 from mainspring.label import Label
-from mainspring import lexical
-from mainspring.memory.file import MemoryFile
+from mainspring.memory.meaning import embedder_at_hand
+from mainspring.memory.ranking import HALF_LIFE_S
 from mainspring.memory.records import (
     DISTRUSTED,
-    UNREADABLE,
     Judgement,
     Kind,
     Record,
@@ -29,6 +27,11 @@ from mainspring.memory.records import (
     digest_of,
     read_label,
 )
+from mainspring.memory.scope import Scope, visible
+from mainspring.memory.searching import Searching
+
+if TYPE_CHECKING:
+    from mainspring.library.embed.protocol import Embedder
 
 #: Largest value, in characters of JSON; a record is a note, not a document.
 MAX_CHARS = 65_536
@@ -39,31 +42,31 @@ MAX_PER_RUN = 1_000
 _PERSON = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose memory: of a person's agent; with `agent` "" of all the person's agents, with `person` "" of everybody.
+def open_memory(home: Path, *, meaning: Embedder | bool = False, half_life_s: float | None = HALF_LIFE_S) -> Memory:
+    """The memory of a home; close it after use, or use it in a `with` block.
 
-    An agent that works for two people has two memories, so that nothing of one person comes up for the other.
+    Args:
+        meaning: search by meaning as well as by words, with this encoder; True for the embedded one, if it is there.
+        half_life_s: see `Memory`.
+
+    Raises:
+        StoreError: it cannot be opened.
     """
-
-    person: str = ""
-    agent: str = ""
-
-    @classmethod
-    def of(cls, principal: Sequence[str]) -> Scope:
-        """The scope of a call's principals: people first, the agent itself last."""
-        if not principal:
-            return cls()
-        return cls(principal[0] if len(principal) > 1 else "", principal[-1])
+    embedder = embedder_at_hand() if meaning is True else meaning or None
+    return Memory(home / "memory.sqlite", embedder, half_life_s=half_life_s)
 
 
-def open_memory(home: Path) -> Memory:
-    """The memory of a home; close it after use, or use it in a `with` block. Raises StoreError."""
-    return Memory(home / "memory.sqlite")
+class Memory(Searching):
+    """Records in one SQLite file. Safe to use from several threads and processes at once.
 
+    Args:
+        path: the file.
+        embedder: makes records findable by meaning, with vectors in a folder beside the file; None for words only.
+        half_life_s: how fast older records fall behind newer ones that fit as well, in seconds; None: not at all.
 
-class Memory(MemoryFile):
-    """Records in one SQLite file. Safe to use from several threads and processes at once."""
+    Raises:
+        StoreError: the file or the vectors cannot be opened.
+    """
 
     def __enter__(self) -> Memory:
         return self
@@ -142,47 +145,13 @@ class Memory(MemoryFile):
             limit: at most so many; -1 for all.
             gone: expired and forgotten ones as well.
         """
-        where, values = _visible(scope, gone)
+        where, values = visible(scope, gone)
         return self.rows(f"{where} ORDER BY number DESC LIMIT ?", (*values, limit))
 
     def rules(self, scope: Scope) -> list[Record]:
         """The rules that people wrote for this scope, oldest first, as far as their label is still trusted."""
-        where, values = _visible(scope)
+        where, values = visible(scope)
         return self.rows(f"{where} AND kind='rule' AND outsider=0 ORDER BY number", values)
-
-    def search(self, query: str, limit: int = 5, scope: Scope | None = None, run: str = "") -> list[Record]:
-        """Records with words of `query`, best first; with a query that has no words, the newest.
-
-        Half of the places are kept for records that no outsider wrote, so that nobody can crowd them out.
-
-        Args:
-            scope: only what this person's agent can see; None for everything.
-            run: the run that is told: what it writes later counts as made from these records.
-        """
-        wanted = lexical.match(query)
-        where, values = _visible(scope)
-        if wanted:
-            source = "records JOIN terms ON terms.rowid = records.number"
-            where, values = f"terms MATCH ? AND {where}", (wanted, *values)
-            order = "bm25(terms), number DESC"
-        else:
-            source, order = "records", "number DESC"
-        found: list[list[Record]] = []
-        for outsider in (0, 1):
-            clause = f"{where} AND outsider=? ORDER BY {order} LIMIT ?"
-            found.append(self.rows(clause, (*values, outsider, limit), source))
-        clean, others = ([r for r in rows if r.label != UNREADABLE] for rows in found)
-        clean = clean[: max((limit + 1) // 2, limit - len(others))]
-        others = others[: limit - len(clean)]
-        if run and clean:
-            with self.transaction() as db:
-                db.executemany("INSERT OR IGNORE INTO heard (run, record) VALUES (?,?)", [(run, r.id) for r in clean])
-        return clean + others
-
-    def mixed(self, scope: Scope | None = None) -> bool:
-        """True when an outsider wrote something in this scope, and so may decide what a search leaves out."""
-        where, values = _visible(scope)
-        return bool(self.rows(f"{where} AND outsider=1 LIMIT 1", values))
 
     # --- what only a person does ---
 
@@ -211,6 +180,7 @@ class Memory(MemoryFile):
         """
         record = self._kept(id_)
         self._judge(record, "forget", None, by, why)
+        self._forget_meaning(record.id)
         with self.lock, contextlib.suppress(sqlite3.Error):
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the old pages leave the log as well
         return self.get(record.id)
@@ -254,26 +224,13 @@ class Memory(MemoryFile):
 
     def _check_parents(self, parents: Sequence[str], scope: Scope) -> None:
         for parent in parents:
-            where, values = _visible(scope)
+            where, values = visible(scope)
             if not self.rows(f"id=? AND {where}", (parent, *values)):
                 raise ToolError(f"there is no record {parent!r} that this could be made from; recall lists ids")
 
     def _check_count(self, run: str, most: int) -> None:
         if self.read("SELECT count(*) FROM records WHERE run=?", (run,))[0][0] >= most:
             raise ToolError(f"this run has written {most:,} records already; it may write no more")
-
-
-def _visible(scope: Scope | None, gone: bool = False) -> tuple[str, tuple[Any, ...]]:
-    """The condition for what a scope can see now, or, with `gone`, ever could."""
-    clauses: list[str] = []
-    values: list[Any] = []
-    if scope is not None:
-        clauses.append("person IN (?, '') AND agent IN (?, '')")
-        values += [scope.person, scope.agent]
-    if not gone:
-        clauses.append("forgotten_at IS NULL AND (expires_at IS NULL OR expires_at > ?)")
-        values.append(time.time())
-    return " AND ".join(clauses) or "1", tuple(values)
 
 
 def _checked(value: Any, about: str, keep_s: float | None) -> str:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from mainspring import lexical
 from mainspring.errors import JournalVersionError, MainspringError, RunNotFoundError, StoreError
 from mainspring.label import Label
-from mainspring import lexical
 from mainspring.memory.records import UNREADABLE
 from mainspring.memory.schema import explain
 from mainspring.messages import decode

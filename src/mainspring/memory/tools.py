@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mainspring.errors import DeclarationError, StoreError, ToolError
+from mainspring.errors import DeclarationError, ModelError, StoreError, ToolError
 from mainspring.label import SYSTEM, Label, join_all
-from mainspring.memory.memory import MAX_PER_RUN, Scope, open_memory
+from mainspring.memory.memory import MAX_PER_RUN, open_memory
 from mainspring.memory.records import UNLABELLED
+from mainspring.memory.scope import Scope
 from mainspring.tool import Tool, ToolContext, tool
 from mainspring.value import Labelled
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_RECALLED = 20
+#: Most notes that are named beside one that they disagree with.
+MAX_DISAGREEING = 3
 _DAY_S = 86_400
 
 #: Added to a list of records where outsiders wrote some: they had a say in what was found, and in what order.
@@ -75,7 +78,7 @@ def remember(
 
 @tool(effect="read", outside=False, parallel=False, authority=())
 def recall(query: str, context: ToolContext, limit: int = 5) -> Labelled:
-    """Search the notes of earlier runs. Each comes with its id, subject, text and date.
+    """Search the notes of earlier runs. Each comes with its id, subject, text, date and what disagrees with it.
 
     Args:
         query: words to look for; "" for the newest notes.
@@ -84,10 +87,12 @@ def recall(query: str, context: ToolContext, limit: int = 5) -> Labelled:
     if not 1 <= limit <= MAX_RECALLED:
         raise ToolError(f"limit must be from 1 to {MAX_RECALLED}, not {limit}")
     scope = Scope.of(context.principal)
-    _, home = _settings(context)
-    with _attempt(lambda: open_memory(home)) as memory:
+    settings, home = _settings(context)
+    opened = _attempt(lambda: open_memory(home, meaning=settings.meaning, half_life_s=settings.half_life))
+    with opened as memory:
         found = _attempt(lambda: memory.search(query, limit, scope, context.run_id))
         mixed = _attempt(lambda: memory.mixed(scope))
+        others = _attempt(lambda: [memory.disagreeing(record, scope) for record in found])
     asked = join_all(context.labels.values()).steering()  # a query chooses records and writes none
     made = Label(frozenset({"made:recall"}))
     labels: dict[str, Label] = {"": join_all([made, asked, _STEERED if mixed else SYSTEM])}
@@ -100,6 +105,8 @@ def recall(query: str, context: ToolContext, limit: int = 5) -> Labelled:
                 "text": record.text,
                 "written_at": record.written_at,
                 "outsider": not record.label.trusted,
+                # A note that says otherwise is named, whoever wrote it: which one is right is not for memory to say.
+                "disagrees": [{"id": other.id, "why": why} for other, why in others[number][:MAX_DISAGREEING]],
             }
         )
         labels |= _labels_of(f"[{number}]", record.label, labels[""], made)
@@ -110,7 +117,7 @@ def _labels_of(path: str, label: Label, chosen: Label, made: Label) -> Mapping[s
     """A record's texts carry its own label; what memory made of it carries the label of the choice."""
     made = made.join(chosen)
     found = {path: made, f"{path}.about": label, f"{path}.text": label}
-    return found | {f"{path}.{name}": made for name in ("id", "written_at", "outsider")}
+    return found | {f"{path}.{name}": made for name in ("id", "written_at", "outsider", "disagrees")}
 
 
 def memory_tools() -> list[Tool]:
@@ -136,5 +143,5 @@ def _settings(context: ToolContext) -> tuple[MemorySettings, Path]:
 def _attempt(action: Callable[[], T]) -> T:
     try:
         return action()
-    except StoreError as error:
+    except (StoreError, ModelError) as error:
         raise ToolError(str(error)) from None
