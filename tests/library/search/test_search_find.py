@@ -132,7 +132,7 @@ def test_pages_without_text_that_differ_are_two_hits() -> None:
     embedder = WordsEmbedder(images=True)
     index = indexed(catalog, embedder)
     index.add([(n, embedder.documents([Picture(b"PNG")])[0].vectors) for n in catalog.held])
-    hits = find(catalog, index, embedder, Picture(b"PNG"))
+    hits = find(catalog, index, embedder, Picture(b"PNG"), words="")
     assert len(hits) == 2
     assert (hits[0].snippet, hits[0].start, hits[0].end, hits[0].box) == ("", 0, 0, None)
 
@@ -166,10 +166,10 @@ def test_an_unknown_mode_is_refused(catalog: FakeCatalog) -> None:
 
 def test_a_picture_needs_a_space_that_takes_it(catalog: FakeCatalog) -> None:
     with pytest.raises(ToolError, match="no space of this library takes a picture"):
-        search(catalog, Picture(b"x"))
+        search(catalog, Picture(b"x"), words="")
     assert texts(search(catalog, Picture(b"x"), words="green tea"))[0].startswith("Green tea")
     with pytest.raises(ToolError, match="cannot be searched for by words"):
-        search(catalog, Picture(b"x"), mode="text")
+        search(catalog, Picture(b"x"), mode="text", words="")
 
 
 def test_a_second_space_finds_pictures(catalog: FakeCatalog) -> None:
@@ -177,7 +177,7 @@ def test_a_second_space_finds_pictures(catalog: FakeCatalog) -> None:
     embedder, images = WordsEmbedder(SAME), WordsEmbedder(images=True)
     index, pictures = indexed(catalog, embedder), indexed(FakeCatalog(), images)
     pictures.add([(photo.id, images.documents([Picture(b"a red car")])[0].vectors)])
-    hits = find(catalog, index, embedder, Picture(b"a red car"), pictures=[Side(pictures, images)])
+    hits = find(catalog, index, embedder, Picture(b"a red car"), pictures=[Side(pictures, images)], words="")
     assert hits[0].page.id == photo.id
 
 
@@ -248,3 +248,20 @@ def test_neighbours(catalog: FakeCatalog) -> None:
     assert neighbours(catalog, one).before is None
     del catalog.held[one.id]
     assert neighbours(catalog, one).section == ()
+
+
+def test_a_picture_that_is_none_is_refused(catalog: FakeCatalog) -> None:
+    with pytest.raises(ToolError, match="picture"):
+        search(catalog, Picture(b"no picture"))
+
+
+@pytest.mark.slow
+def test_the_words_on_a_picture_are_searched_for(catalog: FakeCatalog) -> None:
+    from io import BytesIO
+
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", (700, 120), "white")
+    ImageDraw.Draw(image).text((20, 20), "green tea is brewed", "black", ImageFont.load_default(48))
+    image.save(data := BytesIO(), "PNG")
+    assert texts(search(catalog, Picture(data.getvalue())))[0].startswith("Green tea")

@@ -70,7 +70,7 @@ def find(
     mode: Mode = "hybrid",
     reranker: Reranker | None = None,
     pictures: Sequence[Side] = (),
-    words: str = "",
+    words: str | None = None,
 ) -> list[Hit]:
     """The pages that answer a query best, best first.
 
@@ -84,8 +84,8 @@ def find(
         mode: by words and meaning together, or by one of them.
         reranker: puts the first 20 to 50 in order again.
         pictures: further spaces, such as one of page pictures.
-        words: what stands on a picture that is the query; it is searched for as well. "" has it read, but for
-            ``meaning``, which takes some seconds.
+        words: what stands on a picture that is the query; it is searched for as well. None has it read, but for
+            ``meaning``, which takes some seconds; "" is nothing.
 
     Raises:
         ToolError: the query has no words, `k` or `mode` cannot be used, or no space takes the query's kind.
@@ -99,9 +99,9 @@ def find(
     sides = list(pictures)
     if index is not None and embedder is not None:
         sides.insert(0, Side(index, embedder))
-    if isinstance(query, Picture) and not words and mode != "meaning":
-        words = picture_words(query)
-    search = _Search(catalog, sides, where, mode, _asked(query, words))
+    if isinstance(query, Picture) and words is None:
+        words = picture_words(query) if mode != "meaning" else ""
+    search = _Search(catalog, sides, where, mode, _asked(query, words or ""))
     if k == 0 or not _prepared(search, query):
         return []
     hits: list[Hit] = []
