@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from mainspring.errors import ModelError, StoreError, ToolError
-from mainspring.library.catalog import SQLiteCatalog, Vouched, open_catalog
 from mainspring.library.embed.protocol import Embedder, Picture, Reranker
-from mainspring.library.ingest.encoding import Encoding, missing
-from mainspring.library.ingest.lock import indexing
-from mainspring.library.ingest.meaning import Meaning
-from mainspring.library.ingest.report import Meter, Progress, Report, Tell
-from mainspring.library.ingest.run import Options, read_paths
+from mainspring.library.ingest.keeping import Keeping
 from mainspring.library.page import Document, Hit, StoredPage, Where
-from mainspring.library.read.protocol import Reading, ReadLimits
-from mainspring.library.search import Explanation, Mode, Neighbours, Side, explain, find, neighbours
+from mainspring.library.read.protocol import ReadLimits
+from mainspring.library.search import Explanation, Mode, Neighbours, explain, find, neighbours
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,28 +20,15 @@ if TYPE_CHECKING:
     from mainspring.library.ask import Answer
     from mainspring.model import Model
 
-Ocr: TypeAlias = Literal["auto", "off", "now"]
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
-class Library:
+class Library(Keeping):
     """Documents, pictures and recordings, found by their words and by their meaning.
 
     Open one with :meth:`open`, and close it after use, or use it in a `with` block. Safe to use from several threads;
     several processes may have it open, of which one at a time indexes.
     """
-
-    def __init__(self, folder: Path, embedder: str | Embedder | None = None) -> None:
-        """Use :meth:`open`, which knows where libraries are."""
-        self.folder = folder
-        self.catalog: SQLiteCatalog = open_catalog(folder)
-        self._stopped = threading.Event()
-        try:
-            self._meaning = Meaning(self.catalog, folder, embedder)
-        except BaseException:
-            self.catalog.close()
-            raise
 
     @classmethod
     def open(
@@ -77,126 +56,6 @@ class Library:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def close(self) -> None:
-        """Stop what works in the background, and close all files."""
-        self._stopped.set()
-        self._meaning.close()
-        self.catalog.close()
-
-    # --- indexing ---
-
-    def index(
-        self,
-        paths: str | Path | Sequence[str | Path] = (),
-        *,
-        exclude: Sequence[str] = (),
-        hidden: bool = False,
-        trust: bool = False,
-        readers: Iterable[str] | None = None,
-        by: str = "",
-        ocr: Ocr = "auto",
-        jobs: int = 0,
-        again: bool = False,
-        limits: ReadLimits | None = None,
-        progress: Tell | None = None,
-        wait: bool = True,
-    ) -> Report:
-        """Bring the library in step with files and folders; without any, with all that were indexed before.
-
-        New and changed files are read, those that are gone are taken out, all others are left as they are. It can be
-        killed at any moment: what was done stays, and the next call goes on.
-
-        Args:
-            paths: files, folders, patterns such as ``~/notes/*.md``.
-            exclude: patterns as in .gitignore of what is left out; kept for later calls. A file ``.mainspringignore``
-                in a folder does the same for what is below it.
-            hidden: also what begins with a dot.
-            trust: the words are the person's own, so that they may carry authority. Else they are a stranger's.
-            readers: who may read them; None means anyone (or as before).
-            by: the person who says so, which is kept.
-            ocr: read scans and pictures ``"now"``, or after all texts are searchable (``"auto"``), or not (``"off"``).
-            jobs: files that are read at the same time; 0: one a processor.
-            again: read also what looks unchanged.
-            limits: how much of each file is read.
-            progress: is told how it goes.
-            wait: wait for another process that is indexing this library; else fail.
-
-        Raises:
-            ToolError: a path does not exist, or a pattern cannot be used.
-            StoreError: the disk is full, a file of the library is damaged, or another process is indexing.
-        """
-        began = time.monotonic()
-        said = Vouched(trust, None if readers is None else frozenset(readers), by)
-        options = Options(tuple(exclude), hidden, said, jobs, again, limits or ReadLimits())
-        named = [paths] if isinstance(paths, str | Path) else list(paths)
-        report = Report()
-        with self._indexing(progress, wait):
-            read_paths(
-                self.catalog,
-                named,
-                options,
-                open_file=self._open_file,
-                keep_out=[self.folder.parent.resolve()],
-                report=report,
-                tell=progress,
-                stopped=self._stopped,
-            )
-            self._encode(report, progress)
-        report.unread = len(self.catalog.waiting(limit=1_000_000))
-        report.seconds = time.monotonic() - began
-        return report
-
-    def _indexing(self, progress: Tell | None, wait: bool) -> Any:
-        def waiting(holder: str) -> None:
-            if progress is not None:
-                progress(Progress("wait", 0, 0, 0.0, holder))
-
-        return indexing(self.folder, wait=wait, waiting=waiting, stopped=self._stopped)
-
-    def _encode(self, report: Report, progress: Tell | None) -> None:
-        """Give pages their vectors; without an embedder, words find them all the same."""
-        try:
-            side = self._meaning.for_index()
-            if side is None:
-                return
-            meter = Meter("encode", progress)
-            report.encoded += self._encoding(side).run(meter)
-            meter.step(0, now=True)
-        except ModelError as error:
-            report.notes.append(f"pages are found by words only: {error}")
-        side, _ = self._meaning.for_search()
-        report.unencoded = len(missing(self.catalog, side.index)[0]) if side else self.catalog.counts()["pages"]
-
-    def _encoding(self, side: Side) -> Encoding:
-        return Encoding(self.catalog, side.index, side.embedder, self._open_file, ReadLimits(), self._stopped)
-
-    def reembed(self, embedder: str | Embedder | None = None, progress: Tell | None = None) -> Report:
-        """Make all vectors anew with another embedder, or with the same one after it changed.
-
-        They are built beside the old ones, with which searches go on, and take their place when they are whole. Killed
-        or stopped before, it goes on with the next call.
-
-        Raises:
-            ModelError: the embedder cannot be used, or failed.
-            StoreError: the disk is full, or another process indexes.
-        """
-        began = time.monotonic()
-        report = Report()
-
-        def build(side: Side) -> None:
-            meter = Meter("encode", progress)
-            report.encoded = self._encoding(side).run(meter)
-            meter.step(0, now=True)
-            if self._stopped.is_set():
-                raise StoreError("it was stopped; call it again to go on")
-
-        with self._indexing(progress, True):
-            self._meaning.switch(embedder if embedder is not None else self._meaning.name, build)
-        report.seconds = time.monotonic() - began
-        return report
-
-    # --- searching ---
 
     def search(
         self,
@@ -291,8 +150,6 @@ class Library:
         finally:
             reading.close()
 
-    # --- keeping ---
-
     def document(self, id_: int) -> Document:
         """Raises StoreError when there is none."""
         return self.catalog.document(id_)
@@ -300,94 +157,6 @@ class Library:
     def documents(self, where: Where | None = None, *, limit: int = -1) -> list[Document]:
         """Documents, in the order of their uris."""
         return self.catalog.documents(where, limit=limit)
-
-    def remove(self, *what: int | str | Path) -> int:
-        """Take documents out: by number, uri, or the folder that they lie below. Returns how many.
-
-        Files themselves are left alone. A folder that was indexed is not indexed again by :meth:`index` without paths.
-        """
-        with self._indexing(None, True):
-            removed = self.catalog.remove(self._meant(what))
-            for each in what:
-                if not isinstance(each, int):
-                    self.catalog.drop_root(_absolute(each))
-            self._meaning.reconcile()
-        return removed
-
-    def forget(self, *what: int | str | Path, by: str) -> int:
-        """Take documents out so that no byte of their text, words and vectors is left. Returns how many.
-
-        They are not indexed again with their folder, only when they are named themselves.
-
-        Raises:
-            StoreError: another process still holds an old state open; what is left goes with the next :meth:`compact`.
-        """
-        with self._indexing(None, True):
-            meant = self._meant(what)
-            side, _ = self._meaning.for_search()
-            if side is not None and meant:
-                side.index.remove(page.id for id_ in meant for page in self.catalog.pages_of(id_))
-                side.index.compact()
-            return self.catalog.forget(meant, by=by)
-
-    def _meant(self, what: Iterable[int | str | Path]) -> list[int]:
-        found: dict[int, None] = {}
-        for each in what:
-            if isinstance(each, int):
-                found[self.catalog.document(each).id] = None
-                continue
-            known = self.catalog.find(str(each)) or self.catalog.find(_absolute(each))
-            below = [id_ for id_, _, _ in self.catalog.below(_absolute(each))]
-            if known is None and not below:
-                raise StoreError(f"the library has nothing of {str(each)!r}; `mainspring library list` lists it all")
-            found |= dict.fromkeys(([known.id] if known is not None else []) + below)
-        return list(found)
-
-    def stats(self) -> dict[str, Any]:
-        """How much there is, how much waits for work, and how many bytes it takes."""
-        side, problem = self._meaning.for_search()
-        stats: dict[str, Any] = dict(self.catalog.counts())
-        for name in ("kind", "language", "source"):
-            stats[f"pages_by_{name}"] = self.catalog.tally(name)
-        stats |= {"embedder": self._meaning.name, "space": self._meaning.space, "problem": problem}
-        if side is not None:
-            stats["unencoded"] = len(missing(self.catalog, side.index)[0])
-            stats |= {f"index_{key}": value for key, value in side.index.stats().items()}
-        else:
-            stats["unencoded"] = stats["pages"]
-        return stats
-
-    def compact(self) -> None:
-        """Rewrite the library's files without what was removed. Searches go on meanwhile.
-
-        Raises:
-            StoreError: the disk is full, or another process still holds an old state open.
-        """
-        with self._indexing(None, True):
-            self._meaning.reconcile()
-            side, _ = self._meaning.for_search()
-            if side is not None:
-                side.index.compact()
-                self._meaning.sweep()
-            self.catalog.compact()
-
-    def check(self) -> list[str]:
-        """What is wrong with the library's files, a sentence each; reads all of the catalog."""
-        found = self.catalog.check()
-        side, problem = self._meaning.for_search()
-        if side is None:
-            return [*found, problem] if self._meaning.space else found
-        unencoded, gone = missing(self.catalog, side.index)
-        if len(unencoded):
-            found.append(f"{len(unencoded)} pages have no vectors; run: mainspring index")
-        if len(gone):
-            found.append(f"{len(gone)} pages in the index are in the catalog no more; run: mainspring library compact")
-        return found
-
-    def _open_file(self, path: Path, limits: ReadLimits) -> Reading:
-        from mainspring.library.read import open_file
-
-        return open_file(path, limits)
 
 
 def place_of(name: str, home: str | Path | None = None) -> Path:
@@ -412,7 +181,3 @@ def names(home: str | Path | None = None) -> Iterator[str]:
     folder = libraries_folder(home)
     if folder.is_dir():
         yield from sorted(p.name for p in folder.iterdir() if (p / "catalog.sqlite").is_file() and _NAME.match(p.name))
-
-
-def _absolute(path: str | Path) -> str:
-    return os.path.realpath(os.path.expanduser(str(path)))
