@@ -1,4 +1,4 @@
-"""What an engine behind HTTP makes of a server that fails: retries, errors that say what to do, no key in any of them."""
+"""What an engine behind HTTP makes of a server that fails: retries, errors that say what to do and hold no key."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def engine(server: Speaking, **options: Any) -> VllmEmbedder:
 
 
 def unit(rows: list[list[float]]) -> np.ndarray[Any, Any]:
-    found = np.array(rows, dtype=np.float64)
+    found: np.ndarray[Any, Any] = np.array(rows, dtype=np.float64)
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
@@ -125,7 +126,7 @@ def test_long_texts_go_in_windows_with_their_places(server: Speaking) -> None:
     assert len(spans) > 3
     assert spans[0][0] == 0
     assert spans[-1][1] == len(text)
-    assert all(a[1] == b[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(spans))
     assert len(found.spans) == len(found.vectors)
 
 
@@ -204,7 +205,7 @@ def test_pictures_of_a_text_model_are_refused() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"no picture", png(Image.new("RGB", (64, 64)))[:60]])
 def test_a_picture_that_cannot_be_read(server: Speaking, data: bytes) -> None:
-    with pytest.raises(ToolError, match="cannot be read|no picture"):
+    with pytest.raises(ToolError, match=r"cannot be read|no picture"):
         engine(server).documents([Picture(data)])
 
 
