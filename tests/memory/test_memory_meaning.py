@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mainspring import ToolContext
+from mainspring import Agent, ScriptedModel, ToolContext
 from mainspring.label import USER, Label
 from mainspring.library.embed.protocol import Encoded, Item, Space
-from mainspring.memory import Memory, Scope, open_memory, recall
+from mainspring.memory import Memory, RunIndex, Scope, open_memory, recall
 from mainspring.memory.conflicts import disagree
 from mainspring.memory.meaning import FOLDER
+from mainspring.store import open_store
 
 STRANGER = Label(frozenset({"tool:web"}))
 #: Words that mean the same to the encoder below, and that no search by words takes for one another.
@@ -129,6 +130,24 @@ def test_an_encoder_that_is_not_there_leaves_words(home: Path, monkeypatch: pyte
         note = memory.add("the car is red", USER)
         assert memory.search("car") == [note]
         assert memory.search("automobile") == []
+
+
+# --- past runs ---
+
+
+def test_past_runs_are_found_by_meaning_and_a_forgotten_one_leaves_the_vectors(home: Path) -> None:
+    agent = Agent("clerk", model=ScriptedModel(["the car is sold", "soup was eaten"]))
+    sold = agent.run_sync("what of the car", home=home)
+    agent.run_sync("what of lunch", home=home)
+    with RunIndex(open_store(home), embedder=Thesaurus()) as index:
+        index.update()
+        assert index.search("automobile", 1)[0].run == sold.id
+        index.forget(sold.id, by="ann", why="asked")
+        assert sold.id not in {found.run for found in index.search("automobile", 9)}
+        assert index._meaning is not None
+        assert len(index._meaning._index.ids()) == 2  # type: ignore[attr-defined]
+    with RunIndex(open_store(home)) as words_only:
+        assert words_only.search("automobile", 9) == []
 
 
 # --- age ---

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mainspring.library.embed.protocol import Embedder
     from mainspring.library.index.protocol import VectorIndex
 
-FOLDER = "memory-vectors"
+#: Where the vectors of records lie, and those of finished runs.
+FOLDER, RUNS_FOLDER = "memory-vectors", "runs-vectors"
 #: Most records that one search encodes; the rest is found by its words until later searches have come to it.
 AT_ONCE = 200
 
@@ -87,14 +88,14 @@ class Meaning:
         (asked,) = self._embedder.queries([query])
         return [near.page for near in self._index.search(asked.vectors, limit, among=allowed)]
 
-    def forget(self, number: int) -> None:
-        """Take a record's vectors out, and off the disk."""
-        if self._index.remove([number]):
+    def forget(self, numbers: Sequence[int]) -> None:
+        """Take vectors out, and off the disk."""
+        if self._index.remove(numbers):
             self._index.compact()
 
 
-def forget(folder: Path, number: int) -> None:
-    """Take a record's vectors off the disk; all of them when these cannot be told apart here. They are made again."""
+def forget(folder: Path, numbers: Sequence[int]) -> None:
+    """Take vectors off the disk; all of them when these cannot be told apart here. They are made again."""
     if not folder.exists():
         return
     embedder = embedder_at_hand()
@@ -102,7 +103,7 @@ def forget(folder: Path, number: int) -> None:
         try:
             meaning = Meaning(folder, embedder)
             try:
-                meaning.forget(number)
+                meaning.forget(numbers)
             finally:
                 meaning.close()
             return

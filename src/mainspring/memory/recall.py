@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from mainspring.errors import StoreError, ToolError
+from mainspring.config import load_config
+from mainspring.errors import DeclarationError, ModelError, StoreError, ToolError
 from mainspring.label import SYSTEM, Label, join_all
+from mainspring.memory.meaning import embedder_at_hand
 from mainspring.memory.runs import AT_ONCE, LOOKED_AT, Found, RunIndex
 from mainspring.store import open_store
 from mainspring.tool import Tool, ToolContext
@@ -46,11 +48,12 @@ def recall_runs_tool(*, agents: Sequence[str] = (), people: Sequence[str] = ()) 
         persons = None if "*" in people else [own_person, *people]
         names = None if "*" in agents else [own_agent, *agents]
         try:
-            with RunIndex(open_store(context.home)) as index:
+            embedder = embedder_at_hand() if load_config(context.home).memory.meaning else None
+            with RunIndex(open_store(context.home), embedder=embedder) as index:
                 index.update(look_at=LOOKED_AT, at_once=AT_ONCE)
                 found = index.search(query, limit, people=persons, agents=names, without=context.run_id)
                 mixed = index.mixed(persons, names)
-        except StoreError as error:
+        except (StoreError, ModelError, DeclarationError) as error:
             raise ToolError(str(error)) from None
         asked = join_all(context.labels.values()).steering()  # a query chooses and writes none
         return _labelled(found, join_all([_MADE, asked, _STEERED if mixed else SYSTEM]))

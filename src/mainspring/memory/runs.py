@@ -7,30 +7,32 @@ works the same over every store. What a person has had forgotten stands in the s
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from mainspring import lexical
 from mainspring.errors import JournalVersionError, MainspringError, RunNotFoundError, StoreError
 from mainspring.label import Label
+from mainspring.memory.left import MAX_CHARS, Noted, What, texts
+from mainspring.memory.meaning import RUNS_FOLDER, Meaning, forget
+from mainspring.memory.ranking import fused
 from mainspring.memory.records import UNREADABLE
 from mainspring.memory.schema import explain
-from mainspring.messages import decode
-from mainspring.store import Event, RunRow, Store
+from mainspring.store import RunRow, Store
 
-#: What is found of a run.
-What: TypeAlias = Literal["task", "said", "decision", "todo", "outcome"]
+if TYPE_CHECKING:
+    from mainspring.library.embed.protocol import Embedder
+
 #: Kind of the store's documents that keep what was forgotten; their name is the run's id.
 FORGOTTEN = "recall.forgotten"
 #: Version of the tables; an index of another version is built again.
-FORMAT = 1
-#: Longest text that is kept of one entry, in characters: what is found is a pointer to a run, not the run.
-MAX_CHARS = 4_000
+FORMAT = 2
 #: Runs looked at, newest first, and indexed anew, at most, in one search; `update` without limits does all of them.
 LOOKED_AT = 5_000
 AT_ONCE = 200
@@ -41,11 +43,14 @@ _IMPORTED = Label(frozenset({"imported"}))
 _TABLES = """
 CREATE TABLE runs (id TEXT PRIMARY KEY, head TEXT NOT NULL, agent TEXT NOT NULL, person TEXT NOT NULL,
     status TEXT NOT NULL, ended_at REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE entries (number INTEGER PRIMARY KEY, run TEXT NOT NULL, seq INTEGER NOT NULL, what TEXT NOT NULL,
-    text TEXT NOT NULL, label TEXT NOT NULL, outsider INTEGER NOT NULL);
+CREATE TABLE entries (number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, seq INTEGER NOT NULL,
+    what TEXT NOT NULL, text TEXT NOT NULL, label TEXT NOT NULL, outsider INTEGER NOT NULL);
 CREATE INDEX entries_by_run ON entries (run);
 CREATE VIRTUAL TABLE terms USING fts5 (words, tokenize = 'ascii');
 """
+
+
+_FROM = "FROM entries JOIN runs ON runs.id = entries.run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,24 @@ class Found:
 
 
 class RunIndex:
-    """The index of one home's finished runs. Safe to use from several threads and processes."""
+    """The index of one home's finished runs. Safe to use from several threads and processes.
 
-    def __init__(self, store: Store, path: Path | None = None) -> None:
-        """Open or make the index of a store's home. Raises StoreError."""
+    Args:
+        store: whose runs.
+        path: the file; by default in the store's home.
+        embedder: makes entries findable by meaning, with vectors in a folder beside the file; None for words only.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+
+    def __init__(self, store: Store, path: Path | None = None, embedder: Embedder | None = None) -> None:
         self.store = store
         self.path = path or store.home / "runs.sqlite"
+        self._vectors = self.path.with_name(RUNS_FOLDER)
         self._lock = threading.RLock()
         self._db = self._open()
+        self._meaning = None if embedder is None else Meaning(self._vectors, embedder)
 
     def __enter__(self) -> RunIndex:
         return self
@@ -89,9 +104,11 @@ class RunIndex:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and the vectors."""
         with self._lock:
             self._db.close()
+            if self._meaning is not None:
+                self._meaning.close()
 
     def update(self, *, look_at: int | None = None, at_once: int | None = None) -> int:
         """Take in what has ended since, and return how many runs that were; only ended runs are in the index.
@@ -141,36 +158,58 @@ class RunIndex:
         agents: Sequence[str] | None = None,
         without: str = "",
     ) -> list[Found]:
-        """What past runs left behind with words of `query`, best first; without words, the newest.
+        """What past runs left behind that fits `query` by its words, and by meaning where there is an encoder, best
+        first; without words, the newest.
 
         Half of the places are kept for what no outsider wrote, so that nobody can crowd it out.
 
         Args:
             people, agents: only of runs for these people and of these agents; None for all.
             without: a run that is left out.
+
+        Raises:
+            StoreError, ModelError: the index or the encoder failed.
         """
-        wanted = lexical.match(query)
         where, values = _within(people, agents)
-        source = "entries JOIN runs ON runs.id = entries.run"
-        order = "runs.ended_at DESC, entries.number DESC"
         clause, bound = f"{where} AND runs.id != ? AND outsider = ?", [*values, without]
-        if wanted:
-            source += " JOIN terms ON terms.rowid = entries.number"
-            clause, bound, order = f"terms MATCH ? AND {clause}", [wanted, *bound], f"bm25(terms), {order}"
-        statement = (  # values are bound; the rest is our own
-            "SELECT run, seq, agent, person, what, text, status, ended_at, label "  # noqa: S608
-            f"FROM {source} WHERE {clause} ORDER BY {order} LIMIT ?"
-        )
-        sides = [[_found(r) for r in self._read(statement, (*bound, outsider, limit))] for outsider in (0, 1)]
+        sides = [self._side(query, clause, [*bound, outsider], limit) for outsider in (0, 1)]
         clean, others = ([f for f in side if f.label != UNREADABLE] for side in sides)
         clean = clean[: max((limit + 1) // 2, limit - len(others))]
         return clean + others[: limit - len(clean)]
 
+    def _side(self, query: str, clause: str, bound: list[Any], limit: int) -> list[Found]:
+        """The best of those entries for which a condition of ours holds."""
+        wanted = lexical.match(query)
+        newest = "runs.ended_at DESC, entries.number DESC"
+        if not wanted:
+            statement = f"SELECT number {_FROM} WHERE {clause} ORDER BY {newest} LIMIT ?"
+            by_words = self._read(statement, (*bound, limit))
+        else:
+            statement = (  # values are bound; the rest is our own
+                f"SELECT number {_FROM} JOIN terms ON terms.rowid = entries.number "
+                f"WHERE terms MATCH ? AND {clause} ORDER BY bm25(terms), {newest} LIMIT ?"
+            )
+            by_words = self._read(statement, (wanted, *bound, 4 * limit))
+        lists = [[number for (number,) in by_words]]
+        if wanted and self._meaning is not None:
+            seen = self._read(f"SELECT number {_FROM} WHERE {clause}", bound)
+            lists.append(self._meaning.rank(query, [number for (number,) in seen], self._texts, 4 * limit))
+        order = fused(lists, {})[:limit] if len(lists) > 1 else lists[0][:limit]
+        found = {row[0]: _found(row[1:]) for row in self._entries(order)}
+        return [found[number] for number in order if number in found]
+
+    def _entries(self, numbers: Sequence[int]) -> list[tuple[Any, ...]]:
+        columns = "number, run, seq, agent, person, what, text, status, ended_at, label"
+        statement = f"SELECT {columns} {_FROM} WHERE number IN (SELECT value FROM json_each(?))"  # noqa: S608 - our names
+        return self._read(statement, (json.dumps(list(numbers)),))
+
+    def _texts(self, numbers: Sequence[int]) -> dict[int, str]:
+        return {row[0]: row[6] for row in self._entries(numbers)}
+
     def mixed(self, people: Sequence[str] | None = None, agents: Sequence[str] | None = None) -> bool:
         """True when an outsider wrote something in these runs, and so may decide what a search leaves out."""
         where, values = _within(people, agents)
-        source = "entries JOIN runs ON runs.id = entries.run"
-        statement = f"SELECT 1 FROM {source} WHERE {where} AND outsider = 1 LIMIT 1"  # noqa: S608 - values are bound
+        statement = f"SELECT 1 {_FROM} WHERE {where} AND outsider = 1 LIMIT 1"
         return bool(self._read(statement, values))
 
     def forget(self, run_id: str, *, by: str, why: str) -> None:
@@ -185,7 +224,12 @@ class RunIndex:
         self.store.row(run_id)
         with self._lock:
             self.store.keep(FORGOTTEN, run_id, {"by": by, "why": why, "at": time.time()}, version=0)
+            numbers = [n for (n,) in self._read("SELECT number FROM entries WHERE run=?", (run_id,))]
             self._remove(run_id)
+            if self._meaning is not None:
+                self._meaning.forget(numbers)
+            else:
+                forget(self._vectors, numbers)
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the old pages leave the log as well
 
     # --- the file ---
@@ -194,7 +238,7 @@ class RunIndex:
         """Read one run's journal; one that this version cannot read is passed over until it can."""
         person, agent = "", row.agent
         entries: list[tuple[int, What, str, Label]] = []
-        noted = _Noted()
+        noted = Noted()
         try:
             imported = self.store.imported(row.id) is not None
             for event in self.store.events_of(row.id, _KINDS):
@@ -203,7 +247,7 @@ class RunIndex:
                     person = whom[0] if len(whom) > 1 else ""
                     agent = whom[-1].removeprefix("agent:") if whom else agent
                 noted.take(event)
-                for what, text in _texts(event):
+                for what, text in texts(event):
                     label = event.label.join(_IMPORTED) if imported else event.label
                     entries.append((event.seq, what, text[:MAX_CHARS], label))
         except (JournalVersionError, RunNotFoundError):
@@ -259,6 +303,7 @@ class RunIndex:
         if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
             db.execute("BEGIN IMMEDIATE")
             if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:  # else another process was faster
+                shutil.rmtree(self._vectors, ignore_errors=True)  # the numbers begin anew
                 for table in ("terms", "entries", "runs"):
                     db.execute(f"DROP TABLE IF EXISTS {table}")
                 for statement in _TABLES.split(";\n"):
@@ -297,49 +342,8 @@ class _Transaction:
             raise explain(error, self._index.path) from error
 
 
-class _Noted:
-    """Which work a run left open; a note is closed by its text or by its number (see docs/long-tasks.md)."""
-
-    def __init__(self) -> None:
-        self.open: set[str] = set()
-        self._texts: list[str] = []
-
-    def take(self, event: Event) -> None:
-        note = event.payload.get("note") if event.kind == "effect.done" else None
-        if not note:
-            return
-        text = str(note["text"])
-        if note["kind"] != "done":
-            self._texts.append(text[:MAX_CHARS])
-            self.open.add(text[:MAX_CHARS])
-            return
-        number = text.strip().removeprefix("n")
-        if text[:MAX_CHARS] not in self.open and number.isascii() and number.isdigit() and len(number) < 10:
-            text = self._texts[int(number) - 1] if 0 < int(number) <= len(self._texts) else text
-        self.open.discard(text[:MAX_CHARS])
-
-
 def _head(row: RunRow) -> str:
     return f"{row.head_seq}:{row.status}"
-
-
-def _texts(event: Event) -> Iterator[tuple[What, str]]:
-    payload = event.payload
-    if event.kind == "run.started":
-        texts = [decode(m).text for m in payload["messages"] if m.get("role") == "user"]
-        yield "task", "\n".join(texts)
-    elif event.kind == "message.added":
-        yield "said", decode(payload["message"]).text
-    elif event.kind == "effect.done" and payload.get("note"):
-        note = payload["note"]
-        if note["kind"] in ("decision", "todo"):
-            yield note["kind"], note["text"]
-    elif event.kind == "run.ended":
-        output = payload["output"]
-        said = output if isinstance(output, str) else "" if output is None else json.dumps(output, ensure_ascii=False)
-        text = "\n".join(t for t in (payload["reason"], said) if t)
-        if text:
-            yield "outcome", text
 
 
 def _within(people: Sequence[str] | None, agents: Sequence[str] | None) -> tuple[str, list[Any]]:

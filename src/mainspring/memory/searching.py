@@ -117,6 +117,6 @@ class Searching(MemoryFile):
         """Take the vectors of a record off the disk, whichever encoder they are of."""
         ((number,),) = self.read("SELECT number FROM records WHERE id=?", (id_,))
         if self._meaning is not None:
-            self._meaning.forget(number)
+            self._meaning.forget([number])
         else:
-            forget(self._vectors, number)
+            forget(self._vectors, [number])
