@@ -169,7 +169,7 @@ class TransformersEmbedder:
         grids = [(0, 0)] * len(items)
         for number, made in self._run(pieces, side).items():
             place, _, begins = pieces[number]
-            rows[place].append(matrix(made.rows, self._space.dim, self._wrong, multi=runner.multi))
+            rows[place].append(matrix(made.rows, self._space.dim, self._wrong, multi=self._space.multi))
             spans[place] += [(a + begins, b + begins) for a, b in made.spans]
             grids[place] = made.grid
         nothing = np.zeros((0, self._space.dim), np.float32)
