@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ MOST_FRAMES = 500
 PIXELS = 100_000_000
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(source: Path | bytes, pixels: int = PIXELS) -> Iterator[Image]:
     """A picture file that is open but not decoded. Raises ToolError with what is wrong with it."""
     try:
@@ -40,9 +41,9 @@ def opened(source: Path | bytes, pixels: int = PIXELS) -> Iterator[Image]:
         raise ToolError(f"{name} is not a picture that can be read (or is empty); convert it to PNG or JPEG") from error
     except Image.DecompressionBombError as error:
         raise ToolError(
-            f"{name} declares more pixels than the {pixels / 1e6:g} million that are decoded ({_why(error)}); scale it down"
+            f"{name} declares more pixels than the {pixels / 1e6:g} million that are decoded; scale it down"
         ) from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except _DAMAGE as error:
         raise ToolError(f"{name} cannot be opened as a picture: {_why(error)}") from error
     with image:
         wide, high = image.size
@@ -71,12 +72,24 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in (*FORMATS, "HEIF") if name in Image.OPEN)
 
 
+#: What Pillow raises over damaged files.
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, struct.error)
+
+
 def frames(image: Image) -> int:
-    """How many pictures a file holds; 1 for most, and for one whose count is damaged."""
+    """How many pictures a file holds; of a damaged one, how many can be found (1 at the least)."""
     try:
-        return max(1, int(getattr(image, "n_frames", 1)))
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError):
-        return 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return max(1, int(getattr(image, "n_frames", 1)))
+    except _DAMAGE:
+        found = 1
+        with contextlib.suppress(*_DAMAGE), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            while found < MOST_FRAMES:
+                image.seek(found)
+                found += 1
+        return found
 
 
 def frame(image: Image, number: int, budget: int | None = None) -> Image:
@@ -89,14 +102,14 @@ def frame(image: Image, number: int, budget: int | None = None) -> Image:
         ToolError: there is no such frame, or it is broken.
     """
     try:
-        if number > 1 or getattr(image, "n_frames", 1) > 1:
+        if number > 1:
             image.seek(number - 1)
         if budget is not None and image.format == "JPEG":
             wide, high = image.size
             share = min(1.0, (budget / (wide * high)) ** 0.5)
             image.draft("RGB", (int(wide * share), int(high * share)))  # decodes at half the size or less
         return shrunk(upright(image), budget)
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, MemoryError) as error:
+    except (*_DAMAGE, MemoryError) as error:
         raise ToolError(f"frame {number} of the picture is broken: {_why(error)}") from error
 
 
