@@ -19,8 +19,8 @@ _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-
 def decode(data: bytes, declared: str = "") -> tuple[str, str]:
     """The text of `data`, and the encoding that it was read in.
 
-    Tried in this order: a byte order mark, UTF-8, the declared encoding, UTF-16 without a mark (every second byte of
-    a sample is 0), GB18030, Shift-JIS, EUC-KR and Windows-1252 by which characters come out. Bytes that fit nowhere
+    Tried in this order: a byte order mark, UTF-16 without one (every second byte of a sample is 0), UTF-8, the declared
+    encoding, GB18030, Shift-JIS, EUC-KR and Windows-1252 by which characters come out. Bytes that fit nowhere
     become U+FFFD.
 
     Args:
@@ -29,6 +29,9 @@ def decode(data: bytes, declared: str = "") -> tuple[str, str]:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace"), encoding
+    sample = data[:_SAMPLE]
+    if wide := utf16_without_mark(sample):
+        return data.decode(wide, "replace"), wide
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
@@ -37,7 +40,7 @@ def decode(data: bytes, declared: str = "") -> tuple[str, str]:
             return data.decode("utf-8", "replace"), "utf-8"
     encoding = _known(declared)
     if not encoding:
-        encoding = _guess(data[:_SAMPLE])
+        encoding = _guess(sample)
     return data.decode(encoding, "replace"), encoding
 
 
@@ -63,12 +66,16 @@ def _mostly_utf8(data: bytes) -> bool:
     return high > 8 * wrong
 
 
+def utf16_without_mark(sample: bytes) -> str:
+    """The order of bytes when every second one of much is 0; "" when it is not UTF-16."""
+    half = len(sample) // 2
+    low, high = sample[0::2].count(0), sample[1::2].count(0)
+    if max(low, high) <= 0.4 * half or min(low, high) > 0.1 * half:
+        return ""
+    return "utf-16-le" if high > low else "utf-16-be"
+
+
 def _guess(sample: bytes) -> str:
-    half = len(sample) // 2 or 1
-    if sample[1::2].count(0) > 0.4 * half:
-        return "utf-16-le"
-    if sample[0::2].count(0) > 0.4 * half:
-        return "utf-16-be"
     best, most = "cp1252", 0.0
     for encoding, usual in (
         ("gb18030", re.compile("[\u4e00-\u9fff，。、；：“”《》]")),
@@ -96,6 +103,10 @@ def _likely(text: str, encoding: str, usual: re.Pattern[str], strange: int) -> f
     if encoding == "cp932":  # Japanese without kana is none
         share *= 1.0 if len(re.findall("[\u3041-\u30ff]", text)) > 0.1 * strange else 0.5
     if encoding == "gb18030":  # the 3,755 common characters lie in rows 0xB0 to 0xD7 of GB 2312
-        common = sum(0xB0 <= character.encode("gb18030")[0] <= 0xD7 for character in text if "一" <= character <= "鿿")
-        share *= 0.5 + 0.5 * common / strange
+        rows_of = [character.encode("gb18030")[0] for character in text if "一" <= character <= "鿿"]
+        share *= 0.5 + 0.5 * sum(0xB0 <= row <= 0xD7 for row in rows_of) / strange
+        if all(
+            row <= 0xC8 for row in rows_of
+        ):  # where EUC-KR has all its syllables, and Chinese half of its characters
+            share *= 0.8
     return share

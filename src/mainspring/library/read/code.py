@@ -113,9 +113,9 @@ def _name(node: Node) -> str:
         if inner is None:
             return ""
         node = inner
-    found = node.child_by_field_name("name") or node.child_by_field_name("type")
-    if "impl" not in node.type and found is not None and found.type.endswith("type") and "declaration" in node.type:
-        found = None
+    if node.type == "type_declaration" and node.named_children:  # Go
+        node = node.named_children[0]
+    found = node.child_by_field_name("type" if node.type == "impl_item" else "name")
     deeper = node.child_by_field_name("declarator")
     for _ in range(4):
         if found is not None or deeper is None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from mainspring.library.page import Kind
+from mainspring.library.read.charset import utf16_without_mark
 
 #: How many first bytes `kind_of` wants to see.
 HEAD_BYTES = 8192
@@ -133,7 +134,7 @@ def _boxed(head: bytes) -> Kind | None:
 def _text_or_none(name: str, head: bytes, suffix: Kind | None) -> Kind | None:
     if suffix is not None and suffix not in _TEXTUAL:
         return suffix  # a broken one: its reader says so
-    if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")) and not utf16_without_mark(head):
         return None
     if _HTML.match(head.lstrip(b"\xef\xbb\xbf")):
         return "html"

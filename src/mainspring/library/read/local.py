@@ -77,7 +77,7 @@ def _open_slides(path: Path, limits: ReadLimits) -> Reading:
 
 def _open_sheet(path: Path, limits: ReadLimits) -> Reading:
     _refuse_old(path)
-    if not _head(path).startswith(b"PK"):
+    if not _head(path).startswith(b"PK") and path.suffix.lower() not in (".xlsx", ".xlsm", ".ods"):
         from mainspring.library.read.sheets import open_csv
 
         return open_csv(path, limits)

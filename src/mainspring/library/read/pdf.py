@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: What `FPDF_GetLastError` says (fpdfview.h).
 _WHY = {
-    3: "it is no PDF, or too damaged to repair; open it in a viewer and save it again",
+    3: "it is no PDF, has no pages, or is too damaged to repair; open it in a viewer and save it again",
     4: "it is encrypted; save a copy without a password",
     5: "it uses a kind of encryption that is not known; save a copy without a password",
     6: "its page tree is damaged; open it in a viewer and save it again",
@@ -60,8 +60,6 @@ class PdfReading:
         info = self._metadata()
         self._about = About("pdf", title_of(path, info.pop("title", "")), info)
         self._outline = self._read_outline()
-        if not self._count:
-            self.notes.add(f"{path.name} has no pages")
 
     @property
     def about(self) -> About:

@@ -41,7 +41,8 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _SPACES = re.compile(r"[ \t\n\r\f]+")
 _EMPTY = re.compile(
     r"<(title|script|style|iframe|textarea|noscript|a|b|i|em|strong|span|div|p|td|th|h[1-6]|li|ul|section)"
-    r"((?:\s[^<>]*)?)/>", re.I
+    r"((?:\s[^<>]*)?)/>",
+    re.I,
 )
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*)")
 #: Elements that end by themselves.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +102,7 @@ def pdf(
     if any("song" in page.fonts for page in pages):
         below = add(
             "<< /Type /Font /Subtype /CIDFontType0 /BaseFont /STSong-Light /CIDSystemInfo << /Registry (Adobe) "
-            "/Ordering (GB1) /Supplement 4 >> /DW 1000 >>"
+            "/Ordering (GB1) /Supplement 4 >> /DW 1000 /W [1 95 500] >>"
         )
         fonts["song"] = add(
             "<< /Type /Font /Subtype /Type0 /BaseFont /STSong-Light /Encoding /UniGB-UCS2-H "
@@ -155,3 +157,78 @@ def write(folder: Path, name: str, data: bytes | str) -> Path:
     path = folder / name
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
+
+
+_NAMES = " ".join(
+    f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{long}:1.0"'
+    for short, long in {
+        "office": "office",
+        "text": "text",
+        "table": "table",
+        "draw": "drawing",
+        "style": "style",
+        "fo": "xsl-fo-compatible",
+        "svg": "svg-compatible",
+    }.items()
+)
+_ROW = "<table:table-row>{}</table:table-row>"
+_CELL = "<table:table-cell><text:p>{}</text:p></table:table-cell>"
+
+#: Contents for `opendocument`.
+OPENDOCUMENT = {
+    "odt": "<text:h text:outline-level='1'>Head</text:h><text:p>Some <text:span text:style-name='T1'>HID</text:span>"
+    " words</text:p><text:list><text:list-item><text:p>one</text:p></text:list-item>"
+    "<text:list-item><text:p>two</text:p></text:list-item></text:list><table:table>"
+    + _ROW.format(_CELL.format("a") + _CELL.format("b"))
+    + "</table:table>",
+    "odp": "<draw:page><draw:frame svg:x='1in' svg:y='2in' svg:width='4in' svg:height='1in'><draw:text-box>"
+    "<text:p>Slide words</text:p></draw:text-box></draw:frame></draw:page>",
+    "ods": "<table:table table:name='S'>"
+    + _ROW.format(_CELL.format("a") + _CELL.format("b") + "<table:table-cell table:number-columns-repeated='16000'/>")
+    + _ROW.format(_CELL.format("1") + _CELL.format("2"))
+    + "<table:table-row table:number-rows-repeated='1000000'><table:table-cell/></table:table-row></table:table>",
+}
+
+
+def opendocument(ending: str, body: str, doctype: str = "") -> bytes:
+    """An OpenDocument file whose style T1 is hidden; pages of presentations have 10 by 8 inches."""
+    part = {"odt": "text", "odp": "presentation", "ods": "spreadsheet"}[ending]
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("mimetype", f"application/vnd.oasis.opendocument.{part}")
+        archive.writestr(
+            "content.xml",
+            f"{doctype}<office:document-content {_NAMES}><office:automatic-styles><style:style style:name='T1' "
+            "style:family='text'><style:text-properties text:display='none'/></style:style></office:automatic-styles>"
+            f"<office:body><office:{part}>{body}</office:{part}></office:body></office:document-content>",
+        )
+        archive.writestr(
+            "styles.xml",
+            f"<office:document-styles {_NAMES}><style:page-layout-properties fo:page-width='10in' "
+            "fo:page-height='8in'/></office:document-styles>",
+        )
+    return data.getvalue()
+
+
+def epub(chapters: dict[str, str], more: dict[str, str] | None = None) -> bytes:
+    """A book of these chapters (file name -> body)."""
+    items = "".join(f"<item id='i{n}' href='{name.replace(' ', '%20')}'/>" for n, name in enumerate(chapters))
+    spine = "".join(f"<itemref idref='i{n}'/>" for n in range(len(chapters)))
+    files = {
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": "<container xmlns='urn:oasis:names:tc:opendocument:xmlns:container'><rootfiles>"
+        "<rootfile full-path='O/p.opf'/></rootfiles></container>",
+        "O/p.opf": "<package xmlns='http://www.idpf.org/2007/opf'><metadata xmlns:dc='http://purl.org/dc/elements/1.1/'>"
+        f"<dc:title>The book</dc:title><dc:creator>Bo</dc:creator></metadata><manifest>{items}</manifest>"
+        f"<spine>{spine}</spine></package>",
+    }
+    for name, body in chapters.items():
+        files[f"O/{name}"] = (
+            "<?xml version='1.0'?><!DOCTYPE html><html xmlns='http://www.w3.org/1999/xhtml'><head><title/></head>"
+            f"<body>{body}</body></html>"
+        )
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, text in (files | (more or {})).items():
+            archive.writestr(name, text)
+    return data.getvalue()
