@@ -136,9 +136,8 @@ def test_an_encoder_that_is_not_there_leaves_words(home: Path, monkeypatch: pyte
 
 
 def test_past_runs_are_found_by_meaning_and_a_forgotten_one_leaves_the_vectors(home: Path) -> None:
-    agent = Agent("clerk", model=ScriptedModel(["the car is sold", "soup was eaten"]))
-    sold = agent.run_sync("what of the car", home=home)
-    agent.run_sync("what of lunch", home=home)
+    sold = Agent("clerk", model=ScriptedModel(["the car is sold"])).run_sync("what of the car", home=home)
+    Agent("clerk", model=ScriptedModel(["soup was eaten"])).run_sync("what of lunch", home=home)
     with RunIndex(open_store(home), embedder=Thesaurus()) as index:
         index.update()
         assert index.search("automobile", 1)[0].run == sold.id
