@@ -13,9 +13,9 @@ _LOOKED_AT = 6_000  # characters: a page's first ones say enough
 
 #: Scripts that one language stands for, and how much of a text in it one character carries against a Latin letter.
 _SCRIPTS: dict[str, tuple[str, float]] = {
-    "kana": ("぀-ヿㇰ-ㇿｦ-ﾝ", 2.5),
-    "han": ("㐀-䶿一-鿿豈-﫿𠀀-𳎯", 2.5),
-    "ko": ("가-힣ᄀ-ᇿ㄰-㆏", 2.5),
+    "kana": ("\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9d", 2.5),
+    "han": ("\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af", 2.5),
+    "ko": ("\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f", 2.5),
     "latin": ("A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ", 1.0),
     "cyrillic": ("Ѐ-ӿ", 1.0),
     "arabic": ("ء-يٮ-ۓ", 1.0),

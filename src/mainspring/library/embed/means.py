@@ -18,22 +18,33 @@ if TYPE_CHECKING:
 #: Languages of one script, for a text whose language has no mean of its own.
 _RELATED = {"latin": ("de", "en", "es", "fr", "pt"), "cyrillic": ("ru",), "arabic": ("ar",), "han": ("zh",)}
 
+#: How much of the mean is taken away. All of it would take away also what general questions have in common with
+#: this one; measured on 188 sections of this project's manual with 90 Chinese passages among them, 0.7 to 0.85 found as
+#: many or a little more than 1, in English and in Chinese.
+_SHARE = 0.8
+
 
 class Means:
-    """Args: means: one for each language of `QUESTIONS`, in alphabetical order, shape (languages, dim)."""
+    """What to take away from a question.
+
+    Args:
+        means: one for each language of `QUESTIONS`, in alphabetical order, shape (languages, dim).
+    """
 
     def __init__(self, means: NDArray[np.float32]) -> None:
-        self._table = means
+        self._table = means * _SHARE
         self._rows = {language: row for row, language in enumerate(sorted(QUESTIONS))}
 
     def of(self, text: str) -> NDArray[np.float32]:
-        """The mean of the language that `text` is in; of its script's languages, or of all, where it has none.
+        """Most of the mean of the language that `text` is in; of its script's languages, or of all, where it has none.
 
         Words in Latin letters whose language does not show are taken for English: names and terms mostly are.
         """
         language = language_of(text)
         if language in self._rows:
-            return self._table[self._rows[language]]
+            mean: NDArray[np.float32] = self._table[self._rows[language]]
+            return mean
         script = script_of(text)
         related = ("en",) if script == "latin" and not language else _RELATED.get(script, tuple(self._rows))
-        return self._table[[self._rows[one] for one in related]].mean(0)
+        mean = self._table[[self._rows[one] for one in related]].mean(0)
+        return mean

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 _SURROGATES = range(0xD800, 0xE000)
 _LONGEST = 32  # characters that are put together at most: sorting accents takes time that grows with their square
 #: Characters that join what stands before them: accents, and the vowels and final consonants of Hangul syllables.
-_JAMO = re.compile("[ᅠ-ᇿ]")
+_JAMO = re.compile("[\u1160-\u11ff]")
 
 
 class Normaliser:

@@ -1,0 +1,87 @@
+"""The packed file and the graph: what is read is what was written, and the arithmetic is BERT's."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_encoder import HIDDEN, PIECES, RULES, expected, packed_bytes
+
+from mainspring.errors import ModelError
+from mainspring.library.embed import graph
+from mainspring.library.embed.encoder import Encoder
+from mainspring.library.embed.packed import Packed, weights
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Packed:
+    path = tmp_path / "tiny.bin"
+    path.write_bytes(packed_bytes())
+    return Packed(path)
+
+
+def in_order(hidden: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows as they stand in the text: the encoder gives <s> and </s> first."""
+    return np.concatenate((hidden[:1], hidden[2:], hidden[1:2]))
+
+
+def test_a_block_of_four_bits() -> None:
+    block = np.frombuffer(struct.pack("<e16B", 0.5, *range(0x10, 0x20)), np.uint8)
+    found = weights(block[None])[0]
+    assert found[:16].tolist() == [0.5 * (n - 8) for n in range(16)]  # the low halves: 0 to 15
+    assert found[16:].tolist() == [0.5 * (1 - 8)] * 16  # the high halves: all 1
+
+
+def test_the_vocabulary_is_read_back(packed: Packed) -> None:
+    pieces = packed.pieces()
+    assert list(zip(pieces.texts, pieces.scores, strict=True)) == PIECES
+    assert (pieces.begin, pieces.end, pieces.pad, pieces.unknown) == (0, 2, 1, 3)
+    assert pieces.rules == RULES
+
+
+@pytest.mark.parametrize("ids", [[], [7], [7, 8, 4, 10], list(range(3, 24)) * 2])
+def test_the_float_graph_is_berts_arithmetic(packed: Packed, ids: list[int]) -> None:
+    encoder = Encoder(packed, graph.build(packed, quantised=False), 0, 2)
+    assert np.abs(in_order(encoder(ids)) - expected(packed, ids)).max() < 1e-4
+
+
+@pytest.mark.parametrize("ids", [[7], [7, 8, 4, 10], list(range(3, 24)) * 2])
+def test_eight_bits_stay_close(packed: Packed, ids: list[int]) -> None:
+    found = in_order(Encoder(packed, graph.build(packed), 0, 2)(ids))
+    wanted = expected(packed, ids)
+    cosines = (found * wanted).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)
+    assert cosines.min() > 0.99
+    assert np.abs(found - wanted).max() > 1e-4  # it is quantised
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data: b"E5S2" + data[4:], "begins with b'E5S2'"),
+        (lambda data: data[:2000], "is not a packed encoder"),
+        (lambda data: data[:100], "is not a packed encoder"),
+        (lambda data: b"", "is not a packed encoder"),
+        (lambda data: data[:8] + struct.pack("<i", 31) + data[12:], "impossible sizes"),
+        (lambda data: data[:40] + struct.pack("<i", 64) + data[44:], "blocks hold 64"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, change: object, said: str) -> None:
+    path = tmp_path / "other.bin"
+    path.write_bytes(change(packed_bytes()))  # type: ignore[operator]
+    with pytest.raises(ModelError, match=said):
+        Packed(path)
+
+
+def test_a_missing_tensor_is_named(packed: Packed) -> None:
+    with pytest.raises(ModelError, match=r"no tensor 'l9\.q\.w'"):
+        packed.matrix("l9.q.w", HIDDEN)
+
+
+def test_a_damaged_graph_is_named(packed: Packed, tmp_path: Path) -> None:
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(b"nonsense" * 10)
+    with pytest.raises(ModelError, match=r"cannot load .*graph\.onnx"):
+        Encoder(packed, path, 0, 2)
