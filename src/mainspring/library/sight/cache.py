@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mainspring.errors import StoreError
-from mainspring.library.page import Box
+from mainspring.library.page import Box, RegionKind
 from mainspring.library.sight.lines import Line, Sighted
 
 _SCHEMA = """
@@ -156,4 +156,5 @@ def unpacked(values: Any) -> Sighted:
     rows = tuple(int(row) for row in values["rows"])
     if len(rows) != len(lines):
         raise ValueError("rows do not fit lines")
-    return Sighted(lines, rows, int(values["turned"]))
+    areas = tuple((cast("RegionKind", str(kind)), Box(**box)) for kind, box in values["areas"])
+    return Sighted(lines, rows, int(values["turned"]), areas)

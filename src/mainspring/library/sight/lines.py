@@ -40,11 +40,13 @@ class Sighted:
         lines: in reading order.
         rows: for each line, the number of its row; lines of one row stand beside each other.
         turned: degrees (0, 90, 180, 270) by which the picture was turned clockwise to be read.
+        areas: tables, figures, captions, titles ... (`layout.regions`); none for a turned page.
     """
 
     lines: tuple[Line, ...] = ()
     rows: tuple[int, ...] = ()
     turned: int = 0
+    areas: tuple[tuple[RegionKind, Box], ...] = ()
 
     @property
     def text(self) -> str:
@@ -67,16 +69,21 @@ class Sighted:
 
 
 def page_from(
-    sighted: Sighted, base: Page, regions: Sequence[tuple[RegionKind, Box]] = (), *, most_chars: int = 20_000
+    sighted: Sighted,
+    base: Page,
+    regions: Sequence[tuple[RegionKind, Box]] | None = None,
+    *,
+    most_chars: int = 20_000,
 ) -> Page:
     """The page `base` with what was read from its picture as text.
 
     Args:
         base: gives number, heading, size and time.
-        regions: what `layout.regions` found: a line takes the kind of the region that it stands in. Tables and
+        regions: instead of `sighted.areas`. A line takes the kind of the region that it stands in; tables and
             figures become regions of their own as well.
         most_chars: as `ReadLimits.page_chars`; lines beyond are left out.
     """
+    regions = sighted.areas if regions is None else regions
     text, spans = sighted.placed()
     lines = list(zip(sighted.lines, spans, strict=True))
     lines = [(line, span) for line, span in lines if span[1] <= most_chars]
@@ -150,12 +157,12 @@ def _block(boxes: Sequence[_Rect], numbers: list[int], height: float) -> list[li
     wide = [n for n in numbers if boxes[n][2] - boxes[n][0] >= _WIDE * (right - left)]
     if wide and len(wide) < len(numbers):
         return _between(boxes, numbers, wide, height)
-    return _rows(boxes, numbers)
+    return rows_of(boxes, numbers)
 
 
 def _between(boxes: Sequence[_Rect], numbers: list[int], wide: list[int], height: float) -> list[list[int]]:
     """Cut a block at its wide lines; what stands between two of them may have columns."""
-    row_of = {n: number for number, row in enumerate(_rows(boxes, numbers)) for n in row}
+    row_of = {n: number for number, row in enumerate(rows_of(boxes, numbers)) for n in row}
     is_wide = {row_of[n] for n in wide}
     pieces: list[tuple[bool, list[int]]] = []
     for n in sorted(numbers, key=lambda n: row_of[n]):
@@ -164,10 +171,10 @@ def _between(boxes: Sequence[_Rect], numbers: list[int], wide: list[int], height
             pieces.append((flag, []))
         pieces[-1][1].append(n)
     if len(pieces) == 1:
-        return _rows(boxes, numbers)
+        return rows_of(boxes, numbers)
     found: list[list[int]] = []
     for flag, piece in pieces:
-        found += _rows(boxes, piece) if flag else _block(boxes, piece, height)
+        found += rows_of(boxes, piece) if flag else _block(boxes, piece, height)
     return found
 
 
@@ -193,7 +200,7 @@ def _gutter(boxes: Sequence[_Rect], numbers: list[int], height: float) -> tuple[
     return sides
 
 
-def _rows(boxes: Sequence[_Rect], numbers: Sequence[int]) -> list[list[int]]:
+def rows_of(boxes: Sequence[_Rect], numbers: Sequence[int]) -> list[list[int]]:
     """Rows from top to bottom by vertical overlap, each from left to right."""
     rows: list[tuple[float, float, list[int]]] = []
     for n in sorted(numbers, key=lambda n: (boxes[n][1] + boxes[n][3]) / 2):

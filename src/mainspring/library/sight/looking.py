@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,9 +40,14 @@ class Looker:
 
     def _read(self, values: Mapping[str, Any], data: bytes) -> Any:
         import numpy as np
+        from PIL import Image
 
+        from mainspring.library.sight.layout import regions
         from mainspring.library.sight.recognise import Recogniser
 
         self._recogniser = self._recogniser or Recogniser(self._threads, self._engine)
         pixels = np.frombuffer(data, np.uint8).reshape(values["height"], values["width"], 3)
-        return asdict(self._recogniser.read(pixels))
+        sighted = self._recogniser.read(pixels)
+        if not sighted.turned:
+            sighted = replace(sighted, areas=tuple(regions(Image.fromarray(pixels), sighted.lines)))
+        return asdict(sighted)

@@ -23,7 +23,7 @@ __all__ = ["Line", "Ocr", "Sighted", "read_picture"]
 #: Most pixels that a picture is read at; a larger one is scaled down. An A4 page at 600 dpi has 35 million.
 BUDGET = 40_000_000
 #: Raised with every change that makes the same pixels read differently.
-_EDITION = "1"
+_EDITION = "2"
 
 
 @dataclass(frozen=True, slots=True)
