@@ -55,7 +55,7 @@ def load(
         named = ", ".join(name for name, value in options.items() if value)
         raise ModelError(f"model {where!r} makes one vector a token and has no {named}; leave it out")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if dtype is not None and not isinstance(getattr(torch, dtype, None), torch.dtype):
+    if dtype not in (None, "float32", "bfloat16", "float16"):
         raise ModelError(f"{dtype!r} is no type of numbers; use 'float32', 'bfloat16' or 'float16'")
     numbers = getattr(torch, dtype) if dtype else ("auto" if device.startswith("cuda") else torch.float32)
     how = {"revision": revision, "dtype": numbers, "use_safetensors": True}
