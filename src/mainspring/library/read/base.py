@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -112,7 +113,8 @@ def bounded(pages: Iterator[Page], limits: ReadLimits, notes: Notes, before: int
 def read_bytes(path: Path, limits: ReadLimits) -> bytes:
     """All of a file, within `limits.bytes`."""
     with open(path, "rb") as file:
-        data = file.read(limits.bytes + 1)
+        size = os.fstat(file.fileno()).st_size  # asked for more, `read` would take the memory for it first
+        data = file.read(min(size, limits.bytes) + 1)
     if len(data) > limits.bytes:
         raise ToolError(f"{path.name} is larger than {limits.bytes:,} bytes (the limit `bytes`); raise it to read it")
     return data

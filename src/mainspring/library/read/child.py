@@ -22,7 +22,7 @@ from typing import Any
 from mainspring.errors import ToolError
 from mainspring.library.page import Page
 from mainspring.library.read.confine import allow_seconds, confine
-from mainspring.library.read.local import open_here
+from mainspring.library.read.local import OutOfMemory, open_here
 from mainspring.library.read.protocol import Reading, ReadLimits
 from mainspring.library.read.wire import Lost, page_message, receive, send
 
@@ -49,7 +49,7 @@ class Child:
             try:
                 self._answer(message, descriptor)
             except ToolError as error:
-                self._send({"error": str(error)})
+                self._send({"error": str(error), "spent": isinstance(error, OutOfMemory)})
             except (MemoryError, RecursionError):
                 self._send({"error": "it needs more memory than the limit `memory_mb` allows", "spent": True})
 

@@ -22,9 +22,10 @@ import mainspring
 from mainspring.errors import SandboxError, ToolError
 from mainspring.library.read.wire import Lost, receive, send
 
-#: A child is renewed after so many files, or when it has grown larger than this.
+#: A child is renewed after so many files, or when it has grown larger than this, or than this share of its limit.
 _FILES_EACH = 200
 _LARGE_KB = 600_000
+_LARGE_SHARE = 0.5
 #: So many wait for the next file, for so long.
 _IDLE_CHILDREN = 4
 _IDLE_SECONDS = 120.0
@@ -138,7 +139,7 @@ class Pool:
             return
         now = child.idle_since = time.monotonic()
         with self._lock:
-            if child.files < _FILES_EACH and used < _LARGE_KB:
+            if child.files < _FILES_EACH and used < min(_LARGE_KB, _LARGE_SHARE * 1000 * child.memory_mb):
                 self._idle.append(child)
             else:
                 ended.append(child)

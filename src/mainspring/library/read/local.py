@@ -27,6 +27,10 @@ _READERS: dict[Kind, tuple[str, str]] = {
 }
 
 
+class OutOfMemory(ToolError):
+    """The process has too little memory for a file, and perhaps for any other now."""
+
+
 def open_here(path: Path, kind: Kind, limits: ReadLimits) -> Reading:
     """Open a file of a known kind in this process.
 
@@ -39,7 +43,7 @@ def open_here(path: Path, kind: Kind, limits: ReadLimits) -> Reading:
     except ToolError:
         raise
     except (MemoryError, RecursionError):
-        raise ToolError(
+        raise OutOfMemory(
             f"{path.name} needs more than {limits.memory_mb:,} MB to read (the limit `memory_mb`)"
         ) from None
     except OSError as error:

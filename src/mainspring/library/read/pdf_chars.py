@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mainspring.library.read.base import Notes
@@ -138,8 +139,9 @@ def chars_on(page: PdfPage, frame: Frame, things: Things, notes: Notes) -> list[
         objects: dict[int, _Object] = {}
         chars: list[tuple[Char, _Object | None]] = []
         left, right, bottom, top = ctypes.c_double(), ctypes.c_double(), ctypes.c_double(), ctypes.c_double()
-        get_unicode, get_box, get_object = raw.FPDFText_GetUnicode, raw.FPDFText_GetCharBox, raw.FPDFText_GetTextObject
-        handle = textpage.raw
+        get_unicode, get_box, get_object = _fast()
+        places = [ctypes.byref(value) for value in (left, right, bottom, top)]
+        handle = ctypes.cast(textpage.raw, ctypes.c_void_p).value
         wide, high = frame.width, frame.height
         for index in range(total):
             code = get_unicode(handle, index)
@@ -148,14 +150,14 @@ def chars_on(page: PdfPage, frame: Frame, things: Things, notes: Notes) -> list[
             if code in (0xFFFE, 2):  # pdfium's mark of a hyphen that only breaks a line
                 code = 0xAD
             text = chr(code) if code < 0x110000 else "\ufffd"
-            pointer = get_object(handle, index)
-            address = ctypes.cast(pointer, ctypes.c_void_p).value if pointer else None
+            address = get_object(handle, index)
             owner = None
             if address is not None:
                 owner = objects.get(address)
                 if owner is None:
-                    owner = objects[address] = _look(raw, handle, index, pointer, frame, things)
-            get_box(handle, index, left, right, bottom, top)
+                    pointer = ctypes.cast(address, raw.FPDF_PAGEOBJECT)
+                    owner = objects[address] = _look(raw, textpage.raw, index, pointer, frame, things)
+            get_box(handle, index, *places)
             x0, y0, x1, y1 = frame.place(left.value, bottom.value, right.value, top.value)
             if owner is not None and not owner.hidden and not text.isspace() and (
                 x1 < -1 or y1 < -1 or x0 > wide + 1 or y0 > high + 1
@@ -176,6 +178,24 @@ def chars_on(page: PdfPage, frame: Frame, things: Things, notes: Notes) -> list[
         else:
             kept.append(char)
     return kept
+
+
+@lru_cache(maxsize=1)
+def _fast() -> tuple[Any, Any, Any]:
+    """What is called for each character: pdfium's code point, rectangle and object, with less between it and us.
+
+    The bindings make a new object of each pointer and let go of the interpreter for each call; that doubles the time.
+    """
+    import pypdfium2.raw as raw
+
+    page, number, double = ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p
+    shapes = (
+        (raw.FPDFText_GetUnicode, ctypes.PYFUNCTYPE(ctypes.c_uint, page, number)),
+        (raw.FPDFText_GetCharBox, ctypes.PYFUNCTYPE(number, page, number, double, double, double, double)),
+        (raw.FPDFText_GetTextObject, ctypes.PYFUNCTYPE(ctypes.c_void_p, page, number)),
+    )
+    unicode, box, thing = (shape(ctypes.cast(function, ctypes.c_void_p).value or 0) for function, shape in shapes)
+    return unicode, box, thing
 
 
 def _look(raw: Any, textpage: object, index: int, pointer: object, frame: Frame, things: Things) -> _Object:
