@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mainspring.errors import DeclarationError, MainspringError, ModelError, StoreError
 from mainspring.library.catalog import SQLiteCatalog, Vouched, open_catalog
 from mainspring.library.embed.protocol import Embedder
+from mainspring.library.ingest.discover import roots_of
 from mainspring.library.ingest.encoding import Encoding, missing
 from mainspring.library.ingest.lock import indexing
 from mainspring.library.ingest.meaning import Meaning
 from mainspring.library.ingest.report import Meter, Progress, Report, Tell
 from mainspring.library.ingest.run import Options, read_paths
 from mainspring.library.ingest.seeing import Seeing
+from mainspring.library.ingest.watch import changes
 from mainspring.library.read.protocol import Reading, ReadLimits
 from mainspring.library.search import Side
 
@@ -139,6 +141,28 @@ class Indexer:
             report.notes.append(f"pages are found by words only: {error}")
         side, _ = self._meaning.for_search()
         report.unencoded = len(missing(self.catalog, side.index)[0]) if side else self.catalog.counts()["pages"]
+
+    def watch(
+        self, paths: str | Path | Sequence[str | Path] = (), *, progress: Tell | None = None, **options: Any
+    ) -> Iterator[Report]:
+        """Index files and folders, and again whenever something in them changes, until the library is closed.
+
+        Args:
+            paths, progress, options: as for :meth:`index`; without paths all folders that were indexed before.
+
+        Yields:
+            The report of each run in which there was something to do, and of the first.
+
+        Raises: as :meth:`index`.
+        """
+        named = [paths] if isinstance(paths, str | Path) else list(paths)
+        roots = roots_of(named or [root for root in self.catalog.roots() if Path(root).exists()])
+        first = True
+        for _ in changes(roots, [self.folder.parent.resolve()], self._stopped):
+            report = self.index(named, progress=progress, **options)
+            if first or report.indexed or report.removed or report.failed:
+                yield report
+            first = False
 
     def read_pictures(self, progress: Tell | None = None, *, again: bool = False) -> Report:
         """Read all pages that wait for OCR, and give them vectors. Each is found as soon as it is read.

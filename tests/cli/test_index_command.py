@@ -1,0 +1,166 @@
+"""`mainspring index` and `mainspring library`, as a shell runs them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_program import COMMAND, environment, json_lines, mainspring
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "cars.md").write_text("# Cars\n\nShe bought a red car.\n")
+    (folder / "notes.txt").write_text("Milk, bread and apples.\n")
+    return folder
+
+
+def index(*arguments: str | Path, home: Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    return mainspring("index", *arguments, "--embedder", "none", home=home, **more)
+
+
+def started(*command: str, home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home))
+
+
+def listed(home: Path, *arguments: str) -> list[dict[str, Any]]:
+    return json_lines(mainspring("library", "list", "--json", *arguments, home=home).stdout)
+
+
+def test_index_search_and_list(docs: Path, home: Path) -> None:
+    done = index(docs, home=home)
+    assert "2 documents indexed (2 pages), 0 unchanged, in " in done.stdout
+    assert done.stderr == ""
+    again = json_lines(mainspring("index", "--json", home=home).stdout)
+    assert [(r["type"], r["indexed"], r["unchanged"]) for r in again] == [("report", 0, 2)]
+    (hit,) = json_lines(mainspring("search", "red car", "--json", home=home).stdout)
+    assert hit["uri"] == str(docs / "cars.md")
+    assert [d["uri"] for d in listed(home)] == [str(docs / "cars.md"), str(docs / "notes.txt")]
+    assert [d["uri"] for d in listed(home, "*notes*")] == [str(docs / "notes.txt")]
+    shown = mainspring("library", "show", docs / "notes.txt", "--text", home=home).stdout
+    assert "maybe a stranger's" in shown
+    assert "    | Milk, bread and apples." in shown
+    assert "2 documents, 2 pages" in mainspring("library", "stats", home=home).stdout
+    assert "default" in mainspring("library", "libraries", home=home).stdout
+    assert mainspring("library", "check", home=home).stdout == "the library is whole\n"
+
+
+def test_trust_and_readers_are_kept_with_who_said_so(docs: Path, home: Path) -> None:
+    index(docs, "--trust", "--readers", "ann, ben", home=home)
+    assert all(d["trusted"] for d in listed(home))
+    shown = mainspring("library", "show", docs / "notes.txt", home=home).stdout
+    assert "your own; readers: ann, ben" in shown
+    assert " trust by " in shown
+    assert mainspring("search", "apples", "--reader", "eve", "--json", home=home).stdout == ""
+
+
+def test_a_file_that_fails_makes_exit_1_and_the_rest_is_there(docs: Path, home: Path) -> None:
+    (docs / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    done = index(docs, home=home, expect=1)
+    assert "2 documents indexed" in done.stdout
+    assert "failed: " in done.stderr
+    assert "broken.pdf" in done.stderr
+    assert [Path(d["uri"]).name for d in listed(home, "--problems")] == ["broken.pdf"]
+    index(docs, home=home)  # known, and unchanged
+
+
+def test_names_are_shown_harmless(docs: Path, home: Path) -> None:
+    evil = docs / "a\x1b]0;owned\x07\nb\u202egnp.pdf"
+    evil.write_bytes(b"%PDF-1.7 nothing")
+    (docs / "c\x1b[2J\nd.txt").write_text("words in it\n")
+    done = index(docs, home=home, expect=1)
+    out = mainspring("library", "list", home=home).stdout + done.stdout + done.stderr
+    out += mainspring("search", "words", home=home).stdout
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
+    assert len(mainspring("library", "list", home=home).stdout.splitlines()) == 5
+    assert {d["uri"] for d in listed(home)} >= {str(evil)}
+
+
+def test_remove_and_forget(docs: Path, home: Path) -> None:
+    index(docs, home=home)
+    assert mainspring("library", "forget", docs / "notes.txt", home=home).stdout == "1 documents forgotten\n"
+    assert json_lines(mainspring("index", "--json", home=home).stdout)[0]["indexed"] == 0
+    (left,) = listed(home)
+    assert mainspring("library", "remove", str(left["id"]), "--json", home=home).stdout == '{"removed": 1}\n'
+    assert mainspring("library", "list", home=home).stdout == "no document\n"
+    assert "bytes before" in mainspring("library", "compact", home=home).stdout
+
+
+def test_queries_are_kept_only_when_asked_for(docs: Path, home: Path) -> None:
+    index(docs, home=home)
+    mainspring("search", "apples", home=home)
+    assert "no query is kept" in mainspring("library", "queries", home=home).stdout
+    mainspring("library", "queries", "--on", home=home)
+    mainspring("search", "apples", home=home)
+    assert "apples" in mainspring("library", "queries", home=home).stdout
+    mainspring("library", "queries", "--off", home=home)
+    assert "no query is kept" in mainspring("library", "queries", home=home).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["index", "/nowhere/at/all"], "'/nowhere/at/all' cannot be indexed: No such file"),
+        (["index"], "nothing was indexed yet; name files or folders: mainspring index PATH..."),
+        (["index", "/dev/null"], "neither a file nor a folder"),
+        (["index", ".", "--library", "../x"], "no name for a library"),
+        (["library", "show", "3"], "there is no library 'default'; `mainspring index PATH` makes one"),
+        (["library", "stats", "--library", "nope"], "there is no library 'nope'"),
+    ],
+)
+def test_what_cannot_be_done_says_what_to_do(home: Path, arguments: list[str], complaint: str) -> None:
+    done = mainspring(*arguments, home=home, expect=1)
+    assert complaint in done.stderr
+    assert done.stdout == ""
+
+
+def test_another_embedder_is_refused(docs: Path, home: Path) -> None:
+    index(docs, home=home)
+    done = mainspring("index", docs, "--embedder", "default", home=home, expect=1)
+    assert "has the embedder 'none', not 'default'" in done.stderr
+    assert "mainspring library reembed" in done.stderr
+
+
+def test_watching_indexes_what_changes_until_it_is_interrupted(docs: Path, home: Path) -> None:
+    command = [*COMMAND, "index", str(docs), "--watch", "--json", "--embedder", "none"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home)
+    ) as run:
+        assert run.stdout is not None
+        assert '"indexed": 2' in run.stdout.readline()
+        (docs / "later.txt").write_text("pears\n")
+        assert '"indexed": 1' in run.stdout.readline()
+        (docs / "later.txt").unlink()
+        assert '"removed": 1' in run.stdout.readline()
+        run.send_signal(signal.SIGINT)
+        assert run.wait(30) == 0
+        assert run.stderr is not None
+        assert "no longer watching" in run.stderr.read()
+
+
+def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on(docs: Path, home: Path) -> None:
+    for n in range(600):
+        (docs / f"{n}.txt").write_text(f"number {n}\n")
+    command = [*COMMAND, "index", str(docs), "--embedder", "none", "--jobs", "2"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home)
+    ) as run:
+        catalog = home / "library" / "default" / "catalog.sqlite"
+        until = time.monotonic() + 60
+        while not (catalog.exists() and listed(home, "--limit", "1")) and time.monotonic() < until:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+    assert "Traceback" not in err
+    if run.returncode != 0:  # it was not faster than the signal
+        assert run.returncode == 130
+        assert "the same command goes on" in err
+    done = json_lines(index(docs, "--json", home=home).stdout)[0]
+    assert done["indexed"] + done["unchanged"] == 602
+    assert mainspring("library", "check", home=home).stdout == "the library is whole\n"
