@@ -19,11 +19,12 @@ from sight_made import encoded, written
 
 from mainspring.errors import ModelError, ToolError
 from mainspring.lexical import words
+from mainspring.library.page import Page
 from mainspring.library.read.protocol import ReadLimits
 from mainspring.library.sight.film import container
 from mainspring.library.sight.media import open_audio, open_image, open_video
 from mainspring.library.sight.tags import tags_of
-from mainspring.library.sight.transcripts import Cue, FasterWhisper, HttpTranscriber, cues_in, pages_of, sidecar
+from mainspring.library.sight.transcripts import Cue, FasterWhisper, HttpTranscriber, cues_in, heard, pages_of, sidecar
 
 LIMITS = ReadLimits()
 
@@ -266,6 +267,16 @@ def test_an_engine_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
         HttpTranscriber("http://127.0.0.1:9/v1", "m", seconds=2).transcribe(sound(tmp_path / "a.wav"))
     with pytest.raises(ModelError, match="faster-whisper"):
         FasterWhisper(tmp_path / "none")
+
+
+def test_words_are_put_to_pages_that_were_read_elsewhere(tmp_path: Path) -> None:
+    scenes = [Page(1, "sign", pictured=True, begins_s=0, ends_s=3), Page(2, "", pictured=True, begins_s=3, ends_s=5)]
+    path = tmp_path / "talk.mp4"
+    assert list(heard(path, scenes)) == scenes
+    path.with_suffix(".lrc").write_text("[00:01.00]first\n[00:04.00]second")
+    assert [page.text for page in heard(path, scenes)] == ["first\nsign", "second"]
+    assert [page.text for page in heard(path, [Page(1, "Title")])] == ["first\nsecond"]
+    assert list(heard(path, heard(path, scenes))) == list(heard(path, scenes))
 
 
 def test_formats_of_words_with_times() -> None:

@@ -235,3 +235,26 @@ class FasterWhisper:
         segments, _ = self._model.transcribe(str(path))
         found = (Cue(float(s.start), float(s.end), clean(str(s.text))) for s in segments)
         return tuple(cue for cue in found if cue.text)
+
+
+def heard(path: Path, pages: Iterable[Page], transcriber: Transcriber | None = None) -> Iterator[Page]:
+    """The pages of a film or recording with what is said in it, for a reader that saw neither file nor engine.
+
+    The file beside it comes first, then the engine; without words, and where there are some already, the pages stay.
+
+    Raises:
+        ModelError, ToolError: the engine failed.
+    """
+    known = list(pages)
+    if any(page.source == "transcript" for page in known):
+        yield from known
+        return
+    cues = beside(path)
+    if not cues and transcriber is not None:
+        cues = transcriber.transcribe(path)
+    if not cues:
+        yield from known
+    elif any(page.pictured for page in known):
+        yield from placed(known, cues)
+    else:
+        yield from pages_of(cues)
