@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ class PdfPage:
     drawn: list[str] = field(default_factory=list)
     fonts: set[str] = field(default_factory=set)
     images: list[tuple[int, int, bytes]] = field(default_factory=list)
+    packed: bytes = b""  # in place of what is drawn: content that is packed twice
 
     def text(self, x: float, y: float, text: str, size: float = 11, font: str = "latin", more: str = "") -> PdfPage:
         """A line of text; `more` are operators before it, such as ``3 Tr`` or ``1 1 1 rg``."""
@@ -60,6 +63,7 @@ def pdf(
     title: str = "",
     outline: list[tuple[str, int]] | None = None,
     extra_catalog: str = "",
+    password: str | None = None,
 ) -> bytes:
     """The bytes of a PDF. `outline`: (title, 0-based page). Fonts: latin (Helvetica), any (whatever Unicode holds)."""
     objects: list[bytes] = []
@@ -117,6 +121,9 @@ def pdf(
             for w, h, rgb in page.images
         ]
         content = stream("\n".join(page.drawn).encode("latin-1"))
+        if page.packed:
+            head = f"<< /Length {len(page.packed)} /Filter [/FlateDecode /FlateDecode] >>\nstream\n".encode()
+            content = add(head + page.packed + b"\nendstream")
         used = " ".join(f"/{name} {number} 0 R" for name, number in fonts.items())
         shown = " ".join(f"/I{i} {number} 0 R" for i, number in enumerate(pictures, 1))
         numbers.append(
@@ -142,6 +149,12 @@ def pdf(
     info = add(f"<< /Title ({title}) >>") if title else 0
     out = bytearray(b"%PDF-1.7\n")
     places = []
+    security = 0
+    if password is not None:
+        key, entry = _security(password)
+        objects = [_encrypted(body, number, key) for number, body in enumerate(objects, 1)]
+        objects.append(entry)
+        security = len(objects)
     for number, body in enumerate(objects, 1):
         places.append(len(out))
         out += b"%d 0 obj\n" % number + body + b"\nendobj\n"
@@ -149,7 +162,47 @@ def pdf(
     out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     out += b"".join(b"%010d 00000 n \n" % place for place in places)
     more = f"/Info {info} 0 R " if info else ""
+    more += f"/Encrypt {security} 0 R /ID [<{_ID.hex()}> <{_ID.hex()}>] " if security else ""
     out += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R {more}>>\nstartxref\n{start}\n%%EOF\n".encode()
+    return bytes(out)
+
+
+_ID = b"0123456789abcdef"
+_PAD = bytes.fromhex("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a")
+
+
+def _security(password: str) -> tuple[bytes, bytes]:
+    """The key and the encryption dictionary for a user's password (ISO 32000-1, 7.6.3, revision 2)."""
+    user = (password.encode() + _PAD)[:32]
+    owner = _rc4(hashlib.md5((b"owner" + _PAD)[:32]).digest()[:5], user)
+    key = hashlib.md5(user + owner + struct.pack("<i", -4) + _ID).digest()[:5]
+    entry = f"<< /Filter /Standard /V 1 /R 2 /P -4 /O <{owner.hex()}> /U <{_rc4(key, _PAD).hex()}> >>"
+    return key, entry.encode()
+
+
+def _encrypted(body: bytes, number: int, key: bytes) -> bytes:
+    """An object with its stream encrypted."""
+    head, mark, rest = body.partition(b"\nstream\n")
+    if not mark:
+        return body
+    own = hashlib.md5(key + struct.pack("<I", number)[:3] + b"\0\0").digest()[:10]
+    data, end, _ = rest.rpartition(b"\nendstream")
+    return head + mark + _rc4(own, data) + end
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    state = list(range(256))
+    j = 0
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    out = bytearray()
+    i = j = 0
+    for byte in data:
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        out.append(byte ^ state[(state[i] + state[j]) % 256])
     return bytes(out)
 
 

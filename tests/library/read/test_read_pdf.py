@@ -196,6 +196,25 @@ def test_a_cut_off_file_gives_an_error_or_what_is_left(tmp_path: Path) -> None:
             assert sum(len(page.text) for page in reading.pages()) >= 0
 
 
+def test_an_encrypted_file_says_so_and_one_without_a_password_opens(tmp_path: Path) -> None:
+    page = PdfPage().text(60, 700, "secret words")
+    with pytest.raises(ToolError, match=r"locked\.pdf cannot be read: it is encrypted; save a copy"):
+        open_file(write(tmp_path, "locked.pdf", pdf([page], password="abc")), isolated=False)
+    reading = open_file(write(tmp_path, "open.pdf", pdf([page], password="")), isolated=False)
+    assert [page.text for page in reading.pages()] == ["secret words"]
+
+
+@pytest.mark.slow
+def test_five_thousand_pages_one_after_another(tmp_path: Path) -> None:
+    path = write(tmp_path, "long.pdf", pdf([PdfPage().text(60, 700, f"page {n}") for n in range(1, 5001)]))
+    reading = open_file(path)
+    for number, page in enumerate(reading.pages(), 1):
+        assert (page.number, page.text) == (number, f"page {number}")
+    assert number == 5000
+    assert reading.render(5000, 50).width == 50
+    reading.close()
+
+
 def test_limits_of_pages_and_characters(tmp_path: Path) -> None:
     path = write(tmp_path, "a.pdf", pdf([PdfPage().lines(60, 700, [PROSE] * 20) for _ in range(4)]))
     reading = open_file(path, ReadLimits(pages=2, page_chars=100), isolated=False)
