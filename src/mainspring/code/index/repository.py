@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mainspring.code.index import history, impact, lookup, textsearch
 from mainspring.code.index.database import Database, Row
@@ -24,6 +25,9 @@ from mainspring.code.index.resolve import Resolver
 from mainspring.code.patch import Patch
 from mainspring.errors import StoreError, ToolError
 from mainspring.tools.names import printable
+
+if TYPE_CHECKING:
+    from mainspring.library import Library
 
 __all__ = ["CodeIndex"]
 
@@ -233,9 +237,13 @@ class CodeIndex:
         """
         return impact.blast_radius(self, change, depth)
 
-    def search(self, query: str, limit: int = 20) -> tuple[Hit, ...]:
-        """Places that fit a query, by the words of names and of text together."""
-        return textsearch.search(self, query, limit)
+    def search(self, query: str, limit: int = 20, library: Library | None = None) -> tuple[Hit, ...]:
+        """Places that fit a query, by the words of names and of text together.
+
+        Args:
+            library: one that holds this repository's files: places are then found by their meaning, too.
+        """
+        return textsearch.search(self, query, limit, library)
 
     def candidates(self, words: Sequence[str], limit: int) -> list[str]:
         """Paths of files that hold some of these words, best first (for `search`)."""

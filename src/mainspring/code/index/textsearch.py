@@ -1,4 +1,4 @@
-"""Search by names and by text, joined by reciprocal rank."""
+"""Search by names, by text, and by meaning where a library holds the repository, joined by reciprocal rank."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mainspring.code.index.words import cut
 
 if TYPE_CHECKING:
     from mainspring.code.index.repository import CodeIndex
+    from mainspring.library import Library
 
 __all__ = ["search"]
 
@@ -32,7 +33,7 @@ _COMMON = frozenset(
 )
 
 
-def search(index: CodeIndex, query: str, limit: int) -> tuple[Hit, ...]:
+def search(index: CodeIndex, query: str, limit: int, library: Library | None = None) -> tuple[Hit, ...]:
     """See `CodeIndex.search`."""
     whole = query.strip()
     spoken = [word for word in _WORD.findall(whole) if word.lower() not in _COMMON] or _WORD.findall(whole)
@@ -55,6 +56,10 @@ def search(index: CodeIndex, query: str, limit: int) -> tuple[Hit, ...]:
         place = (path, line)
         scores[place] = scores.get(place, 0.0) + 1 / (_K + rank)
         excerpts[place] = excerpt
+    for rank, (path, line, excerpt) in enumerate(_by_meaning(index, whole, library) if library else ()):
+        place = (path, line)
+        scores[place] = scores.get(place, 0.0) + 1 / (_K + rank)
+        excerpts.setdefault(place, excerpt)
     best = sorted(scores, key=lambda p: (-scores[p], is_test(p[0]), p))[:limit]
     found = []
     for path, line in best:
@@ -112,6 +117,21 @@ def _by_text(index: CodeIndex, whole: str, words: list[str], files: list[str]) -
             row = (path, best, lines[best - 1].strip()[:_EXCERPT])
             (exact if most > len(words) else partly).append(row)
     return exact + partly
+
+
+def _by_meaning(index: CodeIndex, whole: str, library: Library) -> list[tuple[str, int, str]]:
+    """The pieces of this repository's files that are nearest in meaning: path, first line, and what stands there."""
+    from mainspring.library.page import Where
+
+    root = str(index.root.resolve())
+    found = []
+    for hit in library.search(whole, _FILES, Where(kinds=("code",), paths=(root + "/",)), mode="meaning"):
+        path = hit.page.document.uri.removeprefix(root + "/")
+        lines = index.read_lines(path)
+        line = max(hit.page.page.line or 1, 1)
+        if line <= len(lines):  # else the file has changed since the library read it
+            found.append((path, line, lines[line - 1].strip()[:_EXCERPT]))
+    return found
 
 
 def _holder(index: CodeIndex, path: str, line: int) -> Symbol | None:
