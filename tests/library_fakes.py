@@ -87,6 +87,18 @@ class FakeCatalog:
         ordered = sorted(((n, s) for n, s in scores.items() if n in allowed), key=lambda item: (-item[1], item[0]))
         return ordered[:limit]
 
+    def match_words(self, expression: str, limit: int, where: Where | None = None) -> list[tuple[int, float]]:
+        """Phrases only, with or without the column `title`."""
+        column, _, phrase = expression.rpartition(" : ")
+        wanted = f" {phrase.rstrip('*').strip(chr(34))} "
+        found = []
+        for page in self._within(where):
+            title = lexical.words(f"{page.document.title} {page.document.uri.rpartition('/')[2]}")
+            words = title if column == "title" else [*title, "\0", *self._words(page)]
+            if wanted in f" {' '.join(words)} ":
+                found.append((page.id, 1.0))
+        return found[:limit]
+
     def among(self, where: Where) -> Any:
         return np.asarray(sorted(p.id for p in self._within(where)), np.int64)
 

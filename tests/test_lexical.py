@@ -50,3 +50,31 @@ def test_a_query_looks_for_the_words_that_it_says() -> None:
 )
 def test_a_phrase_stands_in_a_text(text: str, phrase: str, there: bool) -> None:
     assert lexical.holds(lexical.line(text), phrase) is there
+
+
+def test_phrases_for_the_index() -> None:
+    assert lexical.phrase("Max_output tokens!") == '"max output tokens"'
+    assert lexical.phrase("机器学习") == '"机器 器学 学习"'
+    assert lexical.phrase("机器 python") == '"机器 器 python"'
+    assert lexical.phrase("python 中") == '"python 中"*'
+    assert lexical.phrase("?!") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "there"),
+    [
+        ("see max_output_tokens.", "max output tokens", True),
+        ("max tokens output", "max output tokens", False),
+        ("深度机器学习的", "机器学习", True),
+        ("使用机器 python 开发", "机器 python", True),
+        ("python 中文", "python 中", True),
+    ],
+)
+def test_phrases_are_found_by_the_index(text: str, phrase: str, there: bool) -> None:
+    import sqlite3
+
+    db = sqlite3.connect(":memory:")
+    db.execute("CREATE VIRTUAL TABLE words USING fts5 (body, tokenize = 'ascii')")
+    db.execute("INSERT INTO words VALUES (?)", (" ".join(lexical.words(text)),))
+    found = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (lexical.phrase(phrase),)).fetchone()[0]
+    assert bool(found) is there

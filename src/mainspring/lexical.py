@@ -55,6 +55,21 @@ def terms(query: str) -> dict[str, bool]:
     return found
 
 
+def phrase(text: str) -> str:
+    """A query for FTS5 that finds records with the words of a text one after the other, or "" when it has none."""
+    pieces = _PIECE.findall(_folded(text))
+    found: list[str] = []
+    for number, piece in enumerate(pieces):
+        if not _FIRST_PACKED.match(piece):
+            found.append(piece)
+            continue
+        # The last character of a packed piece begins a pair in a longer piece, so at the end it may only begin a word.
+        last = number == len(pieces) - 1
+        found += [piece[n : n + 2] for n in range(len(piece) - (last and len(piece) > 1))]
+    begins = bool(pieces) and len(pieces[-1]) == 1 and _FIRST_PACKED.match(pieces[-1]) is not None
+    return f'"{" ".join(found)}"' + "*" * begins if found else ""
+
+
 def places(text: str) -> list[tuple[str, int, int]]:
     """The words of a text as `words` gives them, each with the characters (start, end) that it was made from."""
     folds = {char: char.lower() if char.isascii() else _folded_char(char) for char in set(text)}

@@ -265,3 +265,23 @@ def test_the_words_on_a_picture_are_searched_for(catalog: FakeCatalog) -> None:
     ImageDraw.Draw(image).text((20, 20), "green tea is brewed", "black", ImageFont.load_default(48))
     image.save(data := BytesIO(), "PNG")
     assert texts(search(catalog, Picture(data.getvalue())))[0].startswith("Green tea")
+
+
+def test_a_name_as_it_is_written_goes_before_its_words(catalog: FakeCatalog) -> None:
+    catalog.add("/a.md", "output output max max tokens tokens max output tokens of many")
+    catalog.add(
+        "/b.md", "the setting max_output_tokens, said once in a page with many more words than the other one has"
+    )
+    catalog.add("/c.md", "max tokens output max tokens output max tokens output")
+    for mode in ("text", "hybrid"):
+        assert {h.page.document.uri for h in search(catalog, "max_output_tokens", mode=mode)[:2]} == {"/a.md", "/b.md"}
+        long = "what does the setting max_output_tokens do when it is zero"
+        assert {h.page.document.uri for h in search(catalog, long, mode=mode)[:2]} == {"/a.md", "/b.md"}
+
+
+def test_the_name_of_a_file_means_its_own_pages_first(catalog: FakeCatalog) -> None:
+    catalog.add("/x.md", "see error.log, then error.log again")
+    catalog.add("/errors.txt", "the log of errors")
+    hits = search(catalog, "error.log")
+    assert hits[0].page.document.uri == "/notes/error.log"
+    assert hits[1].page.document.uri == "/x.md"

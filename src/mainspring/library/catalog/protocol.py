@@ -30,6 +30,11 @@ class Catalog(Protocol):
         """Pages with words of the query, best first: (page number, BM25 score, larger is better)."""
         ...
 
+    def match_words(self, expression: str, limit: int, where: Where | None = None) -> list[tuple[int, float]]:
+        """As `match`, for an expression of FTS5 over the columns ``title`` (with the file's name), ``heading`` and
+        ``body``, such as :func:`mainspring.lexical.phrase` gives."""
+        ...
+
     def among(self, where: Where) -> Ids:
         """Sorted numbers of all pages that a search within `where` may return."""
         ...

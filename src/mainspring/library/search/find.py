@@ -14,6 +14,7 @@ from mainspring.library.embed.protocol import Embedder, Item, Picture, Reranker,
 from mainspring.library.index.protocol import Ids, VectorIndex
 from mainspring.library.page import Hit, StoredPage, Where
 from mainspring.library.search import fuse
+from mainspring.library.search.exact import as_written
 from mainspring.library.search.near import meetings_of
 from mainspring.library.search.picture import picture_words
 from mainspring.library.search.query import Query, parse
@@ -211,7 +212,12 @@ def _ranked(search: _Search, depth: int) -> tuple[list[tuple[int, float]], dict[
         places = ranks.setdefault(name, {})
         for rank, (page, _) in enumerate(ranked, 1):
             places[page] = min(rank, places.get(page, rank))
-    return fuse.in_order(_fused(search, text, lists)), ranks, more
+    scores = _fused(search, text, lists)
+    if text and asked is not None:
+        for page, gain in as_written(search.catalog, asked.text, depth, search.where).items():
+            if among is None or _within(among, page):
+                scores[page] = scores.get(page, 0.0) + gain
+    return fuse.in_order(scores), ranks, more
 
 
 def _fused(search: _Search, text: Ranked, lists: Sequence[Ranked]) -> dict[int, float]:
@@ -299,6 +305,6 @@ def _with_snippet(search: _Search, hit: Hit) -> Hit:
         meetings = of_words(page.text, search.asked.text)
         if search.vectors and covered(meetings, search.asked.text) < _FEW_WORDS:
             for side, vectors in zip(search.sides, search.vectors, strict=True):
-                meetings += meetings_of(side.index, side.embedder, hit.page, vectors)
+                meetings += meetings_of(side.index, hit.page, vectors)
     start, end = snippet(page, meetings)
     return replace(hit, snippet=page.text[start:end], start=start, end=end, box=box_of(page, start, end))

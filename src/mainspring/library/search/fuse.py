@@ -18,7 +18,7 @@ Ranked: TypeAlias = "Sequence[tuple[int, float]]"
 #: The constant of reciprocal rank fusion, as its authors chose it.
 RRF_K = 60
 #: Weight of words against meaning when no word of the query was met, and when all were.
-_LEAST, _MOST = 0.2, 0.8
+_LEAST, _MOST, _STEEP = 0.2, 0.8, 4
 
 
 def by_ranks(lists: Sequence[tuple[float, Ranked]]) -> dict[int, float]:
@@ -76,7 +76,7 @@ def text_weight(query: str, best: Sequence[str]) -> float:
         there = set(lexical.words(text))
         met = [w for w, begins in wanted.items() if w in there or (begins and any(t.startswith(w) for t in there))]
         covered = max(covered, sum(_says(word) for word in met) / whole)
-    return _LEAST + (_MOST - _LEAST) * covered**2
+    return _LEAST + (_MOST - _LEAST) * covered**_STEEP
 
 
 def _says(word: str) -> float:
