@@ -96,7 +96,16 @@ def search(
     if explain is not None and explain.suffix.lower() != ".png":
         raise click.UsageError(f"--explain writes a PNG picture; {str(explain)!r} does not end in .png")
     asked = _picture(image) if image is not None else words
-    where = _where(kinds, paths, languages, regions, after, before, trusted, reader)
+    where = filters(
+        kinds=kinds,
+        paths=paths,
+        languages=languages,
+        regions=regions,
+        after=after,
+        before=before,
+        trusted=trusted,
+        reader=reader,
+    )
     with opened(name) as library:
         again = None if rerank is None else _reranker(rerank)
         began = time.perf_counter()
@@ -255,16 +264,18 @@ def _reranker(name: str) -> Any:
     return open_reranker(name)
 
 
-def _where(
-    kinds: tuple[str, ...],
-    paths: tuple[str, ...],
-    languages: tuple[str, ...],
-    regions: tuple[str, ...],
-    after: datetime.datetime | None,
-    before: datetime.datetime | None,
-    trusted: bool,
-    reader: str,
+def filters(
+    *,
+    kinds: tuple[str, ...] = (),
+    paths: tuple[str, ...] = (),
+    languages: tuple[str, ...] = (),
+    regions: tuple[str, ...] = (),
+    after: datetime.datetime | None = None,
+    before: datetime.datetime | None = None,
+    trusted: bool = False,
+    reader: str = "",
 ) -> Where:
+    """What a person's options say of the pages to be found."""
     from mainspring.library.page import Where as Filter
 
     return Filter(

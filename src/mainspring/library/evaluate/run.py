@@ -181,7 +181,8 @@ def _bytes(library: Measurable) -> float | None:
     if stats is None:
         return None
     said = stats()
-    return next((float(said[name]) for name in ("disk_bytes", "bytes") if name in said), None)
+    sizes = [float(said[name]) for name in ("catalog_bytes", "index_bytes") if name in said]
+    return sum(sizes) if sizes else None
 
 
 def as_json(evaluation: Evaluation) -> list[dict[str, Any]]:
