@@ -11,10 +11,10 @@ from mainspring.library.index.calibration import Calibration
 from mainspring.library.index.numbers import F32, I8, I64, Mask, pool, spans
 from mainspring.library.index.state import Live, Pending
 
-#: Vectors that are compared at a time, which bounds the memory of a search.
-_ROWS = 65_536
+#: Vectors that are compared at a time: few enough to stay in the processor's cache.
+_ROWS = 2_048
 #: Centroids whose pages are looked at for each vector of the query.
-PROBES = 16
+PROBES = 32
 #: A query of more vectors than this is pooled for the first two stages.
 QUERY_POOL = 64
 

@@ -11,10 +11,10 @@ from mainspring.library.index.protocol import Near
 from mainspring.library.index.state import Live, State
 
 #: Pages that reach the second stage in a collection of 10,000, and by which power of the pages their number grows.
-POOLED_PAGES = 400
+POOLED_PAGES = 600
 POOLED_POWER = 0.25
 #: Pooled vectors that are always worth comparing, whatever number of pages they come from.
-POOLED_VECTORS = 6_400
+POOLED_VECTORS = 9_600
 #: Pages that reach the last stage, and vectors that are worth comparing there whatever their pages.
 EXACT_PAGES = 32
 EXACT_VECTORS = 4_096

@@ -101,6 +101,8 @@ class Segment:
     def _section(self, name: str) -> Any:
         begin, kind, shape = self._sections[name]
         count = int(np.prod(shape))
+        if not count:  # may begin where the file ends
+            return np.zeros(shape, np.dtype(kind))
         return np.frombuffer(self._map, np.dtype(kind), count, begin).reshape(shape)
 
     @property

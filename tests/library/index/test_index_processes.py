@@ -1,0 +1,162 @@
+"""Several processes and threads on one index."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from index_world import SPACE, vectors
+
+from mainspring.errors import StoreError
+from mainspring.library.index import cascade, maintain, manifest, open_index
+
+GROUP = 12
+
+
+def forked(work) -> int:
+    """Run `work` in a child process, which fails when it raises."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def ended(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_readers_see_whole_changes_while_another_process_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer replaces a group of pages at a time, always by vectors of one version, and compacts between."""
+    monkeypatch.setattr(cascade, "SEGMENT_TOKENS", 150)
+    monkeypatch.setattr(maintain, "FEW", 10)
+    folder = tmp_path / "index"
+    first = open_index(folder, SPACE)
+    first.add([(page, vectors(0, 4)) for page in range(GROUP)])
+    first.close()
+
+    def write() -> None:
+        index = open_index(folder, SPACE)
+        for version in range(1, 60):
+            index.add([(page, vectors(version, 4)) for page in range(GROUP)])
+            if version % 7 == 0:
+                index.compact()
+
+    writer = forked(write)
+    index = open_index(folder, SPACE)
+    seen = set()
+    while not (done := os.waitpid(writer, os.WNOHANG))[0]:
+        near = index.search(vectors(0, 4), GROUP + 1)
+        assert sorted(hit.page for hit in near) == list(range(GROUP))
+        scores = [round(hit.score, 1) for hit in near]
+        assert len(set(scores)) <= 2, scores  # one version, up to rounding
+        seen.add(scores[0])
+    assert os.waitstatus_to_exitcode(done[1]) == 0
+    assert len(seen) > 1
+    assert np.abs(index.vectors(3) - vectors(59, 4)).max() < 0.01
+    assert index.check() == []
+
+
+def test_two_writing_processes_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cascade, "SEGMENT_TOKENS", 100)
+    folder = tmp_path / "index"
+    open_index(folder, SPACE).close()
+
+    def write(base: int) -> None:
+        index = open_index(folder, SPACE)
+        for page in range(base, base + 60):
+            index.add([(page, vectors(page, 5)), (5_000, vectors(base, 3))])
+            if page % 3 == 0:
+                index.remove([page])
+            if page % 20 == 0:
+                index.compact()
+
+    children = [forked(lambda base=base: write(base)) for base in (1_000, 2_000, 3_000)]
+    assert [ended(child) for child in children] == [0, 0, 0]
+    index = open_index(folder, SPACE)
+    expected = [page for base in (1_000, 2_000, 3_000) for page in range(base, base + 60) if page % 3]
+    assert index.ids().tolist() == [*expected, 5_000]
+    assert index.check() == []
+
+
+def test_threads_share_one_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cascade, "SEGMENT_TOKENS", 200)
+    index = open_index(tmp_path / "index", SPACE)
+    failures: list[BaseException] = []
+
+    def work(base: int) -> None:
+        try:
+            for page in range(base, base + 40):
+                index.add([(page, vectors(page, 6))])
+                assert index.search(vectors(page, 6), 1)[0].page == page
+                if page % 4 == 0:
+                    assert index.remove([page]) == 1
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(base,)) for base in (100, 200, 300)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(index.ids()) == 90
+
+
+def test_a_writer_that_waits_too_long_says_so_and_readers_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    index = cascade.CascadeIndex(folder, SPACE, wait_s=0.05)
+    index.add([(1, vectors(1, 3))])
+    other = sqlite3.connect(folder / manifest.NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another writer holds the index"):
+        index.add([(2, vectors(2, 3))])
+    with pytest.raises(StoreError, match="another writer holds the index"):
+        index.remove([1])
+    assert index.search(vectors(1, 3), 1)[0].page == 1
+    other.execute("ROLLBACK")
+    index.add([(2, vectors(2, 3))])
+    assert index.ids().tolist() == [1, 2]
+
+
+def test_compaction_waits_for_another_and_adds_do_not(tmp_path: Path) -> None:
+    from mainspring.library.index import locks
+
+    index = cascade.CascadeIndex(tmp_path / "index", SPACE, wait_s=0.05)
+    with locks.held(tmp_path / "index" / "merge.lock", 0.0, "testing"):
+        with pytest.raises(StoreError, match="another process is compacting"):
+            index.compact()
+        index.add([(page, vectors(page, 40)) for page in range(900)])
+    assert index.stats()["pages"] == 900
+
+
+def test_a_forked_child_opens_its_own_connections(tmp_path: Path) -> None:
+    index = open_index(tmp_path / "index", SPACE)
+    index.add([(1, vectors(1, 3))])
+    child = forked(lambda: index.add([(2, vectors(2, 3))]))
+    assert ended(child) == 0
+    assert index.ids().tolist() == [1, 2]
+    index.add([(3, vectors(3, 3))])
+    assert index.ids().tolist() == [1, 2, 3]
+
+
+def test_a_state_that_is_being_read_outlives_the_files_of_its_segments(tmp_path: Path) -> None:
+    index = open_index(tmp_path / "index", SPACE)
+    index.add([(page, vectors(page, 40)) for page in range(900)])
+    old = index.state()
+    index.remove(range(0, 900, 2))
+    other = open_index(tmp_path / "index", SPACE)
+    other.compact()
+    other.add([(5, vectors(1, 1))])
+    assert old.live[0].segment.page(4).shape == (40, 16)
+    assert len(old.ids) == 900
+    assert index.ids().tolist() == list(range(1, 900, 2))
