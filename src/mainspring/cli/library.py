@@ -36,6 +36,8 @@ _HERE, _KEEP = "mainspring.cli.library", "mainspring.cli.library_keep"
         "check": (f"{_KEEP}:check", "Look for damage."),
         "compact": (f"{_KEEP}:compact", "Rewrite the files without what was removed."),
         "reembed": (f"{_KEEP}:reembed", "Make all vectors anew, with another embedder."),
+        "ask": ("mainspring.cli.library_ask:ask", "Answer a question, with quotes that were checked."),
+        "eval": ("mainspring.cli.library_eval:eval_", "How good, how fast and how large it is."),
         "queries": (f"{_KEEP}:queries", "Keep a log of what is asked, or stop it."),
     },
 )
