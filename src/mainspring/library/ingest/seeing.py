@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog
@@ -16,8 +16,9 @@ from mainspring.library.ingest import fingerprint
 from mainspring.library.ingest.reading import Open
 from mainspring.library.ingest.report import Meter
 from mainspring.library.language import language_of
-from mainspring.library.page import Page, Region, StoredPage
+from mainspring.library.page import Box, Page, Region, RegionKind, StoredPage
 from mainspring.library.read.protocol import Reading, ReadLimits
+from mainspring.library.sight import layout
 from mainspring.library.sight.lines import Sighted, covered, page_from
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ DPI = 200
 _WIDEST = 4_000
 #: A line that text of the page covers by this share is not added to it.
 _COVERED = 0.5
+
+
+Found: TypeAlias = Sequence[tuple[RegionKind, Box]]
 
 
 class Eyes(Protocol):
@@ -68,8 +72,9 @@ class Seeing:
         read = 0
         with ThreadPoolExecutor(self._eyes.workers, thread_name_prefix="mainspring-ocr") as pool:
             for page, found in pool.map(self._read, self._drawn(pages)):
-                if isinstance(found, Sighted):
-                    seen = merged(page.page, found, self._limits.page_chars)
+                if not isinstance(found, str):
+                    sighted, regions = found
+                    seen = merged(page.page, sighted, self._limits.page_chars, regions)
                     self._catalog.read_again(page.id, seen, language_of(seen.text))
                     read += 1
                 elif found:
@@ -77,12 +82,13 @@ class Seeing:
                 meter.step(what=page.document.uri)
         return read
 
-    def _read(self, drawn: tuple[StoredPage, Image | str]) -> tuple[StoredPage, Sighted | str]:
+    def _read(self, drawn: tuple[StoredPage, Image | str]) -> tuple[StoredPage, tuple[Sighted, Found] | str]:
         page, picture = drawn
         if isinstance(picture, str) or self._stopped.is_set():
             return page, picture if isinstance(picture, str) else ""
         try:
-            return page, self._eyes.read(picture)
+            sighted = self._eyes.read(picture)
+            return page, (sighted, layout.regions(picture, sighted.lines))
         except ToolError as error:
             return page, str(error)
 
@@ -111,12 +117,16 @@ class Seeing:
                     reading.close()
 
 
-def merged(page: Page, sighted: Sighted, most_chars: int) -> Page:
-    """A page with what was read from its picture: instead of text that it lacks, or behind the text that it has."""
+def merged(page: Page, sighted: Sighted, most_chars: int, regions: Found = ()) -> Page:
+    """A page with what was read from its picture: instead of text that it lacks, or behind the text that it has.
+
+    Args:
+        regions: tables, figures and headings that the picture shows.
+    """
     if not page.text.strip():
-        return page_from(sighted, page, most_chars=most_chars)
+        return page_from(sighted, page, regions, most_chars=most_chars)
     places = [region.box for region in page.regions if region.box is not None and region.kind not in ("figure",)]
-    text, regions = page.text, list(page.regions)
+    text, held = page.text, list(page.regions)
     row = -1
     for line, number in zip(sighted.lines, sighted.rows, strict=True):
         if any(covered(line.box, place) >= _COVERED for place in places):
@@ -127,8 +137,8 @@ def merged(page: Page, sighted: Sighted, most_chars: int) -> Page:
         row = number
         start = len(text) + len(before)
         text += before + line.text
-        regions.append(Region(start, len(text), "text", line.box))
-    return replace(page, text=text, regions=tuple(regions), unread=0.0)
+        held.append(Region(start, len(text), "text", line.box))
+    return replace(page, text=text, regions=tuple(held), unread=0.0)
 
 
 def _width(page: StoredPage) -> int:
