@@ -36,10 +36,10 @@ def open_reranker(name: str, **options: Any) -> Reranker:
             "'model:NAME'"
         )
     try:
-        if kind == "rerank" or kind == "score":  # written so that type checkers see which
+        if kind in ("rerank", "score"):
             from mainspring.library.rerank.http import HTTPReranker
 
-            return HTTPReranker(rest, path=kind, **options)
+            return HTTPReranker(rest, path="rerank" if kind == "rerank" else "score", **options)
         if kind == "transformers":
             from mainspring.library.rerank.local import TransformersReranker
 

@@ -1,0 +1,376 @@
+"""A vector index in Qdrant: a point a page, with its vectors as a multi-vector that is searched by MaxSim.
+
+A further point, without vectors, holds the name of the space and the mean that is taken from the vectors of a centred
+space. That mean is learnt anew while the collection is small, and by `compact`; each point says under which it was
+written, so that a change that was cut off is finished later.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import StoreError, ToolError
+from mainspring.library.embed.protocol import Space, Vectors
+from mainspring.library.index.protocol import Ids, Near
+from mainspring.library.remote.connection import Connection
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_META = "6d61696e-7370-4269-8e67-000000000001"
+_NAME = "tokens"
+#: Numbers of one request: below Qdrant's usual limit of 32 MB of JSON.
+_NUMBERS = 2_500_000
+#: Vectors up to which the mean is learnt anew as the collection grows; later only by `compact`.
+_LEARN = 20_000
+#: Vectors that weigh as much as the guess that the mean is zero.
+_PRIOR = 16
+#: Longest list of pages that is sent as a filter; a longer one is applied to what comes back.
+_FILTER = 20_000
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """What is taken from documents: its number, its values (None before there is one), the vectors it was made from."""
+
+    epoch: int = 0
+    values: tuple[float, ...] | None = None
+    tokens: int = 0
+
+    def array(self) -> NDArray[np.float32] | None:
+        import numpy as np
+
+        return None if self.values is None else np.array(self.values, dtype=np.float32)
+
+
+class QdrantIndex:
+    """A `VectorIndex` in a Qdrant collection.
+
+    An `add` is all or none for as many pages as fit one request (some 2.5 million numbers: 150 pages of 128 vectors of
+    128 numbers); a larger one is sent in parts, each durable, and may be repeated.
+
+    Args:
+        where: URL of the server, or a folder for the local mode.
+        collection: its name; made when it is not there.
+        space: the space of the vectors.
+        on_disk: keep vectors on disk rather than in the server's memory.
+        exact: compare with every page instead of by Qdrant's graph.
+        **connection: `key_name`, `timeout_s`, `grpc` of `Connection`.
+
+    Raises:
+        StoreError: the server cannot be reached, or the collection holds another space or something else.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        collection: str,
+        space: Space,
+        *,
+        on_disk: bool = True,
+        exact: bool = False,
+        **connection: Any,
+    ) -> None:
+        self._space = space
+        self._collection = collection
+        self._exact = exact
+        self._lock = threading.RLock()
+        self._to = Connection(where, **connection)
+        try:
+            if not self._to.call("collection_exists", collection):
+                self._make(on_disk)
+            self._check()
+            if space.centred:
+                self._finish()
+        except BaseException:
+            self._to.close()
+            raise
+
+    @property
+    def space(self) -> Space:
+        """The space of what it holds."""
+        return self._space
+
+    def add(self, pages: Sequence[tuple[int, Vectors]]) -> None:
+        """Put pages in, replacing those that are there; see `VectorIndex.add`."""
+        taken = {page: self._checked(page, vectors) for page, vectors in pages}
+        if not taken:
+            return
+        with self._lock:
+            mean = self._mean()
+            while True:
+                for group in self._groups(taken.items()):
+                    self._write(group, mean)
+                if not self._space.centred:
+                    return
+                found = self._mean()
+                if found.epoch == mean.epoch:
+                    break
+                mean = found  # another process has learnt a new one meanwhile
+            if mean.tokens < _LEARN:
+                total = self._tokens()
+                if total >= 2 * mean.tokens:
+                    self._learn(mean)
+
+    def remove(self, pages: Iterable[int]) -> int:
+        """Take pages out, durably. Returns how many were there."""
+        from qdrant_client import models
+
+        gone = sorted({int(page) for page in pages if page >= 0})
+        count = 0
+        with self._lock:
+            for start in range(0, len(gone), _PAGE):
+                part = gone[start : start + _PAGE]
+                there = [record.id for record in self._records(part)]
+                count += len(there)
+                if there:
+                    selector = models.PointIdsList(points=there)
+                    self._to.call("delete", self._collection, points_selector=selector, wait=True)
+        return count
+
+    def search(self, query: Vectors, k: int = 10, *, among: Ids | None = None) -> list[Near]:
+        """The `k` pages of the largest MaxSim, best first; see `VectorIndex.search`."""
+        import numpy as np
+        from qdrant_client import models
+
+        asked = np.asarray(query, dtype=np.float32)
+        if asked.ndim != 2 or asked.shape[1] != self._space.dim or not np.isfinite(asked).all():
+            raise ToolError(f"a query has shape (m, {self._space.dim}) and finite numbers, not shape {asked.shape}")
+        if k < 1 or not len(asked) or (among is not None and not len(among)):
+            return []
+        allowed = None if among is None else {int(page) for page in among}
+        chosen = None
+        if allowed is not None and len(allowed) <= _FILTER:
+            chosen = models.Filter(must=[models.HasIdCondition(has_id=sorted(allowed))])
+        limit = k
+        while True:
+            answer = self._to.call(
+                "query_points",
+                self._collection,
+                query=asked.tolist(),
+                using=_NAME,
+                limit=limit,
+                query_filter=chosen,
+                search_params=models.SearchParams(exact=True) if self._exact else None,
+                with_payload=False,
+            )
+            points = [point for point in answer.points if isinstance(point.id, int)]
+            near = [Near(point.id, float(point.score)) for point in points if allowed is None or point.id in allowed]
+            if allowed is None or chosen is not None or len(near) >= k or len(answer.points) < limit:
+                return sorted(near[:k], key=lambda hit: (-hit.score, hit.page))
+            limit *= 4
+
+    def ids(self) -> Ids:
+        """Numbers of all pages in it, sorted."""
+        import numpy as np
+
+        return np.array(sorted(record.id for record in self._scroll(payload=False)), dtype=np.int64)
+
+    def compact(self) -> None:
+        """Learn the mean of a centred space anew. Qdrant itself compacts as it goes."""
+        if self._space.centred:
+            with self._lock:
+                self._learn(self._mean())
+
+    def stats(self) -> Mapping[str, float]:
+        """`pages`, `vectors`, `segments`, and `bytes`: of the vectors alone, because Qdrant does not say more."""
+        counts = [int(record.payload["n"]) for record in self._scroll(payload=["n"])]
+        info = self._to.call("get_collection", self._collection)
+        vectors = sum(counts)
+        return {
+            "pages": float(len(counts)),
+            "vectors": float(vectors),
+            "bytes": float(vectors * self._space.dim * 4),
+            "segments": float(info.segments_count or 0),
+        }
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._to.close()
+
+    # --- the collection ----------------------------------------------------------------------------------------------
+
+    def _make(self, on_disk: bool) -> None:
+        from qdrant_client import models
+
+        compare = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+        shape = models.VectorParams(
+            size=self._space.dim, distance=models.Distance.DOT, multivector_config=compare, on_disk=on_disk
+        )
+        try:
+            self._to.call("create_collection", self._collection, vectors_config={_NAME: shape})
+        except StoreError:
+            if not self._to.call("collection_exists", self._collection):
+                raise  # else another process made it just now
+
+    def _check(self) -> None:
+        """That the collection is of this space; a new one is given its name."""
+        info = self._to.call("get_collection", self._collection)
+        shapes = info.config.params.vectors
+        shape = shapes.get(_NAME) if isinstance(shapes, dict) else None
+        if shape is None or shape.multivector_config is None:
+            raise StoreError(f"the Qdrant collection {self._collection!r} is no library's; choose another name")
+        found = self._meta()
+        if found is None:
+            if self._to.call("count", self._collection, exact=True).count:
+                raise StoreError(f"the Qdrant collection {self._collection!r} says no space; choose another name")
+            self._put_meta(_Mean(), None)
+            found = self._meta() or {}
+        held = found.get("space")
+        if held != self._space.id or bool(found.get("centred")) != self._space.centred or shape.size != self._space.dim:
+            raise StoreError(
+                f"the Qdrant collection {self._collection!r} holds vectors of {held}, and these are of "
+                f"{self._space.id}; vectors of two spaces cannot be compared: use another collection or the former encoder"
+            )
+
+    def _meta(self) -> dict[str, Any] | None:
+        found = self._to.call("retrieve", self._collection, [_META], with_payload=True)
+        return dict(found[0].payload or {}) if found else None
+
+    def _put_meta(self, mean: _Mean, former: _Mean | None) -> None:
+        from qdrant_client import models
+
+        payload = {"space": self._space.id, "centred": self._space.centred, "mean": _packed(mean)}
+        if former is not None:
+            payload["former"] = _packed(former)
+        point = models.PointStruct(id=_META, vector={}, payload=payload)
+        self._to.call("upsert", self._collection, [point], wait=True)
+
+    def _records(self, pages: Sequence[int], vectors: bool = False) -> list[Any]:
+        found = self._to.call("retrieve", self._collection, list(pages), with_payload=True, with_vectors=vectors)
+        return list(found)
+
+    def _scroll(self, payload: bool | list[str], vectors: bool = False) -> Iterator[Any]:
+        """All pages' points."""
+        following: Any = None
+        while True:
+            found, following = self._to.call(
+                "scroll",
+                self._collection,
+                limit=64 if vectors else 10_000,
+                offset=following,
+                with_payload=payload,
+                with_vectors=[_NAME] if vectors else False,
+            )
+            yield from (record for record in found if record.id != _META)
+            if following is None:
+                return
+
+    # --- vectors -----------------------------------------------------------------------------------------------------
+
+    def _checked(self, page: int, vectors: Vectors) -> NDArray[np.float32]:
+        import numpy as np
+
+        found = np.asarray(vectors, dtype=np.float32)
+        if page < 0:
+            raise ToolError(f"page numbers count from 0, not {page}")
+        if found.ndim != 2 or found.shape[1] != self._space.dim:
+            raise ToolError(f"vectors of page {page} have shape {found.shape}, not (n, {self._space.dim})")
+        if not np.isfinite(found).all():
+            raise ToolError(f"vectors of page {page} hold NaN or infinity")
+        return found
+
+    def _groups(
+        self, pages: Iterable[tuple[int, NDArray[np.float32]]]
+    ) -> Iterator[list[tuple[int, NDArray[np.float32]]]]:
+        group: list[tuple[int, NDArray[np.float32]]] = []
+        numbers = 0
+        for page, vectors in pages:
+            if group and (numbers + vectors.size > _NUMBERS or len(group) == _PAGE):
+                yield group
+                group, numbers = [], 0
+            group.append((page, vectors))
+            numbers += vectors.size
+        if group:
+            yield group
+
+    def _write(self, pages: Sequence[tuple[int, NDArray[np.float32]]], mean: _Mean) -> None:
+        """Put pages in, as the encoder made them, in one request that is durable when it returns."""
+        import numpy as np
+        from qdrant_client import models
+
+        taken = mean.array()
+        points = []
+        for page, vectors in pages:
+            payload: dict[str, Any] = {"n": len(vectors)}
+            if self._space.centred:
+                away = vectors if taken is None else vectors - taken
+                norms = np.linalg.norm(away, axis=1)
+                vectors = np.asarray(away / np.where(norms > 0, norms, 1)[:, None], dtype=np.float32)
+                payload |= {"epoch": mean.epoch, "norms": [round(float(x), 7) for x in norms]}
+            # Seven digits are what a float32 holds; more would only make the request longer.
+            kept = {_NAME: np.round(vectors.astype(np.float64), 7).tolist()} if len(vectors) else {}
+            points.append(models.PointStruct(id=page, vector=kept, payload=payload))
+        self._to.call("upsert", self._collection, points, wait=True)
+
+    # --- the mean ----------------------------------------------------------------------------------------------------
+
+    def _mean(self) -> _Mean:
+        return _unpacked((self._meta() or {}).get("mean")) if self._space.centred else _Mean()
+
+    def _tokens(self) -> int:
+        return sum(int(record.payload["n"]) for record in self._scroll(payload=["n"]))
+
+    def _learn(self, old: _Mean) -> None:
+        """Compute the mean anew and write all pages under it."""
+        import numpy as np
+
+        total, count = np.zeros(self._space.dim), 0
+        for record in self._scroll(payload=True, vectors=True):
+            vectors = self._original(record, {old.epoch: old})
+            total += vectors.sum(axis=0, dtype=np.float64)
+            count += len(vectors)
+        if not count:
+            return
+        values = tuple(round(float(x), 9) for x in total / (count + _PRIOR))
+        new = _Mean(old.epoch + 1, values, count)
+        self._put_meta(new, old)
+        self._rewrite(new, old)
+
+    def _finish(self) -> None:
+        """Go on with a change of the mean that was cut off."""
+        meta = self._meta() or {}
+        if "former" in meta:
+            with self._lock:
+                self._rewrite(_unpacked(meta["mean"]), _unpacked(meta["former"]))
+
+    def _rewrite(self, new: _Mean, old: _Mean) -> None:
+        stale = [record.id for record in self._scroll(payload=["epoch"]) if record.payload["epoch"] != new.epoch]
+        for start in range(0, len(stale), 64):
+            records = self._records(stale[start : start + 64], vectors=True)
+            pages = [(record.id, self._original(record, {old.epoch: old, new.epoch: new})) for record in records]
+            for group in self._groups(pages):
+                self._write(group, new)
+        self._put_meta(new, None)
+
+    def _original(self, record: Any, means: Mapping[int, _Mean]) -> NDArray[np.float32]:
+        """What the encoder made, as near as what was kept tells."""
+        import numpy as np
+
+        rows = (record.vector or {}).get(_NAME) or []
+        vectors = np.array(rows, dtype=np.float32).reshape(-1, self._space.dim)
+        vectors = vectors * np.array(record.payload["norms"], dtype=np.float32)[:, None]
+        epoch = record.payload["epoch"]
+        if epoch not in means:
+            raise StoreError(
+                f"page {record.id} of the Qdrant collection {self._collection!r} was written under a mean that is "
+                "gone; remove it and index it again"
+            )
+        taken = means[epoch].array()
+        return vectors if taken is None else np.asarray(vectors + taken, dtype=np.float32)
+
+
+def _packed(mean: _Mean) -> dict[str, Any]:
+    return {"epoch": mean.epoch, "values": None if mean.values is None else list(mean.values), "tokens": mean.tokens}
+
+
+def _unpacked(value: Any) -> _Mean:
+    if not isinstance(value, dict):
+        return _Mean()
+    values = value.get("values")
+    return _Mean(int(value["epoch"]), None if values is None else tuple(values), int(value["tokens"]))
