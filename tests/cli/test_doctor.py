@@ -103,7 +103,7 @@ def test_the_models(tmp_path: Path) -> None:
     assert "local:0.5b" in listed
     lines = json_lines(mainspring("models", "list", "--json", home=tmp_path, MAINSPRING_CACHE=cache).stdout)
     local = [line for line in lines if "cached" in line]
-    assert {line["name"] for line in local} == {"local:0.5b", "local:1.5b"}
+    assert {line["name"] for line in local} == {"local:0.5b", "local:1.5b", "e5"}
     assert not any(line["cached"] for line in local)
     assert sum(line["default"] for line in local) == 1
     wrong = mainspring("models", "fetch", "local:9b", home=tmp_path, expect=1, MAINSPRING_CACHE=cache)

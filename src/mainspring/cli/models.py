@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from mainspring.cli.approvals import json_option
 from mainspring.cli.group import LazyGroup
 from mainspring.cli.output import Output
 from mainspring.cli.render import bytes_text, columns
+
+if TYPE_CHECKING:
+    from mainspring.library.embed.carrier import Carried
 
 _HERE = "mainspring.cli.models"
 
@@ -53,11 +58,23 @@ def list_(json_: bool) -> None:
         also = " (also `local`)" if size == DEFAULT else ""
         state = "here" if here else f"{bytes_text(weights.size)} to download: mainspring models fetch {name}"
         rows.append((name, weights.title + also, state))
+    embedder, path, here = _embedder()
     if json_:
+        output.json({"name": "e5", "default": False, "cached": here, "bytes": embedder.size, "path": str(path)})
         for form, what, needs in _FORMS:
             output.json({"form": form, "what": what, "needs": needs})
         return
+    state = "here" if here else f"{bytes_text(embedder.size)} to download: mainspring models fetch e5"
+    rows.append(("e5", f"{embedder.title}: vectors for the library's search", state))
     output.text("\n".join(columns([*rows, *_FORMS], ("MODEL", "WHAT", "NEEDS"))))
+
+
+def _embedder() -> tuple[Carried, Path, bool]:
+    """The library's embedded embedder: its weights, their place, and whether they are here."""
+    from mainspring.library.embed.carrier import E5_SMALL, path_of
+
+    path = path_of(E5_SMALL)
+    return E5_SMALL, path, path.is_file() and path.stat().st_size == E5_SMALL.size
 
 
 _FORMS = (
@@ -76,13 +93,19 @@ def fetch(name: str, json_: bool) -> None:
     """Download a local model ahead of its first use, and check its digest. An interrupted download goes on.
 
     \b
-    Example:
+    Examples:
       mainspring models fetch local:0.5b
+      mainspring models fetch e5
     """
-    from mainspring.models.local import resolve_local
+    if name == "e5":
+        from mainspring.library.embed import prepare
 
-    config, _ = asyncio.run(resolve_local(name).prepare())
-    path = config.path
+        path = prepare().weights
+    else:
+        from mainspring.models.local import resolve_local
+
+        config, _ = asyncio.run(resolve_local(name).prepare())
+        path = config.path
     output = Output.plain()
     if json_:
         output.json({"name": name, "path": str(path), "bytes": path.stat().st_size})
