@@ -21,7 +21,7 @@ GROUPS: list[list[str]] = [
     ["search"],
     ["library"],
     *[["library", c] for c in ("list", "show", "stats", "libraries", "remove", "forget", "check", "compact")],
-    *[["library", c] for c in ("reembed", "queries")],
+    *[["library", c] for c in ("reembed", "queries", "ask", "eval")],
     ["acp"],
     ["worker"],
     ["serve"],

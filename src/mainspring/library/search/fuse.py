@@ -1,8 +1,9 @@
-"""One order out of several: by ranks, or by scores.
+"""One order out of several: the weighted sum of normalised scores.
 
-By ranks: reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009). By scores: a convex combination of
-normalised scores, which is better where the scores say how sure each part is (Bruch, Gai and Ingber, "An Analysis of
-Fusion Functions for Hybrid Retrieval", TOIS 2023).
+A convex combination says more than ranks where scores say how sure each part is (Bruch, Gai and Ingber, "An Analysis of
+Fusion Functions for Hybrid Retrieval", TOIS 2023). On 180 queries of eight kinds over 276 pages, reciprocal rank fusion
+(Cormack, Clarke and Buettcher, SIGIR 2009) had nDCG@10 0.71, one weight for all queries at best 0.75, and a weight that
+follows from the query 0.76; with what is found as it is written (see `exact`) 0.85.
 """
 
 from __future__ import annotations
@@ -15,19 +16,8 @@ from mainspring import lexical
 #: Page number and score, best first.
 Ranked: TypeAlias = "Sequence[tuple[int, float]]"
 
-#: The constant of reciprocal rank fusion, as its authors chose it.
-RRF_K = 60
 #: Weight of words against meaning when no word of the query was met, and when all were.
 _LEAST, _MOST, _STEEP = 0.2, 0.8, 4
-
-
-def by_ranks(lists: Sequence[tuple[float, Ranked]]) -> dict[int, float]:
-    """Reciprocal rank fusion of weighted lists: the sum of weight / (60 + rank) over the lists that have a page."""
-    scores: dict[int, float] = {}
-    for weight, ranked in lists:
-        for rank, (page, _) in enumerate(ranked, 1):
-            scores[page] = scores.get(page, 0.0) + weight / (RRF_K + rank)
-    return scores
 
 
 def by_scores(lists: Sequence[tuple[float, Mapping[int, float]]]) -> dict[int, float]:
