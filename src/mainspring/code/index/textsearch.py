@@ -129,7 +129,7 @@ def _by_meaning(index: CodeIndex, whole: str, library: Library) -> list[tuple[st
         path = hit.page.document.uri.removeprefix(root + "/")
         lines = index.read_lines(path)
         line = max(hit.page.page.line or 1, 1)
-        if line <= len(lines):  # else the file has changed since the library read it
+        if line <= len(lines) and lines[line - 1].strip():  # else it has changed since the library read it
             found.append((path, line, lines[line - 1].strip()[:_EXCERPT]))
     return found
 
