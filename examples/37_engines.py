@@ -1,7 +1,7 @@
 """Another encoder, a heat map and a reranker: a server of your own finds the page and says where to look.
 
-The server here speaks vLLM's paths (`/pooling`, `/tokenize`, `/v1/rerank`) with a toy encoder that knows colours, so that
-the example needs no GPU. With `vllm serve nvidia/nemotron-colembed-vl-4b-v2` running, only the address changes.
+The server here speaks vLLM's paths (`/pooling`, `/tokenize`, `/v1/rerank`) with a toy encoder that knows colours, so
+that the example needs no GPU. With `vllm serve nvidia/nemotron-colembed-vl-4b-v2` running, only the address changes.
 """
 
 from __future__ import annotations
