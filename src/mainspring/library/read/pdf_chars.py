@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Smaller than this, in points, is not for people to read.
 SMALLEST = 2.0
+#: More characters of a page are not looked at; no page of the library holds a tenth of them.
+MOST_CHARS = 200_000
 #: Text drawn in a colour this light may be white on white; it is compared with the page (see `_unseen`).
 _LIGHT = 200
 _FAINT = 40
@@ -136,6 +138,9 @@ def chars_on(page: PdfPage, frame: Frame, things: Things, notes: Notes) -> list[
     textpage = page.get_textpage()
     try:
         total = textpage.count_chars()
+        if total > MOST_CHARS:
+            notes.lost += total - MOST_CHARS
+            total = MOST_CHARS
         objects: dict[int, _Object] = {}
         chars: list[tuple[Char, _Object | None]] = []
         left, right, bottom, top = ctypes.c_double(), ctypes.c_double(), ctypes.c_double(), ctypes.c_double()

@@ -113,7 +113,7 @@ def html_blocks(text: str, notes: Notes) -> Iterator[Block]:
     """The blocks of a page or of a piece of one, in order.
 
     Left out: scripts, styles and forms; navigation and footers; with a ``main`` element, whatever stands outside;
-    hidden elements, comments and white text, which are noted because instructions hide there.
+    comments, hidden elements and white text. The last two are noted because instructions hide there.
     """
     tree = _parse(text)
     root = tree.css_first("main, [role=main]") or _article(tree) or tree.body or tree.root
@@ -145,8 +145,6 @@ class _Walk:
             entered = False
             if node.is_text_node:
                 self._add(node.text_content or "")
-            elif node.is_comment_node:
-                self._notes.hide("in comments", len((node.comment_content or "").strip()))
             elif node.is_element_node:
                 name = node.tag or ""
                 if name in _BLOCKS or name == "br":
