@@ -26,11 +26,12 @@ from mainspring.library.embed.text import Stretch, unit
 
 PAGE_TOKENS = 488
 _FIRST = (
-    "import resource, sys, time; start = time.perf_counter()\n"
+    "import re, sys, time; start = time.perf_counter()\n"
     "from mainspring.library.embed import open_embedder\n"
     "open_embedder().queries(['when does the contract end?'])\n"
     "wall, cpu = time.perf_counter() - start, time.process_time()\n"
-    "print(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)\n"
+    "found = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())\n"
+    "print(wall, cpu, int(found[1]) / 1024 if found else 0, file=sys.stderr)\n"
 )
 
 
