@@ -48,6 +48,7 @@ SAYS = {
     "33_inbox.py": "done: rent.txt",
     "34_worker.py": "done: 21 - It is on its way.",
     "35_long_task.py": "a later run recalls the open work: True",
+    "36_library.py": "a byte of what Ann had forgotten is left: False",
     "37_engines.py": "......##..",
     "38_find_a_picture.py": "the small copy looks like IMG_0002.jpg",
     "39_library.py": ">>> to ann@corp.example: It is vented every May. [1]",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from mainspring.errors import ModelError, StoreError, ToolError
 from mainspring.library.embed.protocol import Embedder, Picture, Reranker
@@ -33,7 +33,7 @@ class Library(Keeping):
     @classmethod
     def open(
         cls, name: str = "default", home: str | Path | None = None, embedder: str | Embedder | None = None
-    ) -> Library:
+    ) -> Self:
         """Open a library, or make it.
 
         Args:
@@ -51,7 +51,7 @@ class Library(Keeping):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return cls(folder, embedder)
 
-    def __enter__(self) -> Library:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

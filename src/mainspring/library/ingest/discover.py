@@ -61,6 +61,7 @@ class Walk:
         exclude: patterns as in .gitignore, relative to each root.
         hidden: also files and folders whose name begins with a dot.
         keep_out: folders that are never entered, such as the library's own.
+        met: how many entries of folders were met, whatever they are.
         links: how many symbolic links were passed over.
         closed: folders that could not be read: nothing is known of what is below.
         badly_named: names that are no valid UTF-8, as escapes.
@@ -69,6 +70,7 @@ class Walk:
     exclude: Sequence[str] = ()
     hidden: bool = False
     keep_out: Sequence[Path] = ()
+    met: int = 0
     links: int = 0
     closed: list[tuple[str, str]] = field(default_factory=list)
     badly_named: list[str] = field(default_factory=list)
@@ -95,6 +97,7 @@ class Walk:
             except OSError as error:
                 self.closed.append((str(folder), error.strerror or str(error)))
                 continue
+            self.met += len(found)
             if any(entry.name == IGNORE_FILE and entry.is_file(follow_symlinks=False) for entry in found):
                 ignores = (*ignores, (below, _read_ignores(folder / IGNORE_FILE)))
             folders = []

@@ -72,13 +72,11 @@ def read_paths(
     )
     walks = {root: _walk(kept, keep_out) for root, kept in roots.items()}
     found, finding = Meter("find", tell), Meter("read", tell)
-    seen: dict[Path, int] = dict.fromkeys(roots, 0)
     there: set[int] = set()
 
     def files() -> Iterator[tuple[FoundFile, Vouched]]:
         for root, walk in walks.items():
             for file in walk.files(root, stopped.is_set):
-                seen[root] += 1
                 finding.total = found.done + 1
                 found.step(what=str(file.path))
                 if catalog.is_forgotten(str(file.path)):
@@ -100,7 +98,7 @@ def read_paths(
     if stopped.is_set():
         report.interrupted = True
         return
-    _take_out(catalog, walks, seen, there, report)
+    _take_out(catalog, walks, there, report)
 
 
 def _settled(
@@ -168,9 +166,7 @@ def _count(report: Report, done: Done) -> None:
         report.failed.append((done.uri, done.problem))
 
 
-def _take_out(
-    catalog: SQLiteCatalog, walks: Mapping[Path, Walk], seen: Mapping[Path, int], there: set[int], report: Report
-) -> None:
+def _take_out(catalog: SQLiteCatalog, walks: Mapping[Path, Walk], there: set[int], report: Report) -> None:
     """Remove documents below the roots whose file is gone or left out now."""
     for root, walk in walks.items():
         held = catalog.below(str(root))
@@ -182,7 +178,7 @@ def _take_out(
             and not uri.startswith(tuple(closed))  # nothing is known of what is below
             and not (named and os.path.isfile(uri))  # a person named it, whatever is left out of its folder
         ]
-        if gone and not seen[root] and not closed:
+        if gone and not walk.met and not closed:
             report.notes.append(
                 f"{root} is empty now, perhaps because a disk is not mounted: its {len(held)} documents are kept "
                 f"(remove them with: mainspring library remove {root})"
