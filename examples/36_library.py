@@ -43,9 +43,7 @@ def main() -> None:
         (best, *_) = library.search('"grace period" interest')
         print(f"found: {best.page.document.title}, page {best.page.page.number}")
         print(f"in Chinese: {titles(library, '付款')}")
-        print(
-            f"with a table: {[hit.page.document.title for hit in library.search('boiler', where=Where(regions=('table',)))]}"
-        )
+        print(f"with a table: {titles(library, 'boiler', Where(regions=('table',)))}")
 
         # What is indexed is a stranger's, until a person says that it is their own. Who said so is kept.
         print(f"a stranger's: {not best.page.document.label.trusted}")
