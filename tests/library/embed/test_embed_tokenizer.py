@@ -118,6 +118,7 @@ def test_a_heap_of_accents_takes_no_time(tokenizer: Tokenizer) -> None:
 
 def test_rules_that_are_not_needed_change_nothing() -> None:
     assert Normaliser(RULES)("plain text") == ("plain text", None)
+    assert Normaliser({})("a\x00b\ud800c") == ("ab c", [(0, 1), (2, 3), (3, 4), (4, 5)])
     assert Normaliser(RULES)("zwei\nZeilen für éin Wort") == ("zwei Zeilen für éin Wort", None)
 
 

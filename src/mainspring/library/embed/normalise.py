@@ -16,11 +16,11 @@ class Normaliser:
     """NFKC as sentencepiece's ``nmt_nfkc`` does it: control characters go, every kind of space becomes a space.
 
     Args:
-        rules: what a character becomes; one that is missing stays.
+        rules: what a character becomes; one that is missing stays, but NUL goes and half a pair is a space.
     """
 
     def __init__(self, rules: dict[str, str]) -> None:
-        self._rules = {**rules, **{chr(code): " " for code in _SURROGATES}}
+        self._rules = {**rules, "\x00": "", **{chr(code): " " for code in _SURROGATES}}
         self._table = str.maketrans(self._rules)
         moving = [char for char, becomes in self._rules.items() if len(becomes) != 1 or _joins(becomes)]
         self._moving = frozenset(moving)
