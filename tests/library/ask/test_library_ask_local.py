@@ -1,0 +1,32 @@
+"""Questions to a small real model: whatever it says, nothing is cited that is not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from library_fakes import FakeLibrary
+from mainspring.library.ask import ask_sync
+from mainspring.library.ask.quotes import plain
+from mainspring.models import resolve
+from mainspring.models.local.carriers import SMALL, weights_path
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not weights_path(SMALL).exists(), reason="the weights are not here: mainspring models fetch"),
+]
+
+
+@pytest.mark.parametrize("question", ["When must the boiler be vented?", "Who is the king of France?"])
+def test_a_small_model_cites_only_what_is_there(question: str) -> None:
+    library = FakeLibrary()
+    library.catalog.add("/boiler.md", "The boiler was built in 1987. It must be vented every May.")
+    library.catalog.add("/tea.md", "Green tea is brewed at 70 degrees.")
+    answer = ask_sync(library, question, resolve("local:0.5b"))
+    assert answer.usage.calls >= 1
+    assert answer.found is bool(answer.statements)
+    for statement in answer.statements:
+        assert statement.citations
+    for citation in answer.citations:
+        text = citation.page.page.text
+        assert citation.quote == text[citation.start : citation.end]
+        assert plain(citation.quote)[0] in plain(text)[0]
