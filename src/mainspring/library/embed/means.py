@@ -41,10 +41,12 @@ class Means:
         Words in Latin letters whose language does not show are taken for English: names and terms mostly are.
         """
         language = language_of(text)
-        if language in self._rows:
-            mean: NDArray[np.float32] = self._table[self._rows[language]]
-            return mean
         script = script_of(text)
-        related = ("en",) if script == "latin" and not language else _RELATED.get(script, tuple(self._rows))
-        mean = self._table[[self._rows[one] for one in related]].mean(0)
+        if language in self._rows:
+            related: tuple[str, ...] = (language,)
+        elif script == "latin" and not language:
+            related = ("en",)
+        else:
+            related = _RELATED.get(script, tuple(self._rows))
+        mean: NDArray[np.float32] = self._table[[self._rows[one] for one in related]].mean(0)
         return mean
