@@ -341,6 +341,7 @@ def _family(pid: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_pdf_that_unpacks_without_end(tmp_path: Path) -> None:
     """A page of a few hundred bytes that unpacks to 900 MB: the reader's memory is bounded, ours untouched."""
     packer = zlib.compressobj(9)

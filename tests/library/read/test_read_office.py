@@ -68,6 +68,21 @@ def test_hidden_words_of_a_word_file(tmp_path: Path) -> None:
     assert "4 characters smaller" in problem
 
 
+def test_text_boxes_in_text_boxes_are_read_once(tmp_path: Path) -> None:
+    from docx.oxml import parse_xml
+
+    names = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    inner = "<w:p><w:r><w:t>deepest</w:t></w:r></w:p>"
+    for n in range(30):
+        box = f"<w:pict><w:txbxContent>{inner}</w:txbxContent></w:pict>"
+        inner = f"<w:p><w:r><w:t>box {n}</w:t></w:r><w:r>{box}</w:r></w:p>"
+    document = docx.Document()
+    document.element.body.insert(0, parse_xml(inner.replace("<w:p>", f"<w:p {names}>", 1)))
+    document.save(str(tmp_path / "a.docx"))
+    pages, _ = read(tmp_path / "a.docx")
+    assert pages[0].text.split("\n\n") == [*(f"box {n}" for n in range(29, -1, -1)), "deepest"]
+
+
 def picture(colour: str = "red") -> io.BytesIO:
     data = io.BytesIO()
     Image.new("RGB", (30, 20), colour).save(data, "PNG")

@@ -128,6 +128,16 @@ def test_a_page_nested_without_end_is_refused(tmp_path: Path) -> None:
     assert sum(page.text.count("y") for page in pages) == 20_000
 
 
+@pytest.mark.parametrize(
+    "style",
+    ["/*" * 90_000, "x" * 190_000, "@" * 190_000, "{" * 190_000, "}" * 190_000, "a,{b" * 40_000],
+)
+def test_style_rules_without_end(tmp_path: Path, style: str) -> None:
+    """None of these takes time that grows with the square of its length."""
+    pages, _ = read(tmp_path, f"<style>{style}</style><p>words</p>")
+    assert pages[0].text == "words"
+
+
 def test_markdown(tmp_path: Path) -> None:
     text = (
         "---\ntitle: The guide\nauthor: Ann\n---\n# One\n\nsome *words* and [a link](http://127.0.0.1:1/x)\n\n"

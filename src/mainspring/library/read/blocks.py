@@ -20,7 +20,6 @@ SECTION_CHARS = 3_000
 #: A section shorter than this is joined with its neighbour under the same heading.
 TINY_CHARS = 400
 _SEPARATOR = "\n\n"
-_TRAILING = re.compile(r"[ \t]+(?=\n|\Z)")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
 
 
@@ -64,7 +63,7 @@ def page_of(
     regions: list[Region] = []
     at = lost = 0
     for block in blocks:
-        text = _TRAILING.sub("", tidy(block.text, removed)).strip("\n")
+        text = "\n".join(line.rstrip(" \t") for line in tidy(block.text, removed).split("\n")).strip("\n")
         if not text.strip() and block.kind != "figure":
             continue
         begin = at + (len(_SEPARATOR) if at and text else 0)

@@ -17,7 +17,10 @@ _HIDING = re.compile(
 _COLOUR = re.compile(r"(?<![-\w])color\s*:\s*([^;!]+)", re.I)
 _GROUND = re.compile(r"background(?:-color)?\s*:\s*([^;!]+)", re.I)
 _WHITES = frozenset({"white", "#fff", "#ffffff", "#fefefe", "rgb(255,255,255)", "rgba(255,255,255,1)", "snow"})
-_RULES = re.compile(r"([^{}@]+)\{([^{}]*)\}")
+#: More of a page's own style rules are not read.
+_MOST_RULES = 200_000
+#: What lies under white words is looked for so many elements up.
+_ABOVE = 64
 _NAME = re.compile(r"^(?:[a-z][a-z0-9]*|(?:[a-z][a-z0-9]*)?[.#][A-Za-z_][\w-]*)$")
 
 
@@ -33,9 +36,10 @@ class Styles:
         self._white: set[str] = set()
         self._ground: set[str] = set()
         self._outside = tree.css_first("link[rel~=stylesheet]") is not None
-        for node in tree.css("style"):
-            for selectors, body in _RULES.findall(_own_rules(node.text()[:500_000])):
-                self._learn(selectors, body)
+        rules = "\n".join(node.text() for node in tree.css("style"))[:_MOST_RULES]
+        for rule in _own_rules(rules).split("}"):
+            selectors, _, body = rule.rpartition("{")
+            self._learn(selectors, body)
 
     def _learn(self, selectors: str, body: str) -> None:
         hidden = bool(_HIDING.search(body))
@@ -76,7 +80,9 @@ class Styles:
     def _bare(self, node: LexborNode) -> bool:
         """Nothing but white is known to lie under an element."""
         at: LexborNode | None = node
-        while at is not None and at.is_element_node:
+        for _ in range(_ABOVE):
+            if at is None or not at.is_element_node:
+                break
             attributes = at.attributes
             ground = _GROUND.search(attributes.get("style") or "")
             if (ground and not _is_white(ground)) or attributes.get("bgcolor") or "background" in attributes:
@@ -105,7 +111,8 @@ def _is_white(found: re.Match[str] | None) -> bool:
 
 def _own_rules(text: str) -> str:
     """Style rules for every screen: without comments and without what stands in ``@media`` and the like."""
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    # Pieces by hand: a pattern would look through the rest again for each comment that nobody ends.
+    text = "".join(piece.partition("*/")[2] if n else piece for n, piece in enumerate(text.split("/*")))
     kept, at = [], 0
     while (found := text.find("@", at)) >= 0:
         kept.append(text[at:found])

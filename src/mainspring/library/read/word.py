@@ -198,9 +198,9 @@ class _Walk:
                 text.append("-")
             elif child.tag == f"{_MC}AlternateContent":
                 choice = child.find(f"{_MC}Choice")
-                self._boxes += () if choice is None else choice.iter(f"{_W}txbxContent")
+                self._boxes += [] if choice is None else _outermost(run, choice)
             elif child.tag in (f"{_W}drawing", f"{_W}pict"):
-                self._boxes += child.iter(f"{_W}txbxContent")
+                self._boxes += _outermost(run, child)
         said = "".join(text)
         how = self._hidden(run, style_id) if said.strip() else ""
         if how:
@@ -237,3 +237,10 @@ class _Walk:
                 return True
             shades += [outer.find(f"{_W}{kind}/{_W}shd") for kind in ("pPr", "tcPr", "tblPr")]
         return any(shade is not None and (shade.get(f"{_W}fill") or "").lower() not in _EMPTY for shade in shades)
+
+
+def _outermost(run: Any, parent: Any) -> list[Any]:
+    """Text boxes of a run that stand in no other one of it: those are found when the outer one is read."""
+    tag = f"{_W}txbxContent"
+    around = next(run.iterancestors(tag), None)
+    return [box for box in parent.iter(tag) if next(box.iterancestors(tag), None) is around]
