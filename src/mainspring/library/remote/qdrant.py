@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import StoreError, ToolError
 from mainspring.library.embed.protocol import Space, Vectors
 from mainspring.library.index.protocol import Ids, Near
 from mainspring.library.remote.connection import Connection
+from mainspring.library.remote.mean import Mean, packed, unpacked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,25 +27,9 @@ _NAME = "tokens"
 _NUMBERS = 2_500_000
 #: Vectors up to which the mean is learnt anew as the collection grows; later only by `compact`.
 _LEARN = 20_000
-#: Vectors that weigh as much as the guess that the mean is zero.
-_PRIOR = 16
 #: Longest list of pages that is sent as a filter; a longer one is applied to what comes back.
 _FILTER = 20_000
 _PAGE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Mean:
-    """What is taken from documents: its number, its values (None before there is one), the vectors it was made from."""
-
-    epoch: int = 0
-    values: tuple[float, ...] | None = None
-    tokens: int = 0
-
-    def array(self) -> NDArray[np.float32] | None:
-        import numpy as np
-
-        return None if self.values is None else np.array(self.values, dtype=np.float32)
 
 
 class QdrantIndex:
@@ -219,25 +203,25 @@ class QdrantIndex:
         if found is None:
             if self._to.call("count", self._collection, exact=True).count:
                 raise StoreError(f"the Qdrant collection {self._collection!r} says no space; choose another name")
-            self._put_meta(_Mean(), None)
+            self._put_meta(Mean(), None)
             found = self._meta() or {}
         held = found.get("space")
         if held != self._space.id or bool(found.get("centred")) != self._space.centred or shape.size != self._space.dim:
             raise StoreError(
                 f"the Qdrant collection {self._collection!r} holds vectors of {held}, and these are of "
-                f"{self._space.id}; vectors of two spaces cannot be compared: use another collection or the former encoder"
+                f"{self._space.id}; vectors of two spaces cannot be compared: use another collection"
             )
 
     def _meta(self) -> dict[str, Any] | None:
         found = self._to.call("retrieve", self._collection, [_META], with_payload=True)
         return dict(found[0].payload or {}) if found else None
 
-    def _put_meta(self, mean: _Mean, former: _Mean | None) -> None:
+    def _put_meta(self, mean: Mean, former: Mean | None) -> None:
         from qdrant_client import models
 
-        payload = {"space": self._space.id, "centred": self._space.centred, "mean": _packed(mean)}
+        payload = {"space": self._space.id, "centred": self._space.centred, "mean": packed(mean)}
         if former is not None:
-            payload["former"] = _packed(former)
+            payload["former"] = packed(former)
         point = models.PointStruct(id=_META, vector={}, payload=payload)
         self._to.call("upsert", self._collection, [point], wait=True)
 
@@ -289,20 +273,17 @@ class QdrantIndex:
         if group:
             yield group
 
-    def _write(self, pages: Sequence[tuple[int, NDArray[np.float32]]], mean: _Mean) -> None:
+    def _write(self, pages: Sequence[tuple[int, NDArray[np.float32]]], mean: Mean) -> None:
         """Put pages in, as the encoder made them, in one request that is durable when it returns."""
         import numpy as np
         from qdrant_client import models
 
-        taken = mean.array()
         points = []
         for page, vectors in pages:
             payload: dict[str, Any] = {"n": len(vectors)}
             if self._space.centred:
-                away = vectors if taken is None else vectors - taken
-                norms = np.linalg.norm(away, axis=1)
-                vectors = np.asarray(away / np.where(norms > 0, norms, 1)[:, None], dtype=np.float32)
-                payload |= {"epoch": mean.epoch, "norms": [round(float(x), 7) for x in norms]}
+                vectors, norms = mean.taken(vectors)
+                payload |= {"epoch": mean.epoch, "norms": norms}
             # Seven digits are what a float32 holds; more would only make the request longer.
             kept = {_NAME: np.round(vectors.astype(np.float64), 7).tolist()} if len(vectors) else {}
             points.append(models.PointStruct(id=page, vector=kept, payload=payload))
@@ -310,13 +291,13 @@ class QdrantIndex:
 
     # --- the mean ----------------------------------------------------------------------------------------------------
 
-    def _mean(self) -> _Mean:
-        return _unpacked((self._meta() or {}).get("mean")) if self._space.centred else _Mean()
+    def _mean(self) -> Mean:
+        return unpacked((self._meta() or {}).get("mean")) if self._space.centred else Mean()
 
     def _tokens(self) -> int:
         return sum(int(record.payload["n"]) for record in self._scroll(payload=["n"]))
 
-    def _learn(self, old: _Mean) -> None:
+    def _learn(self, old: Mean) -> None:
         """Compute the mean anew and write all pages under it."""
         import numpy as np
 
@@ -327,8 +308,7 @@ class QdrantIndex:
             count += len(vectors)
         if not count:
             return
-        values = tuple(round(float(x), 9) for x in total / (count + _PRIOR))
-        new = _Mean(old.epoch + 1, values, count)
+        new = old.next(total, count)
         self._put_meta(new, old)
         self._rewrite(new, old)
 
@@ -337,9 +317,9 @@ class QdrantIndex:
         meta = self._meta() or {}
         if "former" in meta:
             with self._lock:
-                self._rewrite(_unpacked(meta["mean"]), _unpacked(meta["former"]))
+                self._rewrite(unpacked(meta["mean"]), unpacked(meta["former"]))
 
-    def _rewrite(self, new: _Mean, old: _Mean) -> None:
+    def _rewrite(self, new: Mean, old: Mean) -> None:
         stale = [record.id for record in self._scroll(payload=["epoch"]) if record.payload["epoch"] != new.epoch]
         for start in range(0, len(stale), 64):
             records = self._records(stale[start : start + 64], vectors=True)
@@ -348,29 +328,16 @@ class QdrantIndex:
                 self._write(group, new)
         self._put_meta(new, None)
 
-    def _original(self, record: Any, means: Mapping[int, _Mean]) -> NDArray[np.float32]:
+    def _original(self, record: Any, means: Mapping[int, Mean]) -> NDArray[np.float32]:
         """What the encoder made, as near as what was kept tells."""
         import numpy as np
 
-        rows = (record.vector or {}).get(_NAME) or []
-        vectors = np.array(rows, dtype=np.float32).reshape(-1, self._space.dim)
-        vectors = vectors * np.array(record.payload["norms"], dtype=np.float32)[:, None]
         epoch = record.payload["epoch"]
         if epoch not in means:
             raise StoreError(
                 f"page {record.id} of the Qdrant collection {self._collection!r} was written under a mean that is "
                 "gone; remove it and index it again"
             )
-        taken = means[epoch].array()
-        return vectors if taken is None else np.asarray(vectors + taken, dtype=np.float32)
-
-
-def _packed(mean: _Mean) -> dict[str, Any]:
-    return {"epoch": mean.epoch, "values": None if mean.values is None else list(mean.values), "tokens": mean.tokens}
-
-
-def _unpacked(value: Any) -> _Mean:
-    if not isinstance(value, dict):
-        return _Mean()
-    values = value.get("values")
-    return _Mean(int(value["epoch"]), None if values is None else tuple(values), int(value["tokens"]))
+        rows = (record.vector or {}).get(_NAME) or []
+        vectors = np.array(rows, dtype=np.float32).reshape(-1, self._space.dim)
+        return means[epoch].given_back(vectors, record.payload["norms"])

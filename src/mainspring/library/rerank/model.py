@@ -92,6 +92,7 @@ class ModelReranker:
             max_output_tokens=100 + 20 * len(texts),
             output_schema=_schema(len(texts)),
         )
+        failure = ModelError(f"{self.name} was not asked")
         for attempt in range(1, self._tries + 1):
             try:
                 answer = await self._model.respond(messages, (), settings)
