@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 #: Languages of one script, for a text whose language has no mean of its own.
 _RELATED = {"latin": ("de", "en", "es", "fr", "pt"), "cyrillic": ("ru",), "arabic": ("ar",), "han": ("zh",)}
 
-#: How much of the mean is taken away. All of it would take away also what general questions have in common with
-#: this one; measured on 188 sections of this project's manual with 90 Chinese passages among them, 0.7 to 0.85 found as
-#: many or a little more than 1, in English and in Chinese.
+#: How much of the mean is taken away from a question. All of it would take away also what general questions have in
+#: common with this one. Measured with 33 questions, each in English and Chinese, on 188 sections of this project's manual
+#: among 90 Chinese passages: nDCG@10 of 0.384 (0.7), 0.386 (0.85) and 0.372 (1) in Chinese, 0.270 without; 0.556, 0.545 and
+#: 0.536 in English, 0.522 without; the standard error is 0.07, so only the gain over nothing in Chinese is certain.
 _SHARE = 0.8
 
 
