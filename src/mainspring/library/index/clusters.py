@@ -8,6 +8,7 @@ would speak for tight cells and against wide ones whenever a query is compared w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -23,7 +24,7 @@ TRIED = 6
 _BLOCK = 16_384
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Clusters:
     """Fine centroids in order of their coarse cell.
 
@@ -36,6 +37,11 @@ class Clusters:
     coarse: F32
     fine: F32
     starts: I64
+
+    @cached_property
+    def columns(self) -> F32:
+        """`fine` with its vectors as columns, which makes products with a few vectors quicker."""
+        return np.ascontiguousarray(self.fine.T)
 
     def codes(self, vectors: F32) -> I64:
         """The nearest fine centroid of each vector, as far as the nearest coarse cells tell."""

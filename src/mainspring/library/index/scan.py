@@ -49,7 +49,7 @@ def ask(query: F32, calibration: Calibration, wider: int) -> Asked:
         weight = np.bincount((exact @ rough.T).argmax(axis=1), minlength=QUERY_POOL).astype(np.float32)
     if calibration.clusters is None:
         return Asked(exact, rough, weight, None, None)
-    near = rough @ calibration.clusters.fine.T
+    near = rough @ calibration.clusters.columns
     count = min(PROBES * wider, near.shape[1])
     probes = np.argpartition(near, near.shape[1] - count, axis=1)[:, near.shape[1] - count :]
     order = np.argsort(np.take_along_axis(near, probes, axis=1), axis=1)

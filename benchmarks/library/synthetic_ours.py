@@ -1,0 +1,93 @@
+"""The index on the synthetic pages, measured in a process of its own: ``build``, ``cold``, or ``search``."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.library.peers_synthetic.timing import answer, bytes_under, given, one_core, timed
+
+import numpy as np  # isort: skip  (after the number of threads is set)
+
+ADD = 1_000
+
+
+def _open(folder: Path) -> Any:
+    from mainspring.library.embed.protocol import Space
+    from mainspring.library.index import open_index
+
+    return open_index(folder / "index", Space("synthetic", "1", 128))
+
+
+def build() -> dict[str, Any]:
+    """Add a thousand pages at a time, as a large folder would be, and compact once."""
+    size, vectors, _, folder, _ = given()
+    index = _open(folder)
+    started, cpu = time.perf_counter(), time.process_time()
+    for begin in range(0, size.pages, ADD):
+        index.add([(begin + at, page) for at, page in enumerate(vectors[begin : begin + ADD])])
+    added, added_cpu = time.perf_counter() - started, time.process_time() - cpu
+    index.compact()
+    return {
+        "add_s": added,
+        "add_cpu_s": added_cpu,
+        "build_s": time.perf_counter() - started,
+        "build_cpu_s": time.process_time() - cpu,
+        # what the process holds itself; pages of mapped files are the system's to drop
+        "peak_mb": _own_peak_mb(),
+        "bytes": bytes_under(folder / "index"),
+        "stats": dict(index.stats()),
+        "problems": index.check(),
+    }
+
+
+def cold() -> dict[str, Any]:
+    """From the start of the interpreter's own work to the first answer: imports, opening, search."""
+    started = time.perf_counter()
+    folder = Path(json.loads(sys.argv[1])["folder"])
+    index = _open(folder)
+    near = index.search(np.load(folder / "queries.npy")[0], 10)
+    return {"cold_ms": (time.perf_counter() - started) * 1e3, "cold_cpu_s": time.process_time(), "found": len(near)}
+
+
+def search() -> dict[str, Any]:
+    """Latencies and answers, then how long an add and a removal take until a search shows them."""
+    size, _, queries, folder, seconds = given()
+    index = _open(folder)
+    figures = timed(lambda query: [hit.page for hit in index.search(query, 10)], queries, seconds)
+    chance = np.random.default_rng(1)
+    added, removed = [], []
+    for at in range(20):
+        page = chance.standard_normal((size.vectors, 128)).astype(np.float32)
+        page /= np.linalg.norm(page, axis=1, keepdims=True)
+        number = size.pages + at
+        started = time.perf_counter()
+        index.add([(number, page)])
+        if index.search(page[:20], 1)[0].page != number:
+            raise AssertionError(f"page {number} was added and is not found")
+        added.append((time.perf_counter() - started) * 1e3)
+    for at in range(20):
+        started = time.perf_counter()
+        index.remove([size.pages + at])
+        if size.pages + at in {hit.page for hit in index.search(queries[at], 10)}:
+            raise AssertionError(f"page {size.pages + at} was removed and is found")
+        removed.append((time.perf_counter() - started) * 1e3)
+    return {**figures, "add_visible_ms": added, "remove_visible_ms": removed}
+
+
+def _own_peak_mb() -> float:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    return float(fields["VmHWM"].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    one_core()
+    answer({"build": build, "cold": cold, "search": search}[sys.argv[2]]())
