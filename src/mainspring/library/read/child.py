@@ -92,16 +92,18 @@ class Child:
     def _send_pages(self) -> None:
         if self._reading is None:
             raise ToolError("no file is open")
-        if self._pages is None:
+        pages = self._pages
+        if pages is None:
             skipping = getattr(self._reading, "pages_from", None)
             if skipping is not None:
-                self._pages = skipping(self._first)
+                pages = skipping(self._first)
             else:
-                self._pages = islice(self._reading.pages(), self._first - 1, None)
+                pages = islice(self._reading.pages(), self._first - 1, None)
+            self._pages = pages
         begun = time.monotonic()
         for _ in range(_BATCH_PAGES):
             try:
-                page = next(self._pages, None)
+                page = next(pages, None)
             except ToolError:
                 raise
             except (MemoryError, RecursionError):

@@ -154,8 +154,8 @@ def _attachment(name: str, part: EmailMessage, limits: ReadLimits, notes: Notes,
     from mainspring.library.read.local import open_here
 
     folder = Path(tempfile.mkdtemp(prefix="mainspring-attached-"))
+    file = folder / ("attached" + re.sub(r"[^A-Za-z0-9.]", "", Path(name).suffix)[:12])
     try:
-        file = folder / ("attached" + re.sub(r"[^A-Za-z0-9.]", "", Path(name).suffix)[:12])
         file.write_bytes(data)
         reading = open_here(file, kind, limits)
         try:

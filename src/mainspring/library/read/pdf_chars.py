@@ -117,7 +117,7 @@ def things_on(page: PdfPage, frame: Frame) -> Things:
         wide, high = right - left, bottom - top
         if wide < 0 or high < 0:
             continue
-        if thing.type == raw.FPDF_PAGEOBJ_IMAGE:
+        if raw.FPDFPageObj_GetType(thing.raw) == raw.FPDF_PAGEOBJ_IMAGE:
             if wide * high > 1e-4 * area:
                 things.pictures.append((left, top, right, bottom))
         elif min(wide, high) <= 3 and max(wide, high) >= 12:
@@ -243,7 +243,7 @@ def _mark_unseen(page: PdfPage, frame: Frame, suspects: list[_Object]) -> None:
     import numpy as np
     import pypdfium2.raw as raw
 
-    scale = min(_RENDER_SCALE, 1600 / max(frame.width, frame.height, 1.0))
+    scale: Any = min(_RENDER_SCALE, 1600 / max(frame.width, frame.height, 1.0))
 
     def picture() -> Any:
         bitmap = page.render(scale=scale, may_draw_forms=False)

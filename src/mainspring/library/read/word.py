@@ -36,7 +36,8 @@ def open_docx(path: Path, limits: ReadLimits) -> FlowReading:
     extra = {key: plain(value) for key, value in said.items() if value and value != "python-docx"}
     if core.modified is not None:
         extra["date"] = core.modified.isoformat()
-    if any(str(part.partname).lower().endswith("vbaproject.bin") for part in document.part.package.iter_parts()):
+    package: Any = document.part.package
+    if any(str(part.partname).lower().endswith("vbaproject.bin") for part in package.iter_parts()):
         notes.add("it holds macros, which were neither read nor run")
     styles = _Styles(document.styles.element)
     body = document.element.body
