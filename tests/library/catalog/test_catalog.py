@@ -55,6 +55,20 @@ def test_pages_are_found_by_words_in_both_languages(catalog: SQLiteCatalog) -> N
     assert catalog.check() == []
 
 
+def test_words_on_most_pages_are_left_out_of_a_query_that_has_others(catalog: SQLiteCatalog) -> None:
+    put(catalog, "/a", *(f"the page about number{n}" for n in range(20)))
+    assert found(catalog, "the page number7") == ["the page about number7"]
+    assert len(catalog.match("the page", 100)) == 20
+    assert found(catalog, "页 the number3") == ["the page about number3"]
+    put(catalog, "/a", *(f"the page about number{n}" for n in range(3)), *["other words"] * 9)
+    assert len(catalog.match("the number2", 100)) == 3  # it is no longer on most
+
+
+def test_of_too_many_words_the_rarest_are_looked_for(catalog: SQLiteCatalog) -> None:
+    put(catalog, "/a", *(f"{' '.join(f'w{k}' for k in range(40))} rest" for _ in range(3)), *["other"] * 9, "needle")
+    assert "needle" in found(catalog, " ".join(f"w{k}" for k in range(40)) + " needle")
+
+
 def test_a_title_and_a_heading_count_more_than_the_text(catalog: SQLiteCatalog) -> None:
     put(catalog, "/a/1.txt", "some words on turbines and on other things")
     put(catalog, "/a/2.txt", "some words on engines and on other things", title="Turbines of the world")

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mainspring import lexical
 from mainspring.errors import StoreError
 from mainspring.library.catalog.filters import document_clause, is_open, page_clause
 from mainspring.library.catalog.forget import Forgetting
 from mainspring.library.catalog.rows import DOCUMENT_COLUMNS, PAGE_COLUMNS, read_document, read_page
+from mainspring.library.catalog.terms import Terms
 from mainspring.library.catalog.work import Work
 from mainspring.library.index.protocol import Ids
 from mainspring.library.page import Document, Page, StoredPage, Where
@@ -36,6 +36,11 @@ class SQLiteCatalog(Work, Forgetting):
 
     Reading methods are those of :class:`mainspring.library.catalog.protocol.Catalog`.
     """
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file. Raises StoreError."""
+        super().__init__(path)
+        self._terms = Terms()
 
     def __enter__(self) -> SQLiteCatalog:
         return self
@@ -128,7 +133,9 @@ class SQLiteCatalog(Work, Forgetting):
 
     def match(self, query: str, limit: int, where: Where | None = None) -> list[tuple[int, float]]:
         """Pages with words of the query, best first: (page number, BM25 score, larger is better)."""
-        return self.match_words(lexical.match(query), limit, where)
+        with self.snapshot() as db:
+            expression = self._terms.expression(query, db)
+        return self.match_words(expression, limit, where)
 
     def match_words(self, expression: str, limit: int, where: Where | None = None) -> list[tuple[int, float]]:
         """As :meth:`match`, for an expression of FTS5 (see :func:`mainspring.lexical.match`); "" matches nothing."""

@@ -114,6 +114,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA mmap_size=268435456")
         if _version(connection, path) < FORMAT:
             _create(connection, path)
+        connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab (main, words, row)")
     except sqlite3.Error as error:
         connection.close()
         raise explain(error, path) from error

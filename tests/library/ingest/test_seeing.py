@@ -1,0 +1,162 @@
+"""Scans and pictures are read after the text, and their words come in place of nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from mainspring import Library
+from mainspring.errors import ModelError, ToolError
+from mainspring.library.ingest.seeing import merged
+from mainspring.library.page import Box, Page, Region
+from mainspring.library.sight.lines import Line, Sighted
+
+
+class Eyes:
+    """Reads the same from each picture; dark ones cannot be read."""
+
+    workers = 2
+
+    def __init__(self) -> None:
+        self.read_pictures = 0
+
+    def read(self, image: Image.Image) -> Sighted:
+        self.read_pictures += 1
+        if image.convert("L").getextrema() == (0, 0):
+            raise ToolError("the picture is black")
+        return Sighted((Line("words on a picture", Box(0.1, 0.1, 0.9, 0.2), 0.9),), (0,))
+
+    def close(self) -> None:
+        return None
+
+
+class Seeing(Library):
+    """A library with made eyes."""
+
+    eyes: Any = None
+
+    def _eyes(self) -> Any:
+        if self.eyes is None:
+            raise ModelError("the models of OCR are not here")
+        return self.eyes
+
+
+@pytest.fixture
+def library(home: Path) -> Iterator[Seeing]:
+    with Seeing.open(home=home, embedder="none") as opened:
+        opened.eyes = Eyes()
+        yield opened
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (200, 100), "white").save(folder / "white.png")
+    Image.new("RGB", (300, 100), "white").save(folder / "scan.pdf")
+    (folder / "notes.txt").write_text("apples")
+    return folder
+
+
+def words(library: Library) -> list[str]:
+    return sorted(Path(hit.page.document.uri).name for hit in hits(library))
+
+
+def hits(library: Library) -> list[Any]:
+    found = library.search("picture words", mode="text")
+    return [type("Hit", (), {"page": page}) for hit in found for page in (hit.page, *hit.also)]
+
+
+def test_pictures_are_read_in_the_background(library: Seeing, pictures: Path) -> None:
+    report = library.index(pictures)
+    assert (report.indexed, report.unread) == (3, 2)
+    library.wait()
+    assert words(library) == ["scan.pdf", "white.png"]
+    assert {hit.page.page.source for hit in hits(library)} == {"ocr"}
+    assert library.stats()["ocr_wanted"] == 0
+    assert library.check() == []
+
+
+def test_pictures_are_read_at_once_or_not_at_all(library: Seeing, pictures: Path) -> None:
+    assert library.index(pictures, ocr="off").unread == 2
+    library.wait()
+    assert words(library) == []
+    report = library.index(pictures, ocr="now")
+    assert (report.read, report.unread) == (2, 0)
+    assert words(library) == ["scan.pdf", "white.png"]
+    assert library.index(pictures, ocr="now").read == 0
+    assert library.eyes.read_pictures == 2
+
+
+def test_a_picture_that_cannot_be_read_is_tried_again_only_when_asked(library: Seeing, pictures: Path) -> None:
+    Image.new("RGB", (50, 50), "black").save(pictures / "black.png")
+    library.index(pictures, ocr="now")
+    assert [problem for _, _, problem in library.catalog.problems()] == ["the picture is black"]
+    before = library.eyes.read_pictures
+    library.read_pictures()
+    assert library.eyes.read_pictures == before
+    library.read_pictures(again=True)
+    assert library.eyes.read_pictures == before + 1
+    assert library.stats()["ocr_failed"] == 1
+
+
+def test_a_picture_that_changed_waits_for_the_next_run(library: Seeing, pictures: Path) -> None:
+    library.index(pictures, ocr="off")
+    Image.new("RGB", (200, 101), "white").save(pictures / "white.png")
+    assert library.read_pictures().read == 1
+    assert words(library) == ["scan.pdf"]
+    library.index(pictures, ocr="now")
+    assert words(library) == ["scan.pdf", "white.png"]
+
+
+def test_without_models_texts_are_searchable_and_the_run_says_so(library: Seeing, pictures: Path) -> None:
+    library.eyes = None
+    report = library.index(pictures, ocr="now")
+    assert report.indexed == 3
+    assert report.notes == ["scans and pictures are not read: the models of OCR are not here"]
+    assert library.search("apples")
+
+
+def test_stopping_leaves_pages_waiting(library: Seeing, pictures: Path) -> None:
+    library.index(pictures, ocr="off")
+    library._stopped = threading.Event()
+    library._stopped.set()
+    report = library.read_pictures()
+    assert (report.read, report.unread, report.interrupted) == (0, 2, True)
+
+
+def test_words_of_a_picture_are_put_behind_the_text_of_its_page() -> None:
+    page = Page(
+        1, "A caption", (Region(0, 9, "caption", Box(0, 0.8, 1, 0.9)), Region(0, 0, "figure", Box(0, 0, 1, 0.7))),
+        pictured=True, unread=0.7,
+    )  # fmt: skip
+    lines = (
+        Line("axis", Box(0.1, 0.1, 0.3, 0.2), 0.9),
+        Line("label", Box(0.5, 0.1, 0.7, 0.2), 0.9),
+        Line("A caption", Box(0.1, 0.81, 0.9, 0.89), 0.9),
+    )
+    seen = merged(page, Sighted(lines, (0, 0, 1)), 1_000)
+    assert seen.text == "A caption\naxis label"
+    assert [seen.text[r.start : r.end] for r in seen.regions] == ["A caption", "", "axis", "label"]
+    assert seen.unread == 0
+    assert merged(page, Sighted(lines, (0, 0, 1)), 15).text == "A caption\naxis"
+
+
+@pytest.mark.slow
+def test_a_scan_is_found_by_what_it_says(home: Path, tmp_path: Path) -> None:
+    picture = Image.new("RGB", (900, 200), "white")
+    ImageDraw.Draw(picture).text((30, 60), "Invoice 4711 for the boiler", "black", ImageFont.load_default(48))
+    picture.save(tmp_path / "scan.pdf")
+    with Library.open(home=home, embedder="none") as library:
+        library.index(tmp_path / "scan.pdf", ocr="now")
+        (hit,) = library.search("boiler invoice")
+        assert hit.snippet == "Invoice 4711 for the boiler"
+        assert hit.box is not None
+        assert library.picture(hit.page, 300).width == 300
+        assert library.forget(hit.page.document.id, by="ann") == 1
+        assert not (library.folder / "ocr").exists()
