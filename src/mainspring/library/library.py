@@ -71,7 +71,8 @@ class Library(Keeping):
         have no vectors, or the embedder cannot be used, ``hybrid`` searches by words; :attr:`problem` says so.
 
         Args:
-            query: text, or a picture where the embedder takes pictures.
+            query: text, or a picture, which finds pictures that look like it (copies, crops, other sizes), pages with
+                the words on it, and with an embedder of pictures what shows the same.
             k: how many pages.
             where: which pages may be returned.
             mode: ``hybrid``, ``text`` (words only) or ``meaning`` (vectors only).
@@ -82,12 +83,16 @@ class Library(Keeping):
             ModelError: `mode` is ``meaning`` and there is no embedder to be used.
         """
         side, problem = (None, "") if mode == "text" else self._meaning.for_search()
-        if side is None and mode == "meaning":
+        if side is None and mode == "meaning" and not isinstance(query, Picture):
             raise ModelError(f"the library cannot be searched by meaning: {problem}")
         index, embedder = (side.index, side.embedder) if side is not None else (None, None)
         if side is None and mode == "hybrid" and not isinstance(query, Picture):
             mode = "text"
-        hits = find(self.catalog, index, embedder, query, k=k, where=where, mode=mode, reranker=rerank)
+        looks = self._meaning.looks() if isinstance(query, Picture) else None
+        pictures = [looks] if looks is not None else []
+        hits = find(
+            self.catalog, index, embedder, query, k=k, where=where, mode=mode, reranker=rerank, pictures=pictures
+        )
         if isinstance(query, str):
             self.catalog.asked(query, [hit.page.id for hit in hits])
         return hits

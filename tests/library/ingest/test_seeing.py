@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mainspring import Library
 from mainspring.errors import ModelError, ToolError
+from mainspring.library.embed.protocol import Picture
 from mainspring.library.ingest.seeing import merged
 from mainspring.library.page import Box, Page, Region
 from mainspring.library.sight.lines import Line, Sighted
@@ -128,6 +129,25 @@ def test_stopping_leaves_pages_waiting(library: Seeing, pictures: Path) -> None:
     library._stopped.set()
     report = library.read_pictures()
     assert (report.read, report.unread, report.interrupted) == (0, 2, True)
+
+
+def test_a_picture_finds_what_looks_like_it(library: Seeing, pictures: Path) -> None:
+    for name, shape in (("disc", (20, 20, 120, 120)), ("bar", (0, 60, 200, 80))):
+        picture = Image.new("RGB", (200, 150), "orange")
+        ImageDraw.Draw(picture).ellipse(shape, fill="navy")
+        picture.save(pictures / f"{name}.png")
+    library.index(pictures, ocr="off")
+    copy = Image.open(pictures / "disc.png").resize((100, 75))
+    copy.save(pictures.parent / "small.jpg", quality=70)
+    for mode in ("meaning", "hybrid"):
+        found = find(library, pictures.parent / "small.jpg", mode)
+        assert found[0] == "disc.png"
+    library.forget(pictures / "disc.png", by="ann")
+    assert "disc.png" not in find(library, pictures.parent / "small.jpg", "meaning")
+
+
+def find(library: Library, picture: Path, mode: Any) -> list[str]:
+    return [Path(hit.page.document.uri).name for hit in library.search(Picture(picture), mode=mode)]
 
 
 def test_words_of_a_picture_are_put_behind_the_text_of_its_page() -> None:

@@ -23,12 +23,12 @@ BATCH = 32
 WIDTH = 1024
 
 
-def missing(catalog: SQLiteCatalog, index: VectorIndex) -> tuple[Ids, Ids]:
-    """Pages without vectors, and numbers in the index whose page is gone; both sorted."""
+def missing(catalog: SQLiteCatalog, index: VectorIndex, where: Where | None = None) -> tuple[Ids, Ids]:
+    """Pages (within `where`) without vectors, and numbers in the index whose page is gone; both sorted."""
     import numpy as np
 
     held = index.ids()  # before the catalog's: a page comes into the catalog first
-    pages = catalog.among(Where())
+    pages = catalog.among(where or Where())
     return np.setdiff1d(pages, held, assume_unique=True), np.setdiff1d(held, pages, assume_unique=True)
 
 
@@ -46,6 +46,7 @@ class Encoding:
         open_file: opens a document whose pages are encoded as pictures.
         limits: how much of it is read.
         stopped: ends the work between two batches when it is set.
+        where: which pages belong into this index; None for all.
     """
 
     def __init__(
@@ -56,9 +57,11 @@ class Encoding:
         open_file: Open,
         limits: ReadLimits,
         stopped: threading.Event,
+        where: Where | None = None,
     ) -> None:
         self._catalog, self._index, self._embedder = catalog, index, embedder
         self._open, self._limits, self._stopped = open_file, limits, stopped
+        self._where = where
         self._drawn: tuple[str, Reading] | None = None
 
     def run(self, meter: Meter) -> int:
@@ -70,7 +73,7 @@ class Encoding:
             ModelError: the encoder failed.
             StoreError: the disk is full, or a file is damaged.
         """
-        wanted, gone = missing(self._catalog, self._index)
+        wanted, gone = missing(self._catalog, self._index, self._where)
         if len(gone):
             self._index.remove(int(n) for n in gone)
         meter.total += len(wanted)

@@ -20,6 +20,7 @@ from mainspring.library.ingest.report import Meter, Progress, Report, Tell
 from mainspring.library.ingest.run import Options, read_paths
 from mainspring.library.ingest.seeing import Seeing
 from mainspring.library.ingest.watch import changes
+from mainspring.library.page import Where
 from mainspring.library.read.protocol import Reading, ReadLimits
 from mainspring.library.search import Side
 
@@ -130,6 +131,7 @@ class Indexer:
 
     def _encode(self, report: Report, progress: Tell | None) -> None:
         """Give pages their vectors; without an embedder, words find them all the same."""
+        self._look()
         try:
             side = self._meaning.for_index()
             if side is None:
@@ -232,8 +234,17 @@ class Indexer:
                 self._ocr = Ocr(self.folder / "ocr" / "read.sqlite")
             return self._ocr
 
-    def _encoding(self, side: Side) -> Encoding:
-        return Encoding(self.catalog, side.index, side.embedder, self._open_file, ReadLimits(), self._stopped)
+    def _look(self) -> None:
+        """Keep how pictures and scenes look, so that a picture finds those that look like it."""
+        where = Where(kinds=("image", "video"))
+        if not len(self.catalog.among(where)):
+            return
+        side = self._meaning.looks()
+        if side is not None:
+            self._encoding(side, where).run(Meter("encode", None))
+
+    def _encoding(self, side: Side, where: Where | None = None) -> Encoding:
+        return Encoding(self.catalog, side.index, side.embedder, self._open_file, ReadLimits(), self._stopped, where)
 
     def reembed(self, embedder: str | Embedder | None = None, progress: Tell | None = None) -> Report:
         """Make all vectors anew with another embedder, or with the same one after it changed.

@@ -40,11 +40,14 @@ class Keeping(Indexer):
         """
         with self._indexing(None, True):
             meant = self._meant(what)
-            if any(page.page.source == "ocr" for id_ in meant for page in self.catalog.pages_of(id_)):
+            pages = [page for id_ in meant for page in self.catalog.pages_of(id_)]
+            if any(page.page.source == "ocr" for page in pages):
                 self._forget_pictures()
-            side, _ = self._meaning.for_search()
-            if side is not None and meant:
-                side.index.remove(page.id for id_ in meant for page in self.catalog.pages_of(id_))
+            sides = [self._meaning.for_search()[0]]
+            if any(page.document.kind in ("image", "video") for page in pages):
+                sides.append(self._meaning.looks())
+            for side in filter(None, sides):
+                side.index.remove(page.id for page in pages)
                 side.index.compact()
             return self.catalog.forget(meant, by=by)
 

@@ -39,6 +39,7 @@ class Meaning:
         self._name = embedder if isinstance(embedder, str) else ""
         self._lock = threading.RLock()
         self._side: Side | None = None
+        self._looks: Side | None = None
         self._embedder: Embedder | None = self._given
         self._unusable = ""  # why the embedder cannot be opened in this process
         self._check()
@@ -165,15 +166,30 @@ class Meaning:
         self.sweep()
         return side
 
+    def looks(self) -> Side | None:
+        """Index and encoder of how pictures look, which needs no weights; None where OpenCV is missing."""
+        from importlib.util import find_spec
+
+        if find_spec("cv2") is None:
+            return None
+        with self._lock:
+            if self._looks is None:
+                from mainspring.library.sight.look import SPACE, LookEmbedder
+
+                self._looks = Side(_open_index(self.folder_of(SPACE), SPACE), LookEmbedder())
+            return self._looks
+
     def sweep(self) -> None:
         """Remove vectors of spaces, and of catalogs, that are not this library's any more."""
         space = self.space
         current = self._side.index.space if self._side is not None else None
         if current is None or current.id != space:
             return
-        keep = self.folder_of(current).name
+        from mainspring.library.sight.look import SPACE
+
+        keep = {self.folder_of(each).name for each in (current, SPACE)}
         for folder in (self._folder / "vectors").iterdir():
-            if folder.name != keep:
+            if folder.name not in keep:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def reconcile(self) -> None:
@@ -197,6 +213,9 @@ class Meaning:
         """Close the index, and the embedder unless it was given."""
         with self._lock:
             self._drop_side()
+            if self._looks is not None:
+                self._looks.index.close()
+                self._looks = None
             if self._embedder is not None and self._embedder is not self._given:
                 self._embedder.close()
             self._embedder = self._given
