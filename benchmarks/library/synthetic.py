@@ -4,7 +4,7 @@
     python -m benchmarks.library.synthetic --size 10000x700 --size 100000x128
 
 Every system runs alone in its process on one core, over the same vectors (`synthetic_data` says how they are made),
-with the same queries. Recall is the share of the ten best pages of exact MaxSim in float32 that are among the ten found.
+with the same queries. Recall is the share of the ten best pages of exact MaxSim in float32 that are found.
 Ratios compare medians, of CPU time as well, because wall time on a busy machine says more of its neighbours.
 """
 
@@ -54,8 +54,8 @@ def measure(sizes: Sequence[str] = SIZES, peers: bool = False, queries: int = QU
 
     Returns:
         ``sizes``: for each its figures; ``peers``: for each way of each system p50_ms, cpu_ms, recall10_vs_exact,
-        build_s, and ``slower``: how many times its median is ours (``slower_cpu``: of CPU time); ``times_faster``: the least
-        `slower_cpu` among those of at least our recall; ``growth``: how p50 grows with the pages, as a power.
+        build_s, and ``slower``: how many times its median is ours (``slower_cpu``: of CPU time); ``times_faster``: the
+        least `slower_cpu` among those of at least our recall; ``growth``: how p50 grows with the pages, as a power.
     """
     results: dict[str, Any] = {"sizes": {}, "peers": {}}
     for at, name in enumerate(sizes):

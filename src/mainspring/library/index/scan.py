@@ -9,10 +9,13 @@ import numpy as np
 
 from mainspring.library.index.calibration import Calibration
 from mainspring.library.index.numbers import F32, I8, I64, Mask, pool, spans
+from mainspring.library.index.segment import Segment
 from mainspring.library.index.state import Live, Pending
 
 #: Vectors that are compared at a time: few enough to stay in the processor's cache.
 _ROWS = 2_048
+#: Numbers of the table of vectors and pages that is filled at a time.
+_BOARD = 4_194_304
 #: Centroids whose pages are looked at for each vector of the query.
 PROBES = 32
 #: A query of more vectors than this is pooled for the first two stages.
@@ -75,22 +78,14 @@ def coarse(asked: Asked, live: Live, allowed: I64 | None, most: int) -> tuple[I6
     pages, vectors = len(segment.ids), len(asked.rough)
     values = np.take_along_axis(asked.near, asked.probes, axis=1)
     last = values[:, :1].copy()
-    gain = values - last
+    gain = np.asarray(values - last, dtype=np.float32)
     missing = float(last.sum() if asked.weight is None else asked.weight @ last[:, 0])
     if asked.weight is not None:
         gain = gain * asked.weight[:, None]
-    cells = asked.probes.ravel()
-    lows, highs = segment.list_offsets[cells], segment.list_offsets[cells + 1]
-    sizes = highs - lows
-    at = np.concatenate([segment.lists[a:b] for a, b in zip(lows.tolist(), highs.tolist(), strict=True)]).astype(
-        np.int64
-    )
-    at += np.repeat(np.repeat(np.arange(vectors) * pages, asked.probes.shape[1]), sizes)
-    board = _board(vectors * pages)
-    board[at] = np.repeat(gain.ravel().astype(np.float32), sizes)  # of equal places the last one stays: the nearest
-    estimate = board.reshape(vectors, pages).sum(axis=0)
-    board[at] = 0.0
-    estimate += np.float32(missing)
+    estimate = np.full(pages, missing, dtype=np.float32)
+    step = max(1, _BOARD // pages)
+    for first in range(0, vectors, step):
+        _add_gains(estimate, segment, asked.probes[first : first + step], gain[first : first + step])
     if allowed is None and len(live.findable) == pages:
         best = _best(estimate, most)
         return best, estimate[best]
@@ -98,6 +93,23 @@ def coarse(asked: Asked, live: Live, allowed: I64 | None, most: int) -> tuple[I6
     estimate = estimate[places]
     best = _best(estimate, most)
     return places[best], estimate[best]
+
+
+def _add_gains(estimate: F32, segment: Segment, probes: I64, gain: F32) -> None:
+    """For some vectors of the query, add to each page's estimate what the nearest list that it stands in gives it."""
+    pages, vectors = len(estimate), len(probes)
+    cells = probes.ravel()
+    lows, highs = segment.list_offsets[cells], segment.list_offsets[cells + 1]
+    sizes = highs - lows
+    found = [segment.lists[low:high] for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
+    at = np.concatenate(found).astype(np.int64)
+    at += np.repeat(np.repeat(np.arange(vectors) * pages, probes.shape[1]), sizes)
+    board = _board(vectors * pages)
+    try:
+        board[at] = np.repeat(gain.ravel(), sizes)  # of equal places the last one stays: the nearest
+        estimate += board.reshape(vectors, pages).sum(axis=0)
+    finally:
+        board[at] = 0.0
 
 
 def pooled_scores(asked: Asked, live: Live, places: I64) -> F32:
