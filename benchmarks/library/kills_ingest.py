@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks.output import emit, note
 from mainspring import Library, lexical
-from mainspring.library.catalog import work
+from mainspring.library.catalog import writing
 from mainspring.library.embed.protocol import Encoded, Item, Space
 from mainspring.library.ingest import encoding
 from mainspring.library.page import Where
@@ -94,13 +94,13 @@ def run(folder: Path, kills: int, seed: int, progress: bool = False) -> Figures:
     """Kill so many times, and look through the library in between and at the end."""
     figures = Figures()
     chance = random.Random(seed)
-    before = work._BATCH, encoding.BATCH
+    before = writing._BATCH, encoding.BATCH
     # Small batches, so that kills come between the pieces of a document, and between those of the vectors.
-    work._BATCH, encoding.BATCH = 2, 4
+    writing._BATCH, encoding.BATCH = 2, 4
     try:
         _run(folder, kills, chance, figures, progress)
     finally:
-        work._BATCH, encoding.BATCH = before
+        writing._BATCH, encoding.BATCH = before
     return figures
 
 
@@ -164,14 +164,14 @@ def _killed(docs: Path, home: Path, chance: random.Random) -> list[tuple[str, st
 
 
 def _indexes(docs: Path, home: Path, write: int, compacts: bool) -> None:
-    finish = work.Writing.finish
+    finish = writing.Writing.finish
 
-    def noted(self: work.Writing, problem: str = "", *, failed: bool = False) -> Any:
+    def noted(self: writing.Writing, problem: str = "", *, failed: bool = False) -> Any:
         document = finish(self, problem, failed=failed)
         os.write(write, f"{document.uri}\t{document.digest}\n".encode())
         return document
 
-    work.Writing.finish = noted  # type: ignore[method-assign]
+    writing.Writing.finish = noted  # type: ignore[method-assign]
     with contextlib.closing(Here(home, Words())) as library:
         if compacts:
             library.compact()

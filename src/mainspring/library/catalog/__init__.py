@@ -2,6 +2,7 @@
 
 from mainspring.library.catalog.catalog import SQLiteCatalog, open_catalog
 from mainspring.library.catalog.labels import STRANGER, Vouched
-from mainspring.library.catalog.work import Known, Source
+from mainspring.library.catalog.work import Known
+from mainspring.library.catalog.writing import Source
 
 __all__ = ["STRANGER", "Known", "SQLiteCatalog", "Source", "Vouched", "open_catalog"]
