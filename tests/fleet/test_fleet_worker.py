@@ -214,15 +214,17 @@ def test_a_worker_with_nothing_to_do_looks_when_something_was_written_or_is_due(
             looks.append(clock[0])
             return super()._find(free)
 
+    async def until(true: Callable[[], bool]) -> None:
+        while not true():  # noqa: ASYNC110 - what is waited for is written by others
+            await asyncio.sleep(0.01)
+
     async def main(worker: Worker) -> None:
         task = asyncio.create_task(worker.run())
-        while not looks:
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(looks))
         await asyncio.sleep(0.3)  # thirty polls or so, of which hardly one finds reason to look
         assert len(looks) < 10
         run = agent.enqueue("written", home=home)
-        while run.status != "done":
-            await asyncio.sleep(0.01)
+        await until(lambda: run.status == "done")
         first = NewEvent("run.started", store.event(run.id, 1).payload, version=2)
         lease, appended = store.create("sleeps", [first], agent="a", task="sleeps")
         appended.done.result()
@@ -230,8 +232,7 @@ def test_a_worker_with_nothing_to_do_looks_when_something_was_written_or_is_due(
         await asyncio.sleep(0.3)
         assert store.row(lease.run_id).status == "waiting"
         clock[0] += 1000  # nothing is written now, only its time has come
-        while store.row(lease.run_id).status != "done":
-            await asyncio.sleep(0.01)
+        await until(lambda: store.row(lease.run_id).status == "done")
         worker.stop()
         await task
 
