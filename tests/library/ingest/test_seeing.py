@@ -180,3 +180,39 @@ def test_a_scan_is_found_by_what_it_says(home: Path, tmp_path: Path) -> None:
         assert library.picture(hit.page, 300).width == 300
         assert library.forget(hit.page.document.id, by="ann") == 1
         assert not (library.folder / "ocr").exists()
+
+
+def test_only_a_few_pages_are_drawn_before_they_are_read(library: Seeing, tmp_path: Path) -> None:
+    scan = tmp_path / "scan.pdf"
+    pages = [Image.new("RGB", (60, 40), (255, 255, 200 + n)) for n in range(30)]
+    pages[0].save(scan, save_all=True, append_images=pages[1:])
+    drawn: list[int] = []
+    ahead: list[int] = []
+    library._open_file = _Counting(library._open_file, drawn)  # type: ignore[method-assign]
+    read = library.eyes.read
+
+    def counted(image: Image.Image) -> Sighted:
+        ahead.append(len(drawn) - len(ahead))
+        return read(image)  # type: ignore[no-any-return]
+
+    library.eyes.read = counted
+    assert library.index(scan, ocr="now").read == len(drawn) == 30
+    assert max(ahead) <= 2 * library.eyes.workers + 1  # else a long scan fills the memory with its pictures
+
+
+class _Counting:
+    """Opens files and notes which pages are drawn."""
+
+    def __init__(self, opener: Any, drawn: list[int]) -> None:
+        self.opener, self.drawn = opener, drawn
+
+    def __call__(self, path: Path, limits: Any) -> Any:
+        reading = self.opener(path, limits)
+        render, drawn = reading.render, self.drawn
+
+        def noted(number: int, width: int) -> Any:
+            drawn.append(number)
+            return render(number, width)
+
+        reading.render = noted
+        return reading

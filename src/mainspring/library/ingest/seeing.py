@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -71,7 +72,7 @@ class Seeing:
         """
         read = 0
         with ThreadPoolExecutor(self._eyes.workers, thread_name_prefix="mainspring-ocr") as pool:
-            for page, found in pool.map(self._read, self._drawn(pages)):
+            for page, found in self._ahead(pool, self._drawn(pages)):
                 if not isinstance(found, str):
                     sighted, regions = found
                     seen = merged(page.page, sighted, self._limits.page_chars, regions)
@@ -81,6 +82,18 @@ class Seeing:
                     self._catalog.give_up_reading(page.id, found)
                 meter.step(what=page.document.uri)
         return read
+
+    def _ahead(
+        self, pool: ThreadPoolExecutor, drawn: Iterator[tuple[StoredPage, Image | str]]
+    ) -> Iterator[tuple[StoredPage, tuple[Sighted, Found] | str]]:
+        """What is read, in order, while a few pages more are drawn: all at once would not fit into memory."""
+        working: deque[Future[tuple[StoredPage, tuple[Sighted, Found] | str]]] = deque()
+        for one in drawn:
+            working.append(pool.submit(self._read, one))
+            if len(working) >= 2 * self._eyes.workers:
+                yield working.popleft().result()
+        while working:
+            yield working.popleft().result()
 
     def _read(self, drawn: tuple[StoredPage, Image | str]) -> tuple[StoredPage, tuple[Sighted, Found] | str]:
         page, picture = drawn
