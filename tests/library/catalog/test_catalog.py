@@ -449,3 +449,30 @@ def test_processes_write_at_once(tmp_path: Path) -> None:
         assert catalog.counts()["documents"] == 40
         assert len(catalog.match("ann", 100)) == 20
         assert catalog.check() == []
+
+
+@pytest.mark.parametrize("ask", ["number", "path", "reader", "uri"])
+def test_what_sqlite_cannot_hold_is_nothing_that_the_library_has(catalog: SQLiteCatalog, ask: str) -> None:
+    put(catalog, "/a", "words")
+    with pytest.raises(StoreError, match="cannot be looked up"):
+        if ask == "number":
+            catalog.document(10**30)
+        elif ask == "uri":
+            catalog.find("/a/\ud800")
+        else:
+            catalog.among(Where(paths=("\ud800",)) if ask == "path" else Where(reader="\ud800"))
+
+
+def test_old_pages_do_not_gain_by_what_is_said_of_the_new_ones(catalog: SQLiteCatalog) -> None:
+    stranger = put(catalog, "/a", "a stranger's words", said=Vouched(readers=frozenset({"ann"})))
+    source = Source("/a", "another digest", 10, 2.0, 2)
+    said = Vouched(trust=True, readers=frozenset({"ann", "ben"}), by="ann")
+    pages = [(Page(n + 1, f"own words {n}"), "en", "") for n in range(300)]
+    writing = catalog.write(source, "text", "a", pages, said=said)
+    assert found(catalog, "stranger") == ["a stranger's words"]  # a part of the new pages is there, and the old one
+    meanwhile = catalog.document(stranger.id).label
+    assert not meanwhile.trusted
+    assert meanwhile.readers == {"ann"}
+    assert writing.finish().label == Label(frozenset({"user"}), frozenset({"ann", "ben"}))
+    assert found(catalog, "stranger") == []
+    assert ("trust", "ann") in [(what, who) for _, who, what, _, _ in catalog.decisions(stranger.id)]

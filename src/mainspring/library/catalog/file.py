@@ -111,3 +111,9 @@ class CatalogFile:
             yield
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+        except (OverflowError, UnicodeEncodeError) as error:
+            # What somebody asked with: a number beyond 64 bits, or text with half a character in it.
+            what = "a number" if isinstance(error, OverflowError) else "a text"
+            raise StoreError(
+                f"the library {self.path.parent} holds nothing of the kind: {what} cannot be looked up ({error})"
+            ) from error

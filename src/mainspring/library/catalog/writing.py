@@ -34,6 +34,7 @@ class Source:
         digest: SHA-256 of its bytes, hex.
         size, changed_at, stamp: bytes; Unix time of its last change, in seconds and in nanoseconds.
         named: a person named it, so that a later run over its folder does not leave it out.
+        changed: words that are read with it from elsewhere have changed, though its bytes have not.
     """
 
     uri: str
@@ -42,6 +43,7 @@ class Source:
     changed_at: float
     stamp: int
     named: bool = False
+    changed: bool = False
 
 
 class Writing:
@@ -90,6 +92,7 @@ class Writing:
                 "SELECT id FROM pages WHERE document = ? AND generation < ?", (self._id, self._generation)
             ).fetchall()
             drop_pages(db, [id_ for (id_,) in old])
+            relabel(db, self._id, self._said, changed=False)
             db.execute(
                 "UPDATE documents SET state = ?, digest = ?, problem = ?, version = ?, read_at = ?,"
                 " pages = (SELECT count(*) FROM pages p WHERE p.document = documents.id) WHERE id = ?",
@@ -158,7 +161,10 @@ class Writing:
         self._generation = generation + 1
         self._had = bool(db.execute("SELECT 1 FROM pages WHERE document = ? LIMIT 1", (self._id,)).fetchone())
         # Until it is read whole its digest is unknown, and an interrupted reading counts as a change.
-        relabel(db, self._id, self._said, changed=digest != source.digest)
+        changed = source.changed or digest != source.digest
+        # What a person vouches for are the new pages: until the old ones are gone, the old label holds for all.
+        said = replace(self._said, trust=False) if self._had else self._said
+        relabel(db, self._id, said, changed=changed and not self._said.trust)
         db.execute(
             "UPDATE documents SET kind = ?, title = ?, size = ?, changed_at = ?, stamp = ?, extra = ?, digest = '',"
             " problem = '', state = 'reading', generation = ?, named = named OR ? WHERE id = ?",
