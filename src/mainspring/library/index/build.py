@@ -97,17 +97,10 @@ def making(folder: Path) -> Iterator[tuple[int, str]]:
 
 def from_pages(folder: Path, fd: int, name: str, pages: Pages, calibration: Calibration) -> Made:
     """Write a segment of these pages."""
-    writer = SegmentWriter(
-        fd,
-        pages.ids,
-        pages.counts,
-        pooled_counts(pages.counts),
-        width=calibration.width,
-        norms=calibration.mean is not None,
-    )
+    writer = _writer(fd, pages.ids, pages.counts, calibration)
     for begin, end in _batches(pages.counts):
-        writer.add(_batch([pages.original(at) for at in range(begin, end)], calibration), end - begin)
-    return _finish(folder, name, pages.ids, writer, calibration)
+        writer.add(_batch([pages.original(at) for at in range(begin, end)], calibration))
+    return _finish(folder, name, pages.ids, writer)
 
 
 def from_segments(folder: Path, fd: int, name: str, sources: Sequence[Live], calibration: Calibration) -> Made:
@@ -115,14 +108,11 @@ def from_segments(folder: Path, fd: int, name: str, sources: Sequence[Live], cal
     places = [live.places() for live in sources]
     ids = np.concatenate([live.segment.ids[at] for live, at in zip(sources, places, strict=True)])
     counts = np.concatenate([live.segment.token_counts[at] for live, at in zip(sources, places, strict=True)])
-    writer = SegmentWriter(
-        fd, ids, counts, pooled_counts(counts), width=calibration.width, norms=calibration.mean is not None
-    )
+    writer = _writer(fd, ids, counts, calibration)
     for live, at in zip(sources, places, strict=True):
-        lists = _lists(live) if live.calibration.id == calibration.id else None
         for begin, end in _batches(live.segment.token_counts[at]):
-            writer.add(_copy(live, at[begin:end], calibration, lists), end - begin)
-    return _finish(folder, name, ids, writer, calibration)
+            writer.add(_copy(live, at[begin:end], calibration))
+    return _finish(folder, name, ids, writer)
 
 
 def originals(sources: Sequence[Live]) -> Pages:
@@ -159,6 +149,18 @@ def calibrate(pages: Pages, *, centred: bool, multi: bool) -> Calibration:
     return with_clusters(made, np.concatenate(parts), int(all_pooled.sum()))
 
 
+def _writer(fd: int, ids: I64, counts: I64, calibration: Calibration) -> SegmentWriter:
+    return SegmentWriter(
+        fd,
+        ids,
+        counts,
+        pooled_counts(counts),
+        width=calibration.width,
+        norms=calibration.mean is not None,
+        centroids=0 if calibration.clusters is None else len(calibration.clusters.fine),
+    )
+
+
 def _joined(pages: Pages, chosen: I64) -> F32:
     return np.concatenate([pages.original(int(at)) for at in chosen])
 
@@ -185,17 +187,14 @@ def _batch(vectors: Sequence[F32], calibration: Calibration) -> Batch:
         at = offsets(counts)
         rough = np.concatenate([pool(kept[at[i] : at[i + 1]], int(small[i])) for i in range(len(counts))])
         pooled, pooled_scale = quantise(rough)
-    codes, owners = _pairs(rough, small, calibration)
-    return Batch(tokens, scale, norms.astype(np.float16), pooled, pooled_scale, codes, owners)
+    return Batch(tokens, scale, norms.astype(np.float16), pooled, pooled_scale, _codes(rough, calibration))
 
 
-def _pairs(pooled: F32, counts: I64, calibration: Calibration) -> tuple[I64, I64]:
-    if calibration.clusters is None:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    return calibration.clusters.codes(pooled), np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+def _codes(pooled: F32, calibration: Calibration) -> I64:
+    return np.zeros(0, np.int64) if calibration.clusters is None else calibration.clusters.codes(pooled)
 
 
-def _copy(live: Live, places: I64, calibration: Calibration, lists: tuple[I64, I64] | None) -> Batch:
+def _copy(live: Live, places: I64, calibration: Calibration) -> Batch:
     segment = live.segment
     begins = segment.token_offsets[places]
     rows = spans(begins, segment.token_offsets[places + 1] - begins)
@@ -208,26 +207,15 @@ def _copy(live: Live, places: I64, calibration: Calibration, lists: tuple[I64, I
     else:
         rows = spans(begins, small)
         pooled, pooled_scale = segment.pooled[rows], segment.pooled_scale[rows]
-    if lists is None:
-        codes, owners = _pairs(dequantise(pooled, pooled_scale), small, calibration)
+    if live.calibration.id == calibration.id and len(segment.codes):
+        codes = segment.codes[rows].astype(np.int64)
     else:
-        starts = lists[1][places]
-        held = lists[1][places + 1] - starts
-        codes = lists[0][spans(starts, held)]
-        owners = np.repeat(np.arange(len(places), dtype=np.int64), held)
-    return Batch(tokens, scale, norms, pooled, pooled_scale, codes, owners)
+        codes = _codes(dequantise(pooled, pooled_scale), calibration)
+    return Batch(tokens, scale, norms, pooled, pooled_scale, codes)
 
 
-def _lists(live: Live) -> tuple[I64, I64]:
-    """The segment's lists turned around: the centroids of each place one after another, and where they begin."""
-    segment = live.segment
-    codes = np.repeat(np.arange(len(segment.list_offsets) - 1, dtype=np.int64), np.diff(segment.list_offsets))
-    order = np.argsort(segment.lists, kind="stable")
-    return codes[order], offsets(np.bincount(segment.lists, minlength=len(segment.ids)).astype(np.int64))
-
-
-def _finish(folder: Path, name: str, ids: I64, writer: SegmentWriter, calibration: Calibration) -> Made:
-    size, head, digest = writer.finish(0 if calibration.clusters is None else len(calibration.clusters.fine))
+def _finish(folder: Path, name: str, ids: I64, writer: SegmentWriter) -> Made:
+    size, head, digest = writer.finish()
     flush_folder(folder)
     return Made(name, len(ids), writer.tokens, writer.pooled, size, head, digest, ids)
 

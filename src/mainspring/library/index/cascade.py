@@ -28,7 +28,7 @@ from mainspring.library.index.state import State
 SEGMENT_TOKENS = 32_768
 SEGMENT_NUMBERS = 8_388_608
 SEGMENT_PAGES = 2_048
-#: How much the corpus grows until what was learnt from it is learnt again.
+#: How much the waiting pages grow until their mean is computed again, while nothing else was learnt.
 GROWTH = 4
 
 

@@ -10,14 +10,16 @@ from mainspring.library.index.numbers import F32, I64, Mask
 from mainspring.library.index.protocol import Near
 from mainspring.library.index.state import Live, State
 
-#: Pages that reach the second stage in a collection of 10,000, and by which power of the pages their number grows.
-POOLED_PAGES = 600
-POOLED_POWER = 0.25
+#: Pages that the lists choose in a collection of 10,000, pages of these that are compared by their pooled vectors, and
+#: by which power of the collection's pages both grow.
+LISTED_PAGES = 600
+POOLED_PAGES = 300
+POWER = 0.25
 #: Pooled vectors that are always worth comparing, whatever number of pages they come from.
 POOLED_VECTORS = 9_600
 #: Pages that reach the last stage, and vectors that are worth comparing there whatever their pages.
-EXACT_PAGES = 32
-EXACT_VECTORS = 4_096
+EXACT_PAGES = 40
+EXACT_VECTORS = 8_192
 #: Widest that a filter makes the search among centroids.
 WIDEST = 8
 
@@ -53,7 +55,7 @@ def _cascade(now: State, query: F32, k: int, chosen: list[I64 | None], count: in
     share = now.findable / count
     wider = int(min(WIDEST, np.ceil(share)))
     asked = {live.calibration.id: live.calibration for live in now.live}
-    pooled_most, exact_most = budgets(now, k)
+    listed_most, pooled_most, exact_most = budgets(now, k)
     rough = count > pooled_most
     ready = {
         id_: (scan.ask(query, made, wider) if rough else scan.ask_exact(query, made)) for id_, made in asked.items()
@@ -61,11 +63,13 @@ def _cascade(now: State, query: F32, k: int, chosen: list[I64 | None], count: in
     parts: list[tuple[Live, I64, F32]] = []
     for live, allowed in zip(now.live, chosen, strict=True):
         if rough:
-            parts.append((live, *scan.coarse(ready[live.calibration.id], live, allowed, pooled_most)))
+            parts.append((live, *scan.coarse(ready[live.calibration.id], live, allowed, listed_most)))
         else:
             places = live.findable if allowed is None else allowed
             parts.append((live, places, np.zeros(len(places), dtype=np.float32)))
     if rough:
+        parts = _keep(parts, listed_most)
+        parts = [(live, at, scan.code_scores(ready[live.calibration.id], live, at)) for live, at, _ in parts]
         parts = _keep(parts, pooled_most)
     if sum(len(places) for _, places, _ in parts) > exact_most:
         parts = [
@@ -75,14 +79,17 @@ def _cascade(now: State, query: F32, k: int, chosen: list[I64 | None], count: in
     return [(live, places, scan.exact_scores(ready[live.calibration.id], live, places)) for live, places, _ in parts]
 
 
-def budgets(now: State, k: int) -> tuple[int, int]:
-    """How many pages reach the second stage, and how many the last."""
+def budgets(now: State, k: int) -> tuple[int, int, int]:
+    """How many pages the lists choose, how many are compared by pooled vectors, and how many by all of theirs."""
     pages = max(1, now.findable)
     pooled = sum(live.segment.named.pooled for live in now.live) / pages
     tokens = sum(live.segment.named.tokens for live in now.live) / pages
-    second = max(POOLED_PAGES * (pages / 10_000) ** POOLED_POWER, POOLED_VECTORS / max(1.0, pooled), 8 * k)
-    last = max(EXACT_PAGES, EXACT_VECTORS / max(1.0, tokens), 2 * k)
-    return int(max(second, last)), int(last)
+    seen = max(1, now.current.tokens)  # centroids that have not seen most of the corpus tell less of it
+    strange = min(4.0, max(1.0, tokens * pages / seen)) ** 0.5
+    grown = (pages / 10_000) ** POWER * strange
+    last = int(max(EXACT_PAGES, EXACT_VECTORS / max(1.0, tokens), 2 * k))
+    middle = int(max(POOLED_PAGES * grown, POOLED_VECTORS * strange / max(1.0, pooled), 8 * k, last))
+    return int(max(LISTED_PAGES * grown, 2 * middle)), middle, last
 
 
 def similarities(query: F32, kept: F32, calibration: Calibration) -> F32:

@@ -60,6 +60,7 @@ class Segment:
         token_offsets, pooled_offsets: where the vectors of each page begin; one more number than pages.
         tokens, token_scale: eight-bit vectors and their scales. `norms`: see `Calibration.documents`; None for ones.
         pooled, pooled_scale: the same for the pooled vectors; the very same arrays where no page is pooled.
+        codes: the centroid of each pooled vector; empty when there are no centroids.
         list_offsets, lists: for each centroid the places of the pages that have a pooled vector in its cell.
     """
 
@@ -95,6 +96,7 @@ class Segment:
         self.pooled_offsets: I64 = self.token_offsets if self.alias else self._section("pooled_offsets")
         self.pooled: I8 = self.tokens if self.alias else self._section("pooled")
         self.pooled_scale: F32 = self.token_scale if self.alias else self._section("pooled_scale")
+        self.codes: NDArray[np.uint16] = self._section("codes")
         self.list_offsets: I64 = self._section("list_offsets")
         self.lists: NDArray[Any] = self._section("lists")
 
@@ -141,7 +143,7 @@ class Batch:
     Args:
         tokens, scale, norms: of all their vectors, one page after another.
         pooled, pooled_scale: the same, pooled; the same arrays where no page is pooled.
-        codes, owners: pairs of a centroid and a page (from 0 in this batch) that has a pooled vector in its cell.
+        codes: the centroid of each pooled vector; empty when there are none.
     """
 
     tokens: I8
@@ -150,13 +152,12 @@ class Batch:
     pooled: I8
     pooled_scale: F32
     codes: I64
-    owners: I64
 
 
 class SegmentWriter:
     """Writes a segment in pieces, so that memory does not grow with it. Nothing is visible before the manifest."""
 
-    def __init__(self, fd: int, ids: I64, counts: I64, pooled: I64, *, width: int, norms: bool) -> None:
+    def __init__(self, fd: int, ids: I64, counts: I64, pooled: I64, *, width: int, norms: bool, centroids: int) -> None:
         """Lay the file out.
 
         Args:
@@ -164,19 +165,21 @@ class SegmentWriter:
             ids, counts, pooled: number, vectors and pooled vectors of each page.
             width: numbers of a vector.
             norms: whether norms are kept.
+            centroids: how many the codes count.
 
         Raises:
             OSError: no space.
         """
         self._fd = fd
         self._pages = len(ids)
-        self._pages_done = 0
         self._alias = bool(np.array_equal(counts, pooled))
         self._sections: dict[str, list[Any]] = {}
         self._end = HEADER
         self._tokens_done = 0
         self._pooled_done = 0
-        self._pairs: list[I64] = []
+        self._centroids = centroids
+        self._pooled_counts = pooled
+        self._codes = np.zeros(int(pooled.sum()) if centroids else 0, dtype="<u2")
         tokens, total = int(counts.sum()), int(pooled.sum())
         self.tokens, self.pooled = tokens, total
         self._put("ids", ids.astype("<i8"))
@@ -193,8 +196,8 @@ class SegmentWriter:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(fd, 0, self._end)  # a full disk says so now
 
-    def add(self, batch: Batch, pages: int) -> None:
-        """Write the next `pages` pages."""
+    def add(self, batch: Batch) -> None:
+        """Write the next pages."""
         at = self._tokens_done
         self._into("tokens", at, batch.tokens)
         self._into("token_scale", at, batch.scale)
@@ -204,15 +207,16 @@ class SegmentWriter:
         if not self._alias:
             self._into("pooled", self._pooled_done, batch.pooled)
             self._into("pooled_scale", self._pooled_done, batch.pooled_scale)
+        if self._centroids:
+            self._codes[self._pooled_done : self._pooled_done + len(batch.pooled)] = batch.codes
         self._pooled_done += len(batch.pooled)
-        self._pairs.append(np.unique(batch.codes * self._pages + batch.owners + self._pages_done))
-        self._pages_done += pages
 
-    def finish(self, centroids: int) -> tuple[int, str, str]:
-        """Write lists and header, and flush the file. Returns its size and the digests of header and whole."""
+    def finish(self) -> tuple[int, str, str]:
+        """Write codes, lists and header, and flush the file. Returns its size and the digests of header and whole."""
         if (self._tokens_done, self._pooled_done) != (self.tokens, self.pooled):
             raise AssertionError(f"{self._tokens_done} vectors of {self.tokens} were written")
-        list_offsets, lists = self._lists(centroids)
+        list_offsets, lists = self._lists()
+        self._put("codes", self._codes)
         self._put("list_offsets", list_offsets)
         self._put("lists", lists)
         with os.fdopen(os.dup(self._fd), "rb") as file:
@@ -228,13 +232,14 @@ class SegmentWriter:
         os.fsync(self._fd)
         return size, hashlib.sha256(header).hexdigest(), digest
 
-    def _lists(self, centroids: int) -> tuple[I64, NDArray[Any]]:
+    def _lists(self) -> tuple[I64, NDArray[Any]]:
         pages = max(1, self._pages)
         kind = "<u2" if pages <= 65_536 else "<u4"
-        if not centroids:
+        if not self._centroids:
             return np.zeros(1, "<i8"), np.zeros(0, kind)
-        pairs = np.sort(np.concatenate(self._pairs)) if self._pairs else np.zeros(0, np.int64)
-        held = np.bincount(pairs // pages, minlength=centroids)
+        place = np.repeat(np.arange(self._pages, dtype=np.int64), self._pooled_counts)
+        pairs = np.unique(self._codes.astype(np.int64) * pages + place)
+        held = np.bincount(pairs // pages, minlength=self._centroids)
         return offsets(held).astype("<i8"), (pairs % pages).astype(kind)
 
     def _room(self, name: str, kind: str, shape: tuple[int, ...]) -> None:
