@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from library_made import PdfPage, pdf, write
@@ -18,7 +21,7 @@ from mainspring.errors import ToolError
 from mainspring.library.page import Page
 from mainspring.library.read import ReadLimits, children, open_file
 from mainspring.library.read.isolated import IsolatedReading
-from mainspring.library.read.wire import Lost, page_message, page_of_message
+from mainspring.library.read.wire import Lost, page_message, page_of_message, receive, send
 
 PROSE = ["The quick brown fox jumps over the lazy dog"] * 10
 
@@ -196,6 +199,9 @@ def good() -> dict[str, object]:
         {"regions": [[0, 2, "text", [0, 0, float("nan"), 1]]]},
         {"regions": 3},
         {"number": "x"},
+        {"number": 0},
+        {"number": 10**30},
+        {"line": 10**30},
         {"width": float("inf")},
         {"line": []},
     ],
@@ -204,3 +210,70 @@ def test_what_a_child_sends_is_checked(change: dict[str, object]) -> None:
     assert page_of_message(good(), 100).text == "words"
     with pytest.raises(Lost):
         page_of_message(good() | change, 100)
+
+
+def test_a_frame_that_comes_byte_by_byte_has_no_more_time_than_another() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+
+        def drip() -> None:
+            for byte in struct.pack(">II", 30, 0) + b"{" + b" " * 28 + b"}":
+                theirs.send(bytes([byte]))
+                time.sleep(0.05)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(TimeoutError):
+                receive(ours, 0.3)
+        finally:
+            thread.join()
+
+
+def test_bytes_that_nobody_asked_for_are_not_taken() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        send(theirs, {"size": [1, 1]}, b"abc")
+        assert receive(ours, 5.0, 3)[:2] == ({"size": [1, 1]}, b"abc")
+        theirs.send(struct.pack(">II", 2, 1_000_000_000) + b"{}")
+        with pytest.raises(Lost, match="too large"):
+            receive(ours, 5.0, 0)
+
+
+class Overtaken:
+    """A child that a file has taken over: it sends pages and never stops."""
+
+    isolation, files = "limits", 0
+
+    def __init__(self, *, frames: int) -> None:
+        self.frames, self.sent, self.killed = frames, 0, False
+
+    def ask(self, message: dict[str, Any], *_: object) -> tuple[dict[str, Any], bytes]:
+        if message["do"] == "open":
+            return {"about": {"kind": "text", "title": "a", "extra": {}}, "problem": ""}, b""
+        return self.next()
+
+    def next(self, *_: object) -> tuple[dict[str, Any], bytes]:
+        self.sent += 1
+        if self.frames and self.sent % self.frames == 0:
+            return {"done": False}, b""
+        return {"page": page_message(Page(self.sent, "words"))}, b""
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+@pytest.mark.parametrize("frames", [0, 50], ids=["in one answer", "in many"])
+def test_pages_without_end_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
+    child = Overtaken(frames=frames)
+    monkeypatch.setattr(children.pool, "take", lambda *_: child)
+    path = write(tmp_path, "a.txt", "words")
+    reading = IsolatedReading("a.txt", os.open(path, os.O_RDONLY), "text", ReadLimits(pages=1_000))
+    count = 0
+    for _ in reading.pages():
+        count += 1
+        assert child.sent < 3_000
+    assert count <= 1_300
+    assert child.killed
+    assert "was read up to page" in reading.problem
+    reading.close()

@@ -50,8 +50,7 @@ class ReadingProcess:
             with theirs:
                 sandboxed = _sandbox_works()
                 self._process = _starter().submit(self._start, theirs.fileno(), sandboxed).result()
-            ours.settimeout(_START_SECONDS)
-            ready, _, _ = receive(ours)
+            ready, _, _ = receive(ours, _START_SECONDS, 0)
         except (Lost, TimeoutError, OSError) as error:
             self.kill()
             raise ToolError(f"the process that reads files could not be started: {error}") from None
@@ -84,17 +83,19 @@ class ReadingProcess:
         )
 
     def ask(
-        self, message: Mapping[str, Any], seconds: float, descriptor: int | None = None
+        self, message: Mapping[str, Any], seconds: float, descriptor: int | None = None, most_blob: int = 0
     ) -> tuple[dict[str, Any], bytes]:
-        """Send a request and take the first frame of the answer. Raises Lost, TimeoutError."""
+        """Send a request and take the first frame of the answer, with at most so many bytes behind it.
+
+        Raises: Lost, TimeoutError.
+        """
         self.socket.settimeout(max(seconds, 0.001))
         send(self.socket, message, descriptor=descriptor)
-        return self.next(seconds)
+        return self.next(seconds, most_blob)
 
-    def next(self, seconds: float) -> tuple[dict[str, Any], bytes]:
+    def next(self, seconds: float, most_blob: int = 0) -> tuple[dict[str, Any], bytes]:
         """The next frame. Raises Lost, TimeoutError."""
-        self.socket.settimeout(max(seconds, 0.001))
-        answer, blob, descriptor = receive(self.socket)
+        answer, blob, descriptor = receive(self.socket, max(seconds, 0.001), most_blob)
         if descriptor is not None:
             os.close(descriptor)
             raise Lost("a descriptor that nobody asked for")

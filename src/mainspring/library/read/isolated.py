@@ -13,11 +13,13 @@ from mainspring.errors import ToolError
 from mainspring.library.page import Kind, Page
 from mainspring.library.read import children
 from mainspring.library.read.protocol import About, ReadLimits
-from mainspring.library.read.wire import Lost, about_of_message, page_of_message
+from mainspring.library.read.wire import MOST_BLOB, Lost, about_of_message, page_of_message
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+#: Most frames of one answer; the child sends fewer.
+_MOST_FRAMES = 256
 #: After so many pages that end their reader the rest of a file is left.
 _CRASHES = 3
 #: A page that ended its reader is passed over in files whose pages stand by themselves.
@@ -80,6 +82,10 @@ class IsolatedReading:
             for page in pages:
                 count += 1
                 yield page
+            if count > self._limits.pages:  # the child leaves the rest out by itself, if it is still our own
+                self._drop(healthy=False)
+                self._problems.append(f"{self._name} was read up to page {count} only: its reader sent more")
+                return
             if done:
                 return
             if why is None:
@@ -101,8 +107,9 @@ class IsolatedReading:
     def render(self, number: int, width: int) -> Image:
         self._ensure(1)
         self._left = max(self._left, min(30.0, self._limits.seconds))
+        most = min(3 * self._limits.pixels, MOST_BLOB)
         try:
-            answer, blob = self._ask({"do": "render", "number": number, "width": width})
+            answer, blob = self._ask({"do": "render", "number": number, "width": width}, most_blob=most)
         except ToolError as error:
             raise ToolError(f"page {number} of {self._name} could not be rendered: {error}") from None
         if "error" in answer:
@@ -170,6 +177,8 @@ class IsolatedReading:
         try:
             answer, _ = self._ask({"do": "pages"})
             while "page" in answer:
+                if len(pages) >= _MOST_FRAMES:
+                    raise Lost("pages without end")
                 pages.append(page_of_message(answer["page"], self._limits.page_chars))
                 answer, _ = self._next()
         except ToolError as error:
@@ -184,8 +193,10 @@ class IsolatedReading:
         self._told = str(answer.get("problem", ""))[:4000]
         return pages, None, answer.get("done") is True
 
-    def _ask(self, message: dict[str, Any], descriptor: int | None = None) -> tuple[dict[str, Any], bytes]:
-        return self._within(lambda child: child.ask(message, self._left, descriptor))
+    def _ask(
+        self, message: dict[str, Any], descriptor: int | None = None, most_blob: int = 0
+    ) -> tuple[dict[str, Any], bytes]:
+        return self._within(lambda child: child.ask(message, self._left, descriptor, most_blob))
 
     def _next(self) -> tuple[dict[str, Any], bytes]:
         return self._within(lambda child: child.next(self._left))

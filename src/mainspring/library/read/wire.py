@@ -10,6 +10,7 @@ import json
 import math
 import socket
 import struct
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, get_args
@@ -22,6 +23,8 @@ _HEADER = struct.Struct(">II")
 #: Largest frame that is taken: the text of one page is far smaller, a picture of 100 million pixels has 300 MB.
 MOST_JSON = 64_000_000
 MOST_BLOB = 1_300_000_000
+#: Highest number of a page or line; a database takes no number beyond 64 bits.
+_MOST_NUMBER = 1_000_000_000
 _KINDS, _REGIONS, _SOURCES = (frozenset(get_args(kind)) for kind in (Kind, RegionKind, TextSource))
 
 
@@ -47,22 +50,33 @@ def send(sock: socket.socket, message: Mapping[str, Any], blob: bytes = b"", des
         raise Lost(str(error)) from None
 
 
-def receive(sock: socket.socket) -> tuple[dict[str, Any], bytes, int | None]:
-    """The next frame: its message, its bytes, and the descriptor that came with it. Raises Lost, TimeoutError."""
+def receive(
+    sock: socket.socket, seconds: float | None = None, most_blob: int = MOST_BLOB
+) -> tuple[dict[str, Any], bytes, int | None]:
+    """The next frame: its message, its bytes, and the descriptor that came with it.
+
+    Args:
+        seconds: time for all of it, however slowly it comes; None waits for good.
+        most_blob: most bytes behind the message that are taken.
+
+    Raises: Lost, TimeoutError.
+    """
     descriptor: int | None = None
+    until = None if seconds is None else time.monotonic() + seconds
     try:
+        _wait_until(sock, until)
         head, extra, _, _ = sock.recvmsg(_HEADER.size, socket.CMSG_SPACE(4))
         for level, kind, data in extra:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 descriptor = array.array("i", data[:4])[0]
         if not head:
             raise Lost("end of file")
-        head += _exactly(sock, _HEADER.size - len(head))
+        head += _exactly(sock, _HEADER.size - len(head), until)
         text_size, blob_size = _HEADER.unpack(head)
-        if text_size > MOST_JSON or blob_size > MOST_BLOB:
+        if text_size > MOST_JSON or blob_size > most_blob:
             raise Lost("a frame that is too large")
-        text = _exactly(sock, text_size)
-        blob = _exactly(sock, blob_size)
+        text = _exactly(sock, text_size, until)
+        blob = _exactly(sock, blob_size, until)
         message = json.loads(bytes(text))
     except TimeoutError:
         raise
@@ -73,11 +87,19 @@ def receive(sock: socket.socket) -> tuple[dict[str, Any], bytes, int | None]:
     return message, bytes(blob), descriptor
 
 
-def _exactly(sock: socket.socket, size: int) -> bytearray:
+def _wait_until(sock: socket.socket, until: float | None) -> None:
+    if until is not None:
+        sock.settimeout(max(until - time.monotonic(), 0.001))
+
+
+def _exactly(sock: socket.socket, size: int, until: float | None) -> bytearray:
     data = bytearray(size)
     view = memoryview(data)
     at = 0
     while at < size:
+        if until is not None and time.monotonic() >= until:
+            raise TimeoutError  # also one that sends a byte now and then is given up
+        _wait_until(sock, until)
         got = sock.recv_into(view[at:], min(size - at, 1 << 20))
         if not got:
             raise Lost("end of file")
@@ -104,9 +126,12 @@ def page_of_message(said: Any, most_chars: int) -> Page:
         if said["source"] not in _SOURCES:
             raise Lost("a page from an unknown source")
         regions = tuple(_region(one, len(text)) for one in said["regions"])
-        line = said["line"]
+        line = None if said["line"] is None else max(1, int(said["line"]))
+        number = int(said["number"])
+        if not 1 <= number <= _MOST_NUMBER or (line or 1) > _MOST_NUMBER:
+            raise Lost("a page with a number that no reader gives")
         return Page(
-            number=int(said["number"]),
+            number=number,
             text=text,
             regions=regions,
             heading=one_line(str(said["heading"]), 2_000),
@@ -117,7 +142,7 @@ def page_of_message(said: Any, most_chars: int) -> Page:
             height=_number(said["height"]),
             begins_s=None if said["begins_s"] is None else _number(said["begins_s"]),
             ends_s=None if said["ends_s"] is None else _number(said["ends_s"]),
-            line=None if line is None else max(1, int(line)),
+            line=line,
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Lost(f"a page that is none: {error}") from None
