@@ -15,8 +15,11 @@ from library_fakes import WordsEmbedder
 from mainspring import Library
 from mainspring.errors import ModelError, StoreError, ToolError
 from mainspring.label import Label
+from mainspring.library.embed.protocol import Space
+from mainspring.library.index import open_index
 from mainspring.library.ingest import Progress, Report
 from mainspring.library.ingest.lock import indexing
+from mainspring.library.ingest.report import Meter
 from mainspring.library.page import Where
 
 SAME = {"automobile": "car", "purchased": "bought"}
@@ -282,6 +285,41 @@ def test_removing_and_forgetting(library: Library, docs: Path) -> None:
     assert library.remove(docs) == 3
     assert library.documents() == []
     assert library.check() == []
+
+
+def test_forgetting_needs_no_embedder_and_keeps_no_name(
+    library: Library, docs: Path, open_library: Callable[..., Library]
+) -> None:
+    library.index([docs / "notes.txt", docs / "cars.md"])
+    (kept,) = library.search("milk", mode="text")
+    library.close()
+    again = open_library()  # it does not know the embedder, and cannot make it
+    assert again.problem
+    assert again.forget(docs / "notes.txt", by="ann") == 1
+    again.close()
+    assert b"notes.txt" not in b"".join(p.read_bytes() for p in again.folder.rglob("*") if p.is_file())
+    opened = open_library(WordsEmbedder(SAME))
+    index = opened._meaning._opened().index
+    assert kept.page.id not in index.ids()
+    assert len(index.ids()) == opened.catalog.counts()["pages"] > 0
+
+
+def test_forgetting_reaches_vectors_that_are_being_made_anew(library: Library, docs: Path) -> None:
+    library.index(docs)
+    other = WordsEmbedder(centred=True)
+    other.space = Space("others", "2", 64, True)
+    (hit,) = library.search("milk", mode="text")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        library._meaning.switch(other, lambda side: (library._encoding(side).run(Meter("encode", None)), killed()))
+    library.forget(hit.page.document.id, by="ann")
+    index = open_index(library._meaning.folder_of(other.space), other.space)
+    assert len(index.ids())
+    assert hit.page.id not in index.ids()
+    index.close()
 
 
 def test_a_folder_that_became_empty_keeps_its_documents(library: Library, docs: Path, tmp_path: Path) -> None:

@@ -197,3 +197,25 @@ def test_a_full_disk_changes_nothing(folder: Path, pages: int) -> None:
     assert len(list(folder.glob("segment-*"))) == 1
     index.add([(9_000, vectors(1, 3))])
     assert index.search(vectors(1, 3), 1)[0].page == 9_000
+
+
+def test_what_is_removed_leaves_no_byte_in_the_manifest(tmp_path: Path) -> None:
+    index = open_index(tmp_path, SPACE)
+    index.add([(page, vectors(page, 4)) for page in range(6)])
+    with sqlite3.connect(tmp_path / manifest.NAME) as connection:
+        (kept,) = connection.execute("SELECT vectors FROM pending WHERE page = 2").fetchone()
+    connection.close()
+    pieces = [kept[at : at + 24] for at in range(0, len(kept) - 24, 24)]
+    index.remove([2])
+    index.compact()
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert [piece for piece in pieces if piece in left] == []
+
+
+def test_an_index_says_its_own_space(folder: Path, tmp_path: Path) -> None:
+    found = manifest.space_of(folder)
+    assert found is not None
+    assert (found.id, found.multi, found.centred) == (SPACE.id, SPACE.multi, SPACE.centred)
+    index = open_index(folder, found)
+    assert index.remove([2_001]) == 1
+    assert manifest.space_of(tmp_path) is None

@@ -200,6 +200,15 @@ def test_only_a_few_pages_are_drawn_before_they_are_read(library: Seeing, tmp_pa
     assert max(ahead) <= 2 * library.eyes.workers + 1  # else a long scan fills the memory with its pictures
 
 
+def test_forgetting_drops_what_was_read_beside_the_text_of_a_page(library: Seeing, pictures: Path) -> None:
+    library.index(pictures, ocr="off")
+    cache = library.folder / "ocr" / "read.sqlite"
+    cache.parent.mkdir()
+    cache.write_bytes(b"words on a picture, kept by its pixels")
+    assert library.forget(pictures / "notes.txt", by="ann") == 1  # a page of text may have had pictures on it
+    assert not cache.exists()
+
+
 class _Counting:
     """Opens files and notes which pages are drawn."""
 

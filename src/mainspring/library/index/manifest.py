@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from mainspring.library.index import locks
 
 NAME = "manifest.sqlite"
 FORMAT = 1
+#: `Space.id`: encoder, revision, dimension, and whether there are several vectors a page.
+_SPACE = re.compile(r"(.*)@([^@]*)/(\d+)(m?)", re.DOTALL)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -50,6 +53,28 @@ def create(folder: Path, space: Space, wait_s: float) -> None:
         )
     with locks.held(folder / "create.lock", wait_s, "making an index"):
         _create(path, space, wait_s)
+
+
+def space_of(folder: Path) -> Space | None:
+    """The space of the index in a folder, as far as removing and compacting need it; None when there is none to read.
+
+    What can be encoded into it is not kept, so that nothing can be added or asked with this one.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        connection = connect(path, 30.0)
+        try:
+            meta = dict(connection.execute("SELECT key, value FROM meta"))
+        finally:
+            connection.close()
+    except (sqlite3.Error, StoreError):
+        return None
+    named = _SPACE.fullmatch(str(meta.get("space", "")))
+    if named is None:
+        return None
+    return Space(named[1], named[2], int(named[3]), multi=bool(named[4]), centred=bool(meta.get("centred")))
 
 
 def _create(path: Path, space: Space, wait_s: float) -> None:
@@ -103,6 +128,7 @@ def connect(path: Path, wait_s: float) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
         with explained(path):
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
             connection.execute("PRAGMA schema_version")  # reads the file: it may be no database at all
     except sqlite3.Error as error:
         raise StoreError(f"the index manifest {path} cannot be opened: {error}; check the folder's rights") from error

@@ -12,6 +12,7 @@ from mainspring.errors import StoreError
 from mainspring.library.ingest.encoding import missing
 from mainspring.library.ingest.indexer import Indexer
 from mainspring.library.ingest.meaning import NONE
+from mainspring.library.page import Where
 
 
 class Keeping(Indexer):
@@ -40,15 +41,11 @@ class Keeping(Indexer):
         """
         with self._indexing(None, True):
             meant = self._meant(what)
-            pages = [page for id_ in meant for page in self.catalog.pages_of(id_)]
-            if any(page.page.source == "ocr" for page in pages):
-                self._forget_pictures()
-            sides = [self._meaning.for_search()[0]]
-            if any(page.document.kind in ("image", "video") for page in pages):
-                sides.append(self._meaning.looks())
-            for side in filter(None, sides):
-                side.index.remove(page.id for page in pages)
-                side.index.compact()
+            # Also pages of text may have words that were read from pictures on them.
+            self._forget_pictures()
+            self._meaning.forget(self.catalog.among(Where(documents=tuple(meant))).tolist() if meant else [])
+            for id_ in meant:
+                self.catalog.drop_root(self.catalog.document(id_).uri)  # it would keep the name
             return self.catalog.forget(meant, by=by)
 
     def _forget_pictures(self) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mainspring.errors import MainspringError, ModelError, StoreError
 from mainspring.library.catalog import SQLiteCatalog
 from mainspring.library.embed.protocol import Embedder, Space
 from mainspring.library.index.protocol import VectorIndex
+from mainspring.library.index.manifest import space_of
 from mainspring.library.ingest.encoding import reconcile
+from mainspring.library.page import Where
 from mainspring.library.search.find import Side
 
 #: The name under which a library has no embedder and is searched by words only.
@@ -178,6 +180,35 @@ class Meaning:
 
                 self._looks = Side(_open_index(self.folder_of(SPACE), SPACE), LookEmbedder())
             return self._looks
+
+    def forget(self, pages: Sequence[int]) -> None:
+        """Take vectors off the disk: out of the index, of one that is being built, and of that of looks.
+
+        No embedder is needed. What cannot be opened is deleted whole, and made again by the next run.
+
+        Raises:
+            StoreError: the disk is full, or another process holds an index for too long.
+        """
+        with self._lock:
+            held = {folder.name: folder for folder in (self._folder / "vectors").glob("*")}
+            sides = {self.folder_of(s.index.space).name: s for s in (self._side, self._looks) if s is not None}
+            for name, folder in held.items():
+                space = space_of(folder) if name.startswith(f"{self._catalog.get('id')}-") else None
+                if space is None:
+                    shutil.rmtree(folder)
+                    continue
+                try:
+                    index = sides[name].index if name in sides else _open_index(folder, space)
+                except StoreError:  # damaged
+                    shutil.rmtree(folder)
+                    continue
+                try:
+                    known = {int(n) for n in self._catalog.among(Where())}
+                    index.remove({int(n) for n in index.ids()} - known | set(pages))
+                    index.compact()
+                finally:
+                    if name not in sides:
+                        index.close()
 
     def sweep(self) -> None:
         """Remove vectors of spaces, and of catalogs, that are not this library's any more."""
