@@ -164,3 +164,18 @@ def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on(docs: Path, hom
     done = json_lines(index(docs, "--json", home=home).stdout)[0]
     assert done["indexed"] + done["unchanged"] == 602
     assert mainspring("library", "check", home=home).stdout == "the library is whole\n"
+
+
+def test_settings_choose_what_is_not_said(docs: Path, home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    settings = home / "mainspring.toml"
+    settings.write_text('[library]\nembedder = "none"\ntranscriber = "whisper"\nreranker = "best"\n')
+    assert "'whisper' is no transcriber" in mainspring("index", docs, home=home, expect=1).stderr
+    settings.write_text('[library]\nembedder = "none"\nreranker = "best"\n')
+    mainspring("index", docs, home=home)
+    (stats,) = json_lines(mainspring("library", "stats", "--json", home=home).stdout)
+    assert stats["embedder"] == "none"
+    assert "'best' is no reranker" in mainspring("search", "clause", home=home, expect=1).stderr
+    mainspring("search", "clause", "--rerank", "none", home=home)
+    settings.write_text('[library]\nembedder = "e5"\n')  # of new libraries: this one has another
+    mainspring("index", docs, home=home)

@@ -70,6 +70,8 @@ web = { from = "file:web.token", tools = ["post"], hosts = ["api.example.org"] }
 [sandbox]
 hosts = ["pypi.org", "*.example.org:8443"]
 memory_mb = 2048
+[library]
+transcriber = "http://gpu:8000/v1#whisper"
 [memory]
 ttl = "30d"
 max_records = 20
@@ -94,6 +96,7 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
     assert config.secrets["files"] == "env:FILES_TOKEN"
     assert config.secrets["web"] == {"from": "file:web.token", "tools": ("post",), "hosts": ("api.example.org",)}
     assert (config.sandbox.hosts[1], config.sandbox.memory_mb) == ("*.example.org:8443", 2048)
+    assert (config.library.transcriber, config.library.embedder) == ("http://gpu:8000/v1#whisper", "")
     assert (config.memory.enabled, config.memory.ttl, config.memory.max_records) == (True, 30 * 86400, 20)
 
 

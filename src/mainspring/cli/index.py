@@ -19,6 +19,7 @@ from mainspring.cli.status import FAILED, INTERRUPTED
 if TYPE_CHECKING:
     from mainspring.library.ingest import Report
     from mainspring.library.library import Library
+    from mainspring.library.sight import Transcriber
 
 #: Failed files that are listed; the rest are counted, and `mainspring library list --failed` shows them.
 _LISTED = 20
@@ -73,8 +74,13 @@ def index(
       mainspring index ~/clients --readers ann,ben --exclude 'drafts/'
       mainspring index 'scans/*.pdf' --ocr now
     """
-    from mainspring.library.library import Library
+    from mainspring.config import load_config
+    from mainspring.library.library import Library, place_of
+    from mainspring.store import default_home
 
+    settings = load_config(default_home()).library
+    if embedder is None and settings.embedder and not (place_of(name) / "catalog.sqlite").exists():
+        embedder = settings.embedder
     options: dict[str, Any] = {
         "exclude": exclude,
         "hidden": hidden,
@@ -83,6 +89,7 @@ def index(
         "by": whoami(),
         "jobs": jobs or 0,
         "again": again,
+        "transcriber": _transcriber(settings.transcriber),
     }
     output = Output.plain()
     failed = False
@@ -102,6 +109,14 @@ def index(
             sys.exit(INTERRUPTED)
     if failed:
         sys.exit(FAILED)
+
+
+def _transcriber(name: str) -> Transcriber | None:
+    if not name:
+        return None
+    from mainspring.library.sight import open_transcriber
+
+    return open_transcriber(name)
 
 
 def _read_pictures(library: Library, output: Output, json_: bool, again: bool) -> None:

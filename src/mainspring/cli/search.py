@@ -15,7 +15,7 @@ from mainspring.cli.render import cut, safe
 from mainspring.library.page import Kind, RegionKind
 
 if TYPE_CHECKING:
-    from mainspring.library.embed.protocol import Picture
+    from mainspring.library.embed.protocol import Picture, Reranker
     from mainspring.library.library import Library
     from mainspring.library.page import Box, Hit, StoredPage, Where
     from mainspring.library.search import Explanation
@@ -52,7 +52,7 @@ library_option = click.option(
 @click.option("--before", type=click.DateTime(_DATES), metavar="DATE", help="Only files changed before.")
 @click.option("--trusted", is_flag=True, help="Only what no outsider may have written.")
 @click.option("--reader", default="", metavar="NAME", help="Only what this person may read.")
-@click.option("--rerank", metavar="NAME", help="Have the best pages read again by this reranker.")
+@click.option("--rerank", metavar="NAME", help="Have the best pages read again by this reranker; 'none' for none.")
 @click.option(
     "--explain",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -107,7 +107,7 @@ def search(
         reader=reader,
     )
     with opened(name) as library:
-        again = None if rerank is None else _reranker(rerank)
+        again = _reranker(rerank)
         began = time.perf_counter()
         hits = library.search(asked, k=count, where=where, mode=mode, rerank=again)  # type: ignore[arg-type]
         seconds = time.perf_counter() - began
@@ -258,7 +258,15 @@ def _picture(path: Path) -> Picture:
     return Shown(path)
 
 
-def _reranker(name: str) -> Any:
+def _reranker(name: str | None) -> Reranker | None:
+    """The reranker of this name; without one, that of `mainspring.toml`."""
+    if name is None:
+        from mainspring.config import load_config
+        from mainspring.store import default_home
+
+        name = load_config(default_home()).library.reranker
+    if name in ("", "none"):
+        return None
     from mainspring.library.rerank import open_reranker
 
     return open_reranker(name)

@@ -19,6 +19,7 @@ from mainspring.config.sections import (
     SECTIONS,
     Approvals,
     FleetSettings,
+    LibrarySettings,
     MemorySettings,
     Person,
     PolicyFiles,
@@ -61,6 +62,7 @@ class Config:
     secrets: Mapping[str, Any] = field(default_factory=dict)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    library: LibrarySettings = field(default_factory=LibrarySettings)
     swarm: SwarmSettings = field(default_factory=SwarmSettings)
     rates: Mapping[str, RateSettings] = field(default_factory=dict)
     fleet: FleetSettings = field(default_factory=FleetSettings)

@@ -102,6 +102,21 @@ class MemorySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LibrarySettings:
+    """``[library]``: engines that ``mainspring index`` and ``mainspring search`` use unless they are told others.
+
+    Args:
+        embedder: of libraries that are new; "" for the embedded one.
+        reranker: reads the best pages of each search again; "" for none.
+        transcriber: writes down what is said in recordings, such as ``http://host/v1#MODEL``; "" for none.
+    """
+
+    embedder: str = ""
+    reranker: str = ""
+    transcriber: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmSettings:
     """``[swarm]``: the most that any run of this home may start; a declaration can only ask for less.
 
@@ -255,6 +270,9 @@ SECTIONS: dict[str, check.Check] = {
                 "half_life": check.seconds,
             },
         )
+    ),
+    "library": lambda v, at: LibrarySettings(
+        **known(v, at, {"embedder": check.text, "reranker": check.text, "transcriber": check.text})
     ),
     "rates": check.mapping(_rate),
     "swarm": lambda v, at: SwarmSettings(

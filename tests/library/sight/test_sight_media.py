@@ -24,7 +24,8 @@ from mainspring.library.read.protocol import ReadLimits
 from mainspring.library.sight.film import container
 from mainspring.library.sight.media import open_audio, open_image, open_video
 from mainspring.library.sight.tags import tags_of
-from mainspring.library.sight.transcripts import Cue, FasterWhisper, HttpTranscriber, cues_in, heard, pages_of, sidecar
+from mainspring.library.sight.transcribers import FasterWhisper, HttpTranscriber, open_transcriber
+from mainspring.library.sight.transcripts import Cue, beside, cues_in, heard, pages_of, sidecar
 
 LIMITS = ReadLimits()
 
@@ -198,11 +199,13 @@ class Speech(BaseHTTPRequestHandler):
     """Answers as OpenAI's transcription does."""
 
     asked: ClassVar[list[bytes]] = []
+    keys: ClassVar[list[str]] = []
     status = 200
     answer: ClassVar[Any] = {}
 
     def do_POST(self) -> None:
         self.asked.append(self.path.encode() + b"\n" + self.rfile.read(int(self.headers["Content-Length"])))
+        self.keys.append(self.headers.get("Authorization", ""))
         body = json.dumps(self.answer).encode()
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
@@ -217,6 +220,7 @@ class Speech(BaseHTTPRequestHandler):
 def speech() -> Iterator[tuple[type[Speech], str]]:
     class Handler(Speech):
         asked: ClassVar[list[bytes]] = []
+        keys: ClassVar[list[str]] = []
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -267,16 +271,36 @@ def test_an_engine_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
         HttpTranscriber("http://127.0.0.1:9/v1", "m", seconds=2).transcribe(sound(tmp_path / "a.wav"))
     with pytest.raises(ModelError, match="faster-whisper"):
         FasterWhisper(tmp_path / "none")
+    with pytest.raises(ModelError, match="write 'http"):
+        open_transcriber("whisper-1")
+
+
+def test_a_key_is_read_by_reference_and_is_in_no_error(
+    tmp_path: Path, speech: tuple[type[Speech], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, url = speech
+    handler.status, handler.answer = 401, {"error": "wrong key sk-secret"}
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")  # goes to OpenAI only
+    monkeypatch.setenv("MAINSPRING_KEY_127_0_0_1", "sk-secret")
+    with pytest.raises(ModelError, match="401") as failed:
+        open_transcriber(f"{url}#whisper-1").transcribe(sound(tmp_path / "a.wav"))
+    assert "sk-secret" not in str(failed.value)
+    assert handler.keys == ["Bearer sk-secret"]
+    monkeypatch.delenv("MAINSPRING_KEY_127_0_0_1")
+    with pytest.raises(ModelError):
+        open_transcriber(f"{url}#whisper-1").transcribe(tmp_path / "a.wav")
+    assert handler.keys == ["Bearer sk-secret", ""]
 
 
 def test_words_are_put_to_pages_that_were_read_elsewhere(tmp_path: Path) -> None:
     scenes = [Page(1, "sign", pictured=True, begins_s=0, ends_s=3), Page(2, "", pictured=True, begins_s=3, ends_s=5)]
     path = tmp_path / "talk.mp4"
-    assert list(heard(path, scenes)) == scenes
+    assert heard(scenes, lambda: beside(path)) == scenes
     path.with_suffix(".lrc").write_text("[00:01.00]first\n[00:04.00]second")
-    assert [page.text for page in heard(path, scenes)] == ["first\nsign", "second"]
-    assert [page.text for page in heard(path, [Page(1, "Title")])] == ["first\nsecond"]
-    assert list(heard(path, heard(path, scenes))) == list(heard(path, scenes))
+    assert [page.text for page in heard(scenes, lambda: beside(path))] == ["first\nsign", "second"]
+    assert [page.text for page in heard([Page(1, "Title")], lambda: beside(path))] == ["first\nsecond"]
+    once = heard(scenes, lambda: beside(path))
+    assert heard(once, lambda: [Cue(0, 1, "other")]) == once  # what has words keeps them
 
 
 def test_formats_of_words_with_times() -> None:
@@ -307,6 +331,16 @@ def test_only_a_file_of_the_same_name_is_taken_for_the_words(tmp_path: Path) -> 
     assert sidecar(tmp_path / "talk.mp4") is None
     (tmp_path / "talk.zh-CN.vtt").write_text("x")
     assert sidecar(tmp_path / "talk.mp4") == tmp_path / "talk.zh-CN.vtt"
+
+
+def test_a_link_beside_a_recording_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("[00:01.00]private")
+    (tmp_path / "talk.lrc").symlink_to(tmp_path / "private")
+    assert sidecar(tmp_path / "talk.mp4") is None
+    assert beside(tmp_path / "talk.mp4") == ()
+    (tmp_path / "talk.lrc").unlink()
+    (tmp_path / "private").rename(tmp_path / "talk.lrc")
+    assert [cue.text for cue in beside(tmp_path / "talk.mp4")] == ["private"]
 
 
 def test_a_picture_is_a_page_that_waits_for_ocr(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from mainspring.library.search import Side
 
 if TYPE_CHECKING:
     from mainspring.library.sight.ocr import Ocr
+    from mainspring.library.sight.transcripts import Transcriber
 
 OcrWhen: TypeAlias = Literal["auto", "off", "now"]
 
@@ -69,6 +70,7 @@ class Indexer:
         jobs: int = 0,
         again: bool = False,
         limits: ReadLimits | None = None,
+        transcriber: Transcriber | None = None,
         progress: Tell | None = None,
         wait: bool = True,
     ) -> Report:
@@ -90,6 +92,8 @@ class Indexer:
             jobs: files that are read at the same time; 0: one a processor.
             again: read also what looks unchanged.
             limits: how much of each file is read.
+            transcriber: writes down what is said in recordings and films that have no words beside them, such as
+                :func:`mainspring.library.sight.open_transcriber` gives.
             progress: is told how it goes.
             wait: wait for another process that is indexing this library; else fail.
 
@@ -99,7 +103,7 @@ class Indexer:
         """
         began = time.monotonic()
         said = Vouched(trust, None if readers is None else frozenset(readers), by)
-        options = Options(tuple(exclude), hidden, said, jobs, again, limits or ReadLimits())
+        options = Options(tuple(exclude), hidden, said, jobs, again, limits or ReadLimits(), transcriber)
         named = [paths] if isinstance(paths, str | Path) else list(paths)
         report = Report()
         with self._indexing(progress, wait):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,7 @@ from mainspring.library.catalog import Known, Source, SQLiteCatalog, Vouched
 from mainspring.library.ingest import fingerprint
 from mainspring.library.ingest.discover import FoundFile
 from mainspring.library.ingest.fingerprint import Fingerprint
+from mainspring.library.ingest.hearing import AUDIBLE, Hearing, Words, limited, with_source
 from mainspring.library.language import language_of
 from mainspring.library.page import Document, Kind, Page
 from mainspring.library.read.kinds import kind_of
@@ -53,6 +54,7 @@ class Reader:
         open_file: opens one file.
         limits: how much of each is read.
         jobs: how many are read at the same time.
+        hearing: finds what is said in recordings and films.
         again: read also what looks unchanged.
         stopped: ends the work between two pages when it is set.
     """
@@ -64,10 +66,11 @@ class Reader:
         limits: ReadLimits,
         *,
         jobs: int,
+        hearing: Hearing,
         again: bool = False,
         stopped: threading.Event | None = None,
     ) -> None:
-        self._catalog, self._open, self._limits = catalog, open_file, limits
+        self._catalog, self._open, self._limits, self._hearing = catalog, open_file, limits, hearing
         self._jobs, self._again = jobs, again
         self._stopped = stopped or threading.Event()
         self._reading: dict[int, Reading] = {}
@@ -125,7 +128,7 @@ class Reader:
             return False
         # What failed is tried again by another version, and when a person names the file.
         tried = known.state == "failed" and known.version == __version__ and not found.named
-        return known.state == "ready" or tried
+        return tried or (known.state == "ready" and self._hearing.is_as_it_was(found.path))
 
     def _unchanged(self, known: Known, source: Source, found: FoundFile, said: Vouched) -> Done:
         asked = said.trust or said.readers is not None
@@ -139,7 +142,8 @@ class Reader:
             taken = fingerprint.take(found.path, self._limits.bytes)
             stamp = 0 if time.time_ns() - taken.stamp < _FRESH_NS else taken.stamp
             source = Source(uri, taken.digest, taken.size, _s(taken.stamp), stamp, found.named)
-            if known is not None and known.state == "ready" and known.digest == taken.digest and not self._again:
+            same = known is not None and known.state == "ready" and known.digest == taken.digest
+            if known is not None and same and not self._again and self._hearing.is_as_it_was(found.path):
                 return self._unchanged(known, source, found, said)
             kind = kind_of(found.path, taken.head)
             if kind is None:
@@ -159,7 +163,8 @@ class Reader:
             return self._catalog.write(
                 source, kind, path.name, (), said=said, version=__version__, problem="the file is empty"
             ).finish()
-        twin = None if self._again else self._catalog.twin(taken.digest)
+        # Recordings of the same bytes may have other words beside them.
+        twin = None if self._again or kind in AUDIBLE else self._catalog.twin(taken.digest)
         if twin is not None:
             document = self._copied(path, kind, source, twin, said)
             if document is not None:
@@ -170,18 +175,38 @@ class Reader:
                 self._reading[id(reading)] = reading
             about = reading.about
             cut: list[str] = []
-            pages = self._pages(reading, cut)
+            pages: Iterable[tuple[Page, str, str]] = self._pages(reading, cut)
+            extra, problem = about.extra, ""
+            audible = about.kind in AUDIBLE
+            if audible:
+                words = self._hearing.words_for(path)
+                source = replace(source, changed=self._hearing.is_another_file(path, words))
+                pages, by, problem = self._heard(path, pages, words, reading)
+                extra, said = with_source(extra, by), limited(said, words.readers)
             writing = self._catalog.write(
-                source, about.kind, about.title, pages, extra=about.extra, said=said, version=__version__
+                source, about.kind, about.title, pages, extra=extra, said=said, version=__version__
             )
             # Readers open by path; only what is as it was looked at may stand under its digest.
             if not fingerprint.still(path, taken):
                 return None
-            return writing.finish("; ".join(filter(None, [reading.problem, *cut])))
+            return writing.finish("; ".join(filter(None, [problem if audible else reading.problem, *cut])))
         finally:
             with self._lock:
                 self._reading.pop(id(reading), None)
             reading.close()
+
+    def _heard(
+        self, path: Path, pages: Iterable[tuple[Page, str, str]], words: Words, reading: Reading
+    ) -> tuple[list[tuple[Page, str, str]], str, str]:
+        """The pages with what is said in them, where the words are from, and what could not be read."""
+        known = [page for page, _, _ in pages]  # to the last one: only then the problem is known
+        try:
+            found, by, problem = self._hearing.add(path, known, words, reading.problem)
+        except InterruptedError:
+            raise _StoppedError from None
+        most = self._limits.page_chars
+        found = [page if len(page.text) <= most else replace(page, text=page.text[:most]) for page in found]
+        return [(page, language_of(page.text), "") for page in found], by, problem
 
     def _pages(self, reading: Reading, cut: list[str]) -> Iterator[tuple[Page, str, str]]:
         """The pages; why there are no more goes into `cut` when it is not the document's end."""

@@ -11,9 +11,11 @@ from pathlib import Path
 from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog, Vouched
 from mainspring.library.ingest.discover import FoundFile, Walk, roots_of
+from mainspring.library.ingest.hearing import Hearing
 from mainspring.library.ingest.reading import Done, Open, Reader
 from mainspring.library.ingest.report import Meter, Report, Tell
 from mainspring.library.read.protocol import ReadLimits
+from mainspring.library.sight.transcripts import Transcriber
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Options:
         jobs: files that are read at the same time; 0: one a processor.
         again: read also what looks unchanged.
         limits: how much of each file is read.
+        transcriber: writes down what is said in recordings and films without words beside them.
     """
 
     exclude: tuple[str, ...] = ()
@@ -35,6 +38,7 @@ class Options:
     jobs: int = 0
     again: bool = False
     limits: ReadLimits = field(default_factory=ReadLimits)
+    transcriber: Transcriber | None = None
 
 
 def processors() -> int:
@@ -68,7 +72,13 @@ def read_paths(
     stopped = stopped or threading.Event()
     roots = _settled(catalog, paths, options, report)
     reader = Reader(
-        catalog, open_file, options.limits, jobs=options.jobs or processors(), again=options.again, stopped=stopped
+        catalog,
+        open_file,
+        options.limits,
+        jobs=options.jobs or processors(),
+        hearing=Hearing(catalog, options.transcriber, stopped),
+        again=options.again,
+        stopped=stopped,
     )
     walks = {root: _walk(kept, keep_out) for root, kept in roots.items()}
     found, finding = Meter("find", tell), Meter("read", tell)

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from mainspring.library.sight.look import LookEmbedder
     from mainspring.library.sight.ocr import Ocr, read_picture
     from mainspring.library.sight.tags import Tag, tags_of
-    from mainspring.library.sight.transcripts import Cue, HttpTranscriber, Transcriber
+    from mainspring.library.sight.transcribers import FasterWhisper, HttpTranscriber, open_transcriber
+    from mainspring.library.sight.transcripts import Cue, Transcriber
 
 __all__ = [
     "Cue",
+    "FasterWhisper",
     "HttpTranscriber",
     "Line",
     "LookEmbedder",
@@ -21,19 +23,22 @@ __all__ = [
     "Sighted",
     "Tag",
     "Transcriber",
+    "open_transcriber",
     "read_picture",
     "tags_of",
 ]
 
 _HOME = {
     "Cue": "transcripts",
-    "HttpTranscriber": "transcripts",
+    "FasterWhisper": "transcribers",
+    "HttpTranscriber": "transcribers",
     "Line": "lines",
     "LookEmbedder": "look",
     "Ocr": "ocr",
     "Sighted": "lines",
     "Tag": "tags",
     "Transcriber": "transcripts",
+    "open_transcriber": "transcribers",
     "read_picture": "ocr",
     "tags_of": "tags",
 }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Frames a second that are looked at; of films longer than `_LONG_S` only key frames are decoded.
 _RATE, _LONG_S = 4.0, 1_200.0
 _EXTRA = ("title", "artist", "album", "date", "genre", "comment", "language", "copyright")
+#: The problem of a recording of whose words nothing is known.
+NOT_HEARD = "no transcriber: what is said in it cannot be searched"
 #: Protocols and containers that would open other files are not followed.
 _OPTIONS = {"protocol_whitelist": "file,pipe,fd", "enable_drefs": "0", "use_absolute_path": "0"}
 _LISTS = frozenset({"hls", "dash", "concat", "concatf", "sdp", "rtsp", "image2", "imf", "lavfi"})
@@ -70,7 +72,7 @@ class Film:
     def pages(self) -> Iterator[Page]:
         scenes = self.scenes()
         base = [self._page(number, scene) for number, scene in enumerate(scenes, 1)]
-        yield from placed(base, beside(self._path) or self._cues, self._limits.page_chars)
+        yield from placed(base, self._cues or beside(self._path), self._limits.page_chars)
 
     def _page(self, number: int, scene: Scene) -> Page:
         wide, high = scene.size
@@ -191,7 +193,7 @@ class Recording:
         if cues:
             yield from (replace(page, text=page.text[: self._limits.page_chars]) for page in pages_of(cues))
             return
-        self.problem = self.problem or "no transcriber: what is said in it cannot be searched"
+        self.problem = self.problem or NOT_HEARD
         said = [self.about.extra.get(name, "") for name in ("title", "artist", "album", "comment")]
         text = "\n".join(part for part in (*said, *self._chapters) if part)[: self._limits.page_chars]
         yield Page(1, text, source="text" if text else "none", begins_s=0.0, ends_s=round(self._duration, 3))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import BinaryIO, Protocol
 
-from mainspring.errors import ModelError, ToolError
+from mainspring.errors import ToolError
 from mainspring.library.page import Page
 from mainspring.library.sight.lines import clean
 
 #: Files beside a recording that hold its words, in the order in which they are preferred.
 SIDECARS = (".srt", ".vtt", ".lrc")
 _MOST_BYTES = 8 << 20
+_FRESH_NS = 2_000_000_000
 #: A page of a recording ends after so many seconds, or characters.
 _PAGE_S, _PAGE_CHARS = 90.0, 2_000
 _TIMES = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
@@ -79,35 +84,102 @@ def _lyrics(text: str) -> Iterator[Cue]:
             yield Cue(begins, times[n + 1][0] if n + 1 < len(times) else begins + 5.0, said)
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A file of words that lies beside a recording.
+
+    Args:
+        path: where it is.
+        digest: SHA-256 of its bytes, hex.
+        cues: the words, with their times.
+    """
+
+    path: Path
+    digest: str
+    cues: tuple[Cue, ...]
+
+
 def sidecar(path: Path) -> Path | None:
-    """The file of words that lies beside a recording and is called like it (``talk.srt``, ``talk.en.vtt``)."""
+    """The file of words that lies beside a recording and is called like it (``talk.srt``, ``talk.en.vtt``).
+
+    Links are not followed, as the folder may be a stranger's.
+    """
     try:
-        near = sorted(entry for entry in path.parent.iterdir() if entry.name.startswith(path.stem + "."))
+        names = _sidecars(path.parent).get(path.stem, ())
     except OSError:
         return None
     for ending in SIDECARS:
-        for entry in near:
-            extra = entry.name[len(path.stem) : -len(ending)]
-            if entry.suffix.lower() == ending and extra.count(".") <= 1 and len(extra) <= 10 and entry.is_file():
+        for name in names:
+            entry = path.parent / name
+            if entry.suffix.lower() == ending and entry.is_file() and not entry.is_symlink():
                 return entry
     return None
 
 
-def beside(path: Path) -> tuple[Cue, ...]:
-    """The cues of the file beside a recording; none when there is no such file."""
+def _sidecars(folder: Path) -> dict[str, list[str]]:
+    """The files of words of a folder, by what recordings are called that they may belong to."""
+    status = folder.stat()
+    if time.time_ns() - status.st_mtime_ns < _FRESH_NS:  # it may change again within the clock's tick
+        return _listed(str(folder))
+    return _kept(str(folder), status.st_ino, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _kept(folder: str, inode: int, stamp: int) -> dict[str, list[str]]:
+    """A folder of thousands of recordings is not listed for each of them."""
+    return _listed(folder)
+
+
+def _listed(folder: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in sorted(os.listdir(folder)):
+        stem, _, ending = name.rpartition(".")
+        if f".{ending.lower()}" in SIDECARS:
+            found.setdefault(stem, []).append(name)
+            before, dot, language = stem.rpartition(".")
+            if dot and len(language) < 10:
+                found.setdefault(before, []).append(name)
+    return found
+
+
+def read_beside(path: Path) -> Beside | None:
+    """The file beside a recording; None when there is none, or it cannot be read."""
     found = sidecar(path)
     if found is None:
-        return ()
-    with found.open("rb") as file:
-        data = file.read(_MOST_BYTES)
+        return None
+    try:
+        with regular(found) as file:
+            data = file.read(_MOST_BYTES)
+    except (OSError, ToolError):
+        return None
+    return Beside(found, hashlib.sha256(data).hexdigest(), cues_in(_decoded(data)))
+
+
+def beside(path: Path) -> tuple[Cue, ...]:
+    """The cues of the file beside a recording; none when there is no such file."""
+    found = read_beside(path)
+    return found.cues if found is not None else ()
+
+
+def _decoded(data: bytes) -> str:
     for encoding in ("utf-8-sig", "utf-16", "gb18030"):
         if encoding == "utf-16" and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
             continue
         try:
-            return cues_in(data.decode(encoding))
+            return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return cues_in(data.decode("utf-8", "replace"))
+    return data.decode("utf-8", "replace")
+
+
+def regular(path: Path) -> BinaryIO:
+    """A regular file, opened without following a link or waiting for a pipe. Raises OSError, ToolError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = open(descriptor, "rb")  # noqa: SIM115 - the caller closes it
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise ToolError(f"{path.name} is no regular file")
 
 
 def pages_of(cues: Sequence[Cue], first: int = 1, heading: str = "") -> Iterator[Page]:
@@ -143,118 +215,22 @@ def placed(pages: Iterable[Page], cues: Sequence[Cue], most_chars: int = 20_000)
         yield replace(page, text=text, regions=(), source="transcript")
 
 
-@dataclass(frozen=True)
-class HttpTranscriber:
-    """An engine behind OpenAI's ``/v1/audio/transcriptions`` (vLLM, speaches, whisper.cpp's server, OpenAI).
+def with_words(pages: Sequence[Page], cues: Sequence[Cue]) -> list[Page]:
+    """The pages of a film or recording with what is said in it; without words they stay as they are."""
+    if not cues:
+        return list(pages)
+    return list(placed(pages, cues) if any(page.pictured for page in pages) else pages_of(cues))
+
+
+def heard(pages: Iterable[Page], words: Callable[[], Sequence[Cue]]) -> list[Page]:
+    """The pages of a film or recording with what is said in it, for a reader that saw neither folder nor engine.
 
     Args:
-        url: up to and with ``/v1``.
-        model: as the server calls it.
-        key: sent as a bearer token; "" for none.
-        seconds: time for one recording.
-        bytes_: largest file that is sent.
-    """
+        words: finds the words; not asked where there are some already, such as those of a film's own text track.
 
-    url: str
-    model: str
-    key: str = ""
-    seconds: float = 600.0
-    bytes_: int = 512 << 20
-
-    @property
-    def name(self) -> str:
-        return f"{self.model} at {self.url}"
-
-    def transcribe(self, path: Path) -> tuple[Cue, ...]:
-        """As `Transcriber.transcribe`."""
-        import httpx2
-
-        size = path.stat().st_size
-        if size > self.bytes_:
-            raise ToolError(
-                f"{path.name} has {size:,} bytes, more than the {self.bytes_:,} that are sent to {self.name}"
-            )
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        asked = {"model": self.model, "response_format": "verbose_json", "timestamp_granularities[]": "segment"}
-        try:
-            with path.open("rb") as file, httpx2.Client(timeout=self.seconds, headers=headers) as client:
-                answer = client.post(
-                    f"{self.url.rstrip('/')}/audio/transcriptions", data=asked, files={"file": (path.name, file)}
-                )
-        except httpx2.HTTPError as error:
-            raise ModelError(f"{self.name} does not answer: {error}", retryable=True) from error
-        if answer.status_code != 200:
-            said = clean(answer.text)[:300]
-            raise ModelError(
-                f"{self.name} answers {answer.status_code}: {said}",
-                retryable=answer.status_code in (408, 429) or answer.status_code >= 500,
-                status=answer.status_code,
-            )
-        try:
-            return _segments(answer.json())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{self.name} answers with something that is no transcript: {error!r}") from error
-
-
-def _segments(answer: Any) -> tuple[Cue, ...]:
-    """The cues of a ``verbose_json`` answer; one cue for all when the server gives no segments."""
-    if answer.get("segments"):
-        cues = [Cue(float(s["start"]), float(s["end"]), clean(str(s["text"]))) for s in answer["segments"]]
-    else:
-        cues = [Cue(0.0, float(answer.get("duration") or 0.0), clean(str(answer["text"])))]
-    return tuple(sorted((cue for cue in cues if cue.text), key=lambda cue: cue.begins_s))
-
-
-class FasterWhisper:
-    """`faster-whisper`, where it is installed (it is not among Mainspring's extras).
-
-    Args:
-        model: a folder with its weights; names of models that would have to be fetched are refused.
-
-    Raises:
-        ModelError: it is not installed, or there is no such folder.
-    """
-
-    def __init__(self, model: Path) -> None:
-        if find_spec("faster_whisper") is None:
-            raise ModelError("faster-whisper is not installed: pip install faster-whisper, or use a server's URL")
-        if not model.is_dir():
-            raise ModelError(f"{model} is no folder with a model of faster-whisper; download one and name its folder")
-        self._folder = model
-        self._model: Any = None
-
-    @property
-    def name(self) -> str:
-        return f"faster-whisper {self._folder.name}"
-
-    def transcribe(self, path: Path) -> tuple[Cue, ...]:
-        """As `Transcriber.transcribe`."""
-        from faster_whisper import WhisperModel  # type: ignore[import-not-found, unused-ignore]
-
-        self._model = self._model or WhisperModel(str(self._folder), device="cpu", local_files_only=True)
-        segments, _ = self._model.transcribe(str(path))
-        found = (Cue(float(s.start), float(s.end), clean(str(s.text))) for s in segments)
-        return tuple(cue for cue in found if cue.text)
-
-
-def heard(path: Path, pages: Iterable[Page], transcriber: Transcriber | None = None) -> Iterator[Page]:
-    """The pages of a film or recording with what is said in it, for a reader that saw neither file nor engine.
-
-    The file beside it comes first, then the engine; without words, and where there are some already, the pages stay.
-
-    Raises:
-        ModelError, ToolError: the engine failed.
+    Raises: what `words` raises.
     """
     known = list(pages)
     if any(page.source == "transcript" for page in known):
-        yield from known
-        return
-    cues = beside(path)
-    if not cues and transcriber is not None:
-        cues = transcriber.transcribe(path)
-    if not cues:
-        yield from known
-    elif any(page.pictured for page in known):
-        yield from placed(known, cues)
-    else:
-        yield from pages_of(cues)
+        return known
+    return with_words(known, words())
