@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
 from cli_program import json_lines, mainspring
+
+from mainspring.cli import doctor_library
 
 CLERK = Path(__file__).with_name("clerk.py")
 SECRET = "sk-not-to-be-shown"
@@ -108,3 +111,19 @@ def test_the_models(tmp_path: Path) -> None:
     assert sum(line["default"] for line in local) == 1
     wrong = mainspring("models", "fetch", "local:9b", home=tmp_path, expect=1, MAINSPRING_CACHE=cache)
     assert "there is no local model '9b'" in wrong.stderr
+
+
+def test_what_the_library_needs_is_looked_at(tmp_path: Path) -> None:
+    pytest.importorskip("rapidocr")
+    found = checked(tmp_path, MAINSPRING_CACHE=str(tmp_path / "cache"))
+    assert found["library"]["ok"]
+    assert found["library: OCR"]["ok"]
+    encoder = found["library: encoder"]
+    assert (encoder["ok"], encoder["needed"], encoder["fix"]) == (False, False, "mainspring models fetch e5")
+
+
+def test_the_doctor_knows_what_the_extra_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_library, "find_spec", lambda name: None if name == "av" else True)
+    (found,) = doctor_library.library()
+    assert (found.ok, found.needed, found.found) == (False, False, "without av")
+    assert "mainspring[library]" in found.fix

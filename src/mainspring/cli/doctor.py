@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from mainspring.cli import doctor_guard
+from mainspring.cli import doctor_guard, doctor_library
 from mainspring.cli.approvals import json_option
 from mainspring.cli.doctor_guard import Check
 from mainspring.cli.output import Output
@@ -60,6 +60,7 @@ def checks() -> Iterator[Check]:
     keys = _keys()
     yield from _guarded("local model", lambda: _local(needed=not keys.ok))
     yield keys
+    yield from _guarded("library", doctor_library.library)
     yield _uv()
 
 
