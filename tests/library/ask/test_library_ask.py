@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -87,6 +88,27 @@ def test_numbers_and_names_that_the_quote_lacks_are_flagged(library: FakeLibrary
     assert "(not in the quote: 1978, Bosch)" in found.text
     fine = answer(library, said(one("ACME says it is vented in May.", "must be vented every May, says ACME")))
     assert fine.statements[0].unsupported == ()
+
+
+@pytest.mark.parametrize("text", ["It is vented [2] every May [2].", "It is vented every May [2][3, 4].", "[2]"])
+def test_numbers_of_citations_are_only_ours(library: FakeLibrary, text: str) -> None:
+    found = answer(library, said(one(text, "must be vented every May")), k=2)
+    assert found.text == (NOTHING if text == "[2]" else "It is vented every May. [1]")
+    kept = answer(library, said(one("It sets a[0] to 1987.", "built in 1987")))
+    assert kept.text.startswith("It sets a[0] to 1987. [1]")
+
+
+def test_a_model_that_takes_too_long_is_an_error_that_says_so(
+    library: FakeLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["mainspring.library.ask.ask"], "_TIMEOUT_S", 0.01)
+
+    class Slow:
+        async def respond(self, *_: object) -> Any:
+            await asyncio.sleep(3600)
+
+    with pytest.raises(ModelError, match="no answer within"):
+        ask_sync(library, "When must the boiler be vented?", Slow())
 
 
 def test_nothing_is_answered_from_memory(library: FakeLibrary) -> None:

@@ -25,6 +25,10 @@ _QUESTION_CHARS = 4_000
 _TIMEOUT_S = 600.0
 _ATTEMPTS = 2
 
+#: What a model, or whoever talks through it, writes to look like the number of a citation: only we give these.
+_NUMBERS = r"\[\d{1,3}(?:\s*[,;-]\s*\d{1,3})*\]"
+_MARK = re.compile(rf"(?<!\S)(?:{_NUMBERS})+|(?:\s*{_NUMBERS})+(?=[.!?]?\s*$)")
+
 NOTHING = "The library holds no answer to this."
 
 ORDERS = """\
@@ -205,8 +209,15 @@ async def _asked(model: Model, question: str, hits: Sequence[Hit]) -> tuple[list
     settings = ModelSettings(output_schema=SCHEMA, temperature=0.0)
     usage = Usage(calls=0, usd=0.0)
     for _ in range(_ATTEMPTS):
-        async with asyncio.timeout(_TIMEOUT_S):
-            answer = await model.respond(told, [], settings)
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                answer = await model.respond(told, [], settings)
+        except TimeoutError:
+            raise ModelError(
+                f"{model_name(model)} gave no answer within {_TIMEOUT_S:g} s; ask with fewer pages (`k`), or use a "
+                "faster model",
+                retryable=True,
+            ) from None
         usage = usage + (answer.usage or Usage(calls=1, usd=None))
         found = _parsed(answer.text)
         if found is not None:
@@ -246,7 +257,9 @@ def _checked(said: Sequence[Any], hits: Sequence[Hit]) -> tuple[list[Statement],
     kept: list[Statement] = []
     dropped: list[Dropped] = []
     for one in said[:100]:
-        text = " ".join(one["text"].split())
+        text = " ".join(_MARK.sub("", one["text"]).split())
+        if not text:
+            continue
         named = [hits[n - 1].page for n in dict.fromkeys(one["excerpts"]) if 0 < n <= len(hits)]
         citations = []
         for page in named:

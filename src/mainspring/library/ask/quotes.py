@@ -20,7 +20,7 @@ _SAME = str.maketrans(
 
 #: A shorter quote says nothing: "the" stands on every page. A character of a packed script counts twice.
 MIN_CHARS = 8
-_NUMBER = re.compile(r"(?<![^\W_\u2e80-\U0003ffff])\d+(?:[.,:/\u2019'\u00a0\u202f]\d+)*%?")
+_NUMBER = re.compile(r"(?<![^\W_\u2e80-\U0003ffff])(?:(?<![^\s(])-)?\d+(?:[.,:/\u2019'\u00a0\u202f]\d+)*%?")
 _NAME = re.compile(r"\b[^\W\d_][\w'-]*")
 
 
@@ -118,6 +118,10 @@ def _inside(text: str, at: int) -> bool:
     if _is_packed(left) or _is_packed(right):
         return False
     if left.isalnum() and right.isalnum():
+        return True
+    if left == "-" and right.isdigit() and (at == 1 or text[at - 2].isspace() or text[at - 2] == "("):
+        return True  # "5 degrees" is not said by "-5 degrees"
+    if left.isdigit() and right == "%":
         return True
     if left in ".," and right.isdigit() and at > 1 and text[at - 2].isdigit():
         return True
