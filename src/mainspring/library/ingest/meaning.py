@@ -11,8 +11,8 @@ from pathlib import Path
 from mainspring.errors import MainspringError, ModelError, StoreError
 from mainspring.library.catalog import SQLiteCatalog
 from mainspring.library.embed.protocol import Embedder, Space
-from mainspring.library.index.protocol import VectorIndex
 from mainspring.library.index.manifest import space_of
+from mainspring.library.index.protocol import VectorIndex
 from mainspring.library.ingest.encoding import reconcile
 from mainspring.library.page import Where
 from mainspring.library.search.find import Side
