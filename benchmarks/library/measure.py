@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.library import asked, build, derive, frozen, indexing, scoring, systems
+from benchmarks.library import quick as quick_set
 from benchmarks.library.asked import Query
 from benchmarks.library.build import Made
-from benchmarks.library.documents import PIECES, Side
+from benchmarks.library.documents import Side
 from benchmarks.peers.environment import cache_folder
 from mainspring.library.evaluate.metrics import bootstrap, percentile
 from mainspring.library.library import Library
 
-#: A set of a few small files of one package, for a quick run.
-QUICK = ("slidev-",)
 #: What is taken for BM25: on each slice of the queries the better of the two.
 BM25 = ("fts5", "bm25s")
 
@@ -45,23 +43,27 @@ def opened(
     """Make a side of the set, and index it.
 
     Args:
-        quick: only a few files; its figures mean nothing.
+        quick: a few of this project's own pages instead; the figures mean nothing.
         changed: measure it although it is not the frozen one.
         fresh: index it again.
 
     Raises:
         FetchError, SetError: the set cannot be made, or is another than the frozen one.
     """
-    pieces = tuple(piece for piece in PIECES if piece.name.startswith(QUICK)) if quick else PIECES
-    made = [one for one in build.make(pieces, note=note) if one.piece.side == side]
-    queries = asked.written(side, made, check=not changed) + derive.derived(side, made)
+    home = cache_folder() / "library"
+    if quick:
+        side = "test"
+        made = quick_set.make(home)
+        queries = derive.derived(side, made)
+    else:
+        made = [one for one in build.make(note=note) if one.piece.side == side]
+        queries = asked.written(side, made, check=not changed) + derive.derived(side, made)
     digests = frozen.digests(side, made, queries)
     if not changed and not quick:
         frozen.check(side, digests)
-    home = cache_folder() / "library"
     name = f"{side}-quick" if quick else side
     note(f"indexing {side}: {len(made)} documents ...")
-    library, took = indexing.indexed(name, made[0].file.parent, home, note, key=json.dumps(digests), fresh=fresh)
+    library, took = indexing.indexed(name, made[0].file.parent, home, note, key=digests["pages"], fresh=fresh)
     try:
         corpus = systems.Corpus(library)
         return Opened(side, library, corpus, judged(queries, made, corpus), took, digests)

@@ -35,6 +35,7 @@ def rescan(source: Path, numbers: Sequence[int], target: Path, seed: str) -> Non
         append_images=pages[1:],
         resolution=SCANNED,
         quality=QUALITY,
+        title="",
         creationDate=never,
         modDate=never,
     )
