@@ -77,6 +77,15 @@ def test_a_file_beside_a_recording_is_its_words_also_when_it_comes_changes_and_g
     assert words(library, talk)[0] == ""
 
 
+def test_of_a_drawing_only_its_words_are_indexed(library: Library, tmp_path: Path) -> None:
+    drawing = tmp_path / "plan.svg"
+    drawing.write_text('<svg xmlns="http://www.w3.org/2000/svg"><path d="M10 10"/><text>Kitchen</text></svg>')
+    report = library.index(drawing)
+    assert (report.indexed, report.unread, report.partly) == (1, 0, [])
+    assert words(library, drawing) == ("Kitchen", "")
+    assert library.documents()[0].kind == "image"
+
+
 def test_recordings_of_the_same_bytes_have_words_of_their_own(library: Library, talk: Path) -> None:
     other = talk.with_name("other.wav")
     other.write_bytes(talk.read_bytes())

@@ -209,6 +209,7 @@ def test_comma_separated_rows_under_their_header(tmp_path: Path, name: str, mark
         ("a.mp4", b"\0\0\0\x18ftypmp42", "video"),
         ("a.m4a", b"\0\0\0\x18ftypM4A ", "audio"),
         ("a.wav", b"RIFF\0\0\0\0WAVE", "audio"),
+        ("a.svg", b"<?xml version='1.0'?><svg>", "image"),
         ("a.webp", b"RIFF\0\0\0\0WEBP", "image"),
         ("a.epub", b"PK\x03\x04" + b"\0" * 26 + b"mimetypeapplication/epub+zip", "book"),
         ("a", b"PK\x03\x04" + b"\0" * 26 + b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "sheet"),

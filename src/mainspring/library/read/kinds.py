@@ -13,13 +13,13 @@ HEAD_BYTES = 8192
 
 _SUFFIXES: dict[Kind, str] = {
     "pdf": "pdf",
-    "image": "png jpg jpeg jpe gif bmp webp tif tiff ppm pgm pbm ico avif heic",
+    "image": "png jpg jpeg jpe gif bmp webp tif tiff ppm pgm pbm ico avif heic svg",
     "slides": "pptx pptm ppsx odp",
     "office": "docx docm odt rtf",
     "sheet": "xlsx xlsm ods csv tsv",
     "html": "html htm xhtml",
     "markdown": "md markdown mdown mkd",
-    "text": "txt text log json jsonl ndjson xml yaml yml toml ini cfg conf properties rst adoc tex srt vtt org svg",
+    "text": "txt text log json jsonl ndjson xml yaml yml toml ini cfg conf properties rst adoc tex srt vtt lrc org",
     "code": "py pyi js jsx mjs cjs ts mts cts tsx go rs java c h cc cpp cxx c++ hh hpp hxx h++ ipp tpp "
     "rb php cs kt kts swift scala pl pm lua r jl sh bash zsh fish ps1 sql proto cmake mk dart ex exs erl hs ml mli "
     "clj vue svelte css scss less zig nim tf gradle groovy",

@@ -119,7 +119,7 @@ class _Markup:
 
         with path.open("rb") as file:
             data = file.read(8 << 20)
-        self._name, self.problem = path.name, "an SVG: its words were read, it is not drawn"
+        self._name, self.problem = path.name, ""
         tree = LexborHTMLParser(data.decode("utf-8", "replace"))
         svg = tree.css_first("svg")
         if svg is None:
