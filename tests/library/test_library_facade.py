@@ -287,6 +287,33 @@ def test_removing_and_forgetting(library: Library, docs: Path) -> None:
     assert library.check() == []
 
 
+@pytest.mark.parametrize("named", ["above", "below", "file", "all"])
+def test_new_files_have_no_more_readers_than_any_folder_that_they_lie_below(
+    library: Library, docs: Path, named: str
+) -> None:
+    private = docs / "private"
+    (private / "letters").mkdir(parents=True)
+    (private / "old.txt").write_text("old words\n")
+    library.index(private, readers=["ann"])
+    library.index(docs)
+    new = private / "letters" / "new.txt"
+    new.write_text("Dear Ann, the turbines are sold.\n")
+    paths = {"above": [docs], "below": [private / "letters"], "file": [new], "all": []}[named]
+    report = library.index(paths)
+    assert report.indexed == 1  # also where it lies below two roots
+    assert library.catalog.find(str(new)).label.readers == {"ann"}  # type: ignore[union-attr]
+    assert uris(library, "turbines", where=Where(reader="ben"), mode="text") == []
+    assert uris(library, "apples", where=Where(reader="ben"), mode="text") == ["notes.txt"]
+
+
+def test_vouching_for_a_folder_gives_a_file_in_it_no_more_readers(library: Library, docs: Path) -> None:
+    library.index(docs / "notes.txt", readers=["ann"])
+    library.index(docs, readers=["ann", "ben"])
+    library.index(docs, trust=True, by="ann")
+    label = library.catalog.find(str(docs / "notes.txt")).label  # type: ignore[union-attr]
+    assert label == Label(frozenset({"user"}), frozenset({"ann"}))
+
+
 def test_forgetting_needs_no_embedder_and_keeps_no_name(
     library: Library, docs: Path, open_library: Callable[..., Library]
 ) -> None:

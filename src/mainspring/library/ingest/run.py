@@ -84,16 +84,24 @@ def read_paths(
     found, finding = Meter("find", tell), Meter("read", tell)
     there: set[int] = set()
 
+    limited = _limited(catalog.roots())
+    nested = any(parent in walks for root in walks for parent in root.parents)
+    seen: set[Path] = set()
+
     def files() -> Iterator[tuple[FoundFile, Vouched]]:
         for root, walk in walks.items():
             for file in walk.files(root, stopped.is_set):
+                if nested and not file.named:
+                    if file.path in seen:
+                        continue  # it was found below another root
+                    seen.add(file.path)
                 finding.total = found.done + 1
                 found.step(what=str(file.path))
                 if catalog.is_forgotten(str(file.path)):
                     if not (file.named and paths):
                         continue
                     catalog.remember_again(str(file.path))
-                yield file, _said(options.said, roots[root])
+                yield file, _said(options.said, file.path, limited)
 
     for done in reader.read_all(files()):
         finding.step(what=done.uri)
@@ -154,12 +162,19 @@ def _walk(kept: Mapping[str, object], keep_out: Sequence[Path]) -> Walk:
     return Walk(exclude=tuple(map(str, patterns)), hidden=bool(kept["hidden"]), keep_out=keep_out)
 
 
-def _said(said: Vouched, kept: Mapping[str, object]) -> Vouched:
-    """What is said of the files of a root: new ones have no more readers than it was given before."""
-    readers = kept["readers"]
-    if said.readers is not None or not isinstance(readers, list):
+def _limited(roots: Mapping[str, Mapping[str, object]]) -> list[tuple[Path, frozenset[str]]]:
+    """The roots whose files only some people may read, each with these."""
+    kept = ((Path(name), options.get("readers")) for name, options in roots.items())
+    return [(root, frozenset(map(str, readers))) for root, readers in kept if isinstance(readers, list)]
+
+
+def _said(said: Vouched, path: Path, limited: Sequence[tuple[Path, frozenset[str]]]) -> Vouched:
+    """What is said of a file: a new one has no more readers than every root that it lies below was given before,
+    whichever of them is indexed now."""
+    if said.readers is not None:
         return said
-    return Vouched(said.trust, frozenset(map(str, readers)), said.by)
+    within = [readers for root, readers in limited if root == path or root in path.parents]
+    return Vouched(said.trust, frozenset.intersection(*within), said.by) if within else said
 
 
 def _count(report: Report, done: Done) -> None:
