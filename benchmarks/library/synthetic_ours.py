@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def build() -> dict[str, Any]:
     """Add a thousand pages at a time, as a large folder would be, and compact once."""
     size, vectors, _, folder, _ = given()
     index = _open(folder)
+    peak = _Peak()
     started, cpu = time.perf_counter(), time.process_time()
     for begin in range(0, size.pages, ADD):
         index.add([(begin + at, page) for at, page in enumerate(vectors[begin : begin + ADD])])
@@ -37,8 +39,7 @@ def build() -> dict[str, Any]:
         "add_cpu_s": added_cpu,
         "build_s": time.perf_counter() - started,
         "build_cpu_s": time.process_time() - cpu,
-        # what the process holds itself; pages of mapped files are the system's to drop
-        "peak_mb": _own_peak_mb(),
+        "peak_mb": peak.end(),
         "bytes": bytes_under(folder / "index"),
         "stats": dict(index.stats()),
         "problems": index.check(),
@@ -79,13 +80,30 @@ def search() -> dict[str, Any]:
     return {**figures, "add_visible_ms": added, "remove_visible_ms": removed}
 
 
-def _own_peak_mb() -> float:
+class _Peak:
+    """Looks now and then how much memory the process holds itself; pages of mapped files are the system's to drop."""
+
+    def __init__(self) -> None:
+        self.mb = 0.0
+        self._done = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.05):
+            self.mb = max(self.mb, _own_mb())
+
+    def end(self) -> float:
+        """The most that was seen, in MB."""
+        self._done.set()
+        return max(self.mb, _own_mb())
+
+
+def _own_mb() -> float:
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    return float(fields["VmHWM"].split()[0]) / 1024
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
 
 
 if __name__ == "__main__":
