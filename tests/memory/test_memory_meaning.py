@@ -15,6 +15,7 @@ from mainspring.library.embed.protocol import Encoded, Item, Space
 from mainspring.memory import Memory, RunIndex, Scope, open_memory, recall
 from mainspring.memory.conflicts import disagree
 from mainspring.memory.meaning import FOLDER
+from mainspring.memory.runs import FORGOTTEN
 from mainspring.store import open_store
 
 STRANGER = Label(frozenset({"tool:web"}))
@@ -213,3 +214,28 @@ def test_recall_names_what_disagrees_and_a_stranger_replaces_nothing(home: Path)
     assert by_id[mine.id]["disagrees"] == [{"id": theirs.id, "why": "numbers"}]
     assert not found.labels["[0].disagrees"].strangers
     assert "steered:memory" in found.labels["[0].disagrees"].sources
+
+
+def test_a_run_that_was_resumed_leaves_no_vectors_of_what_it_said_before(home: Path) -> None:
+    sold = Agent("clerk", model=ScriptedModel(["the car is sold"])).run_sync("what of the car", home=home)
+    kept = Agent("clerk", model=ScriptedModel(["soup was eaten"])).run_sync("what of lunch", home=home)
+    with RunIndex(open_store(home), embedder=Thesaurus()) as index:
+        index.update()
+        index.search("automobile", 9)
+        index._remove(sold.id)  # as when it was resumed: what it ended with does not hold, and is taken in anew
+        index.update()
+        index.forget(sold.id, by="ann", why="asked")
+        assert index._meaning is not None
+        held = {number for (number,) in index._read("SELECT number FROM entries WHERE run=?", (kept.id,))}
+        assert set(index._meaning._index.ids().tolist()) == held  # type: ignore[attr-defined]
+
+
+def test_a_run_forgotten_elsewhere_leaves_the_vectors_here(home: Path) -> None:
+    sold = Agent("clerk", model=ScriptedModel(["the car is sold"])).run_sync("what of the car", home=home)
+    with RunIndex(open_store(home), embedder=Thesaurus()) as index:
+        index.update()
+        assert index.search("automobile", 9)
+        index.store.keep(FORGOTTEN, sold.id, {"by": "ann", "why": "asked", "at": 1.0}, version=0)
+        index.update()
+        assert index._meaning is not None
+        assert len(index._meaning._index.ids()) == 0  # type: ignore[attr-defined]

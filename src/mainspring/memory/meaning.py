@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,14 +88,17 @@ class Meaning:
         (asked,) = self._embedder.queries([query])
         return [near.page for near in self._index.search(asked.vectors, limit, among=allowed)]
 
-    def forget(self, numbers: Sequence[int]) -> None:
-        """Take vectors out, and off the disk."""
-        if self._index.remove(numbers):
+    def keep(self, numbers: Iterable[int]) -> None:
+        """Take all vectors but these out, and off the disk."""
+        import numpy as np
+
+        gone = np.setdiff1d(self._index.ids(), np.array(sorted(numbers), dtype=np.int64))
+        if len(gone) and self._index.remove(int(number) for number in gone):
             self._index.compact()
 
 
-def forget(folder: Path, numbers: Sequence[int]) -> None:
-    """Take vectors off the disk; all of them when these cannot be told apart here. They are made again."""
+def keep(folder: Path, numbers: Iterable[int]) -> None:
+    """Take all vectors but these off the disk; all of them when they cannot be told apart here. They are made again."""
     if not folder.exists():
         return
     embedder = embedder_at_hand()
@@ -103,7 +106,7 @@ def forget(folder: Path, numbers: Sequence[int]) -> None:
         try:
             meaning = Meaning(folder, embedder)
             try:
-                meaning.forget(numbers)
+                meaning.keep(numbers)
             finally:
                 meaning.close()
             return

@@ -20,7 +20,7 @@ from mainspring import lexical
 from mainspring.errors import JournalVersionError, MainspringError, RunNotFoundError, StoreError
 from mainspring.label import Label
 from mainspring.memory.left import MAX_CHARS, Noted, What, texts
-from mainspring.memory.meaning import RUNS_FOLDER, Meaning, forget
+from mainspring.memory.meaning import RUNS_FOLDER, Meaning, keep
 from mainspring.memory.ranking import fused
 from mainspring.memory.records import UNREADABLE
 from mainspring.memory.schema import explain
@@ -124,8 +124,11 @@ class RunIndex:
         with self._lock:
             known = dict(self._read("SELECT id, head FROM runs"))
             gone = {kept.name for kept in self.store.all_kept(FORGOTTEN, limit=1_000_000)}
-            for id_ in gone & set(known):
-                self._remove(id_)  # forgotten by way of another machine
+            forgotten = gone & set(known)  # by way of another machine
+            for id_ in forgotten:
+                self._remove(id_)
+            if forgotten:
+                self._off_the_disk()
             for row in self.store.rows(limit=look_at or 10_000_000):
                 if row.id in gone:
                     continue
@@ -224,13 +227,17 @@ class RunIndex:
         self.store.row(run_id)
         with self._lock:
             self.store.keep(FORGOTTEN, run_id, {"by": by, "why": why, "at": time.time()}, version=0)
-            numbers = [n for (n,) in self._read("SELECT number FROM entries WHERE run=?", (run_id,))]
             self._remove(run_id)
-            if self._meaning is not None:
-                self._meaning.forget(numbers)
-            else:
-                forget(self._vectors, numbers)
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the old pages leave the log as well
+            self._off_the_disk()
+
+    def _off_the_disk(self) -> None:
+        """What was removed leaves the vectors as well, also those of what a run said before it was resumed."""
+        numbers = [number for (number,) in self._read("SELECT number FROM entries")]
+        if self._meaning is not None:
+            self._meaning.keep(numbers)
+        else:
+            keep(self._vectors, numbers)
+        self._read("PRAGMA wal_checkpoint(TRUNCATE)")  # the old pages leave the log as well
 
     # --- the file ---
 

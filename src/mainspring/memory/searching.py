@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mainspring import lexical
 from mainspring.memory.conflicts import Why, disagreements
 from mainspring.memory.file import MemoryFile
-from mainspring.memory.meaning import FOLDER, Meaning, forget
+from mainspring.memory.meaning import FOLDER, Meaning, keep
 from mainspring.memory.ranking import HALF_LIFE_S, freshness, fused
 from mainspring.memory.records import UNREADABLE, Record
 from mainspring.memory.scope import Scope, visible
@@ -115,8 +115,11 @@ class Searching(MemoryFile):
 
     def _forget_meaning(self, id_: str) -> None:
         """Take the vectors of a record off the disk, whichever encoder they are of."""
-        ((number,),) = self.read("SELECT number FROM records WHERE id=?", (id_,))
+        numbers = [
+            number
+            for (number,) in self.read("SELECT number FROM records WHERE forgotten_at IS NULL AND id != ?", (id_,))
+        ]
         if self._meaning is not None:
-            self._meaning.forget([number])
+            self._meaning.keep(numbers)
         else:
-            forget(self._vectors, [number])
+            keep(self._vectors, numbers)
