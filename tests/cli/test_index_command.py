@@ -179,3 +179,12 @@ def test_settings_choose_what_is_not_said(docs: Path, home: Path) -> None:
     mainspring("search", "clause", "--rerank", "none", home=home)
     settings.write_text('[library]\nembedder = "e5"\n')  # of new libraries: this one has another
     mainspring("index", docs, home=home)
+
+
+def test_paths_are_those_of_the_folder_that_a_person_stands_in(docs: Path, home: Path) -> None:
+    mainspring("index", docs, "--embedder", "none", home=home)
+    every = [entry["uri"] for entry in listed(home)]
+    for said in (docs.name, f"./{docs.name}", f"{docs.name}/*", str(docs), "*"):
+        done = mainspring("library", "list", said, "--json", home=home, cwd=docs.parent)
+        assert [entry["uri"] for entry in json_lines(done.stdout)] == every, said
+    assert json_lines(mainspring("library", "list", "other/*", "--json", home=home, cwd=docs.parent).stdout) == []

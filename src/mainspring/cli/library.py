@@ -11,7 +11,7 @@ from mainspring.cli.group import LazyGroup
 from mainspring.cli.index import quoted
 from mainspring.cli.output import Output
 from mainspring.cli.render import ago, bytes_text, clock, columns, cut, one_line
-from mainspring.cli.search import library_option, opened
+from mainspring.cli.search import absolute, library_option, opened
 from mainspring.errors import StoreError
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def list_(paths: tuple[str, ...], name: str, problems: bool, limit: int, json_: 
     from mainspring.library.page import Where
 
     with opened(name) as held:
-        every = held.documents(Where(paths=paths), limit=-1 if problems else limit + 1)
+        where = Where(paths=tuple(map(absolute, paths)))
+        every = held.documents(where, limit=-1 if problems else limit + 1)
     found = [document for document in every if document.problem or not problems]
     output = Output.plain()
     if json_:

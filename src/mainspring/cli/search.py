@@ -289,7 +289,7 @@ def filters(
     return Filter(
         kinds=kinds,  # type: ignore[arg-type]  # click has checked them
         languages=tuple(code.lower() for code in languages),
-        paths=tuple(_absolute(path) for path in paths),
+        paths=tuple(absolute(path) for path in paths),
         regions=regions,  # type: ignore[arg-type]
         changed_after=None if after is None else after.timestamp(),
         changed_before=None if before is None else before.timestamp(),
@@ -298,8 +298,13 @@ def filters(
     )
 
 
-def _absolute(path: str) -> str:
-    """A path as documents are named; a pattern, and a name such as mail:inbox, stays as it is."""
-    if "*" in path or "?" in path or ":" in path.partition("/")[0]:
+def absolute(path: str) -> str:
+    """A path as documents are named. A name such as mail:inbox stays as it is, and so does a pattern for any place."""
+    if ":" in path.partition("/")[0]:
         return path
+    if "*" in path or "?" in path:
+        first = path.partition("/")[0]
+        fixed = "/" in path and not set("*?") & set(first)
+        if not fixed or not Path(first).expanduser().exists():
+            return path
     return str(Path(path).expanduser().absolute())
