@@ -202,3 +202,21 @@ def test_a_question_is_answered_with_checked_quotes(shelves: Shelves, home: Path
     for name in ("found", "answer", "citations"):
         assert found.data[name].label.strangers == {"library", "reader"}
     assert LIBRARY.strangers == {"library"}
+
+
+def test_a_citation_names_the_library_that_its_page_is_in(home: Path) -> None:
+    shelves = Shelves()  # both number their documents and pages from 1
+    shelves.held["default"].catalog.add("/docs/boiler.pdf", "Boilers are vented in May")
+    shelves.held["work"].catalog.add("/work/boiler.pdf", "Boilers are sold in June")
+    for page, quote in (("default/1", "vented in May"), ("work/1", "sold in June")):
+        said = {"statements": [{"text": "So it is.", "excerpts": [1, 2], "quote": quote}]}
+        ask = tools(shelves, ("default", "work"), model=ScriptedModel([json.dumps(said)]))["library_ask"]
+        found = call(ask, context(home), question="What of boilers?")
+        assert [c["page"] for c in found.plain()["citations"]] == [page]
+
+
+def test_what_a_confidential_query_found_is_confidential(shelves: Shelves, home: Path) -> None:
+    asked = context(home, query=Label(frozenset({"user"}), frozenset({"ben"})))
+    found = call(tools(shelves)["library_search"], asked, query="boiler cellar")
+    for field in ("page", "score", "same_text", "text", "uri"):
+        assert all(item.data[field].label.readers == {"ben"} for item in found.data), field

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ class Shelf(Protocol):
 #: Opens a library by its name in a home.
 Opener = Callable[[str, Path], Shelf]
 
-_open: dict[tuple[str, Path], Shelf] = {}
+_open: dict[tuple[str, Path, int], Shelf] = {}
 _open_lock = threading.Lock()
 
 
@@ -140,7 +141,7 @@ class _Desk:
             shown.append(_shown(name, hit))
             own = hit.page.document.label
             # That a page is there is told only to those who may read it.
-            ours = Label(made.sources, own.readers)
+            ours = made.join(Label(frozenset(), own.readers))
             labels |= {f"[{number}]": ours} | {f"[{number}].{field}": ours for field in _SEARCH_FIELDS}
             labels |= {f"[{number}].{field}": own.join(made) for field in _TEXT_FIELDS}
         whole = join_all([made, *(Label(frozenset(), hit.page.document.label.readers) for _, hit in found)])
@@ -194,7 +195,7 @@ class _Desk:
         label = answer.label.join(asked).join(_READER)
         citations = [
             {
-                "page": f"{desk.name_of[c.page.id, c.page.document.id]}/{c.page.id}",
+                "page": f"{desk.name_of(c.page)}/{c.page.id}",
                 "uri": c.page.document.uri,
                 "number": c.page.page.number,
                 "quote": c.quote,
@@ -250,7 +251,7 @@ class _Asked:
 
     def __init__(self, desk: _Desk, context: ToolContext) -> None:
         self.desk, self.context = desk, context
-        self.name_of: dict[tuple[int, int], str] = {}
+        self.found: list[tuple[str, Hit]] = []
 
     def search(self, query: str, *, k: int = 10, where: Where | None = None) -> list[Hit]:
         found: list[tuple[str, Hit]] = []
@@ -258,9 +259,12 @@ class _Asked:
             within = self.desk._within(shelf, self.context, "", "")
             if within is not None:
                 found += [(name, hit) for hit in _fair(shelf, query, k, within)]
-        found = _interleaved(found)[:k]
-        self.name_of = {(hit.page.id, hit.page.document.id): name for name, hit in found}
-        return [hit for _, hit in found]
+        self.found = _interleaved(found)[:k]
+        return [hit for _, hit in self.found]
+
+    def name_of(self, page: StoredPage) -> str:
+        """The library that a page was found in: each of them numbers its own pages from 1."""
+        return next(name for name, hit in self.found if hit.page is page)
 
 
 def _fair(shelf: Shelf, query: str, limit: int, where: Where) -> list[Hit]:
@@ -330,7 +334,7 @@ def _opened(name: str, home: Path) -> Shelf:
     from mainspring.library.library import Library
 
     with _open_lock:
-        key = (name, home)
+        key = (name, home, os.getpid())  # a library cannot be taken across a fork
         if key not in _open:
             _open[key] = Library.open(name, home=home)
         return _open[key]
