@@ -55,7 +55,8 @@ def measure(sizes: Sequence[str] = SIZES, peers: bool = False, queries: int = QU
     Returns:
         ``sizes``: for each its figures; ``peers``: for each way of each system p50_ms, cpu_ms, recall10_vs_exact,
         build_s, and ``slower``: how many times its median is ours (``slower_cpu``: of CPU time); ``times_faster``
-        and ``times_faster_cpu``: the least of these among those of at least our recall; ``growth``: how p50 grows with the pages, as a power.
+        and ``times_faster_cpu``: the least of these among those of at least our recall;
+        ``growth``: how p50 grows with the pages, as a power.
     """
     results: dict[str, Any] = {"sizes": {}, "peers": {}}
     for at, name in enumerate(sizes):
