@@ -314,6 +314,18 @@ def test_vouching_for_a_folder_gives_a_file_in_it_no_more_readers(library: Libra
     assert label == Label(frozenset({"user"}), frozenset({"ann"}))
 
 
+def test_a_copy_does_not_tell_what_the_other_file_is_called(library: Library, docs: Path) -> None:
+    data = b"a, b\n1, 2\n"
+    (docs / "dismissals  in  May.csv").write_bytes(data)
+    library.index(docs / "dismissals  in  May.csv", readers=["ann"])
+    (docs / "z.csv").write_bytes(data)
+    library.index(docs / "z.csv")
+    document = library.catalog.find(str(docs / "z.csv"))
+    assert document is not None
+    assert "May" not in document.title
+    assert uris(library, "dismissals", where=Where(reader="ben"), mode="text") == []
+
+
 def test_forgetting_needs_no_embedder_and_keeps_no_name(
     library: Library, docs: Path, open_library: Callable[..., Library]
 ) -> None:

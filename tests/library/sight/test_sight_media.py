@@ -25,7 +25,7 @@ from mainspring.library.sight.film import container
 from mainspring.library.sight.media import open_audio, open_image, open_video
 from mainspring.library.sight.tags import tags_of
 from mainspring.library.sight.transcribers import FasterWhisper, HttpTranscriber, open_transcriber
-from mainspring.library.sight.transcripts import Cue, beside, cues_in, heard, pages_of, sidecar
+from mainspring.library.sight.transcripts import Cue, beside, cues_in, heard, pages_of, placed, sidecar
 
 LIMITS = ReadLimits()
 
@@ -464,3 +464,22 @@ def test_a_tiny_picture_has_tags() -> None:
 def test_a_recording_is_opened_and_closed(tmp_path: Path) -> None:
     with container(sound(tmp_path / "a.wav")) as found:
         assert found.streams.audio
+
+
+class Looked(list[Cue]):
+    """Cues that count how often all of them are gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Cue]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_words_are_placed_in_the_scenes_that_they_begin_in_without_going_through_all_for_each() -> None:
+    cues = Looked(Cue(float(n), n + 1.0, f"cue {n}") for n in range(50))
+    scenes = [Page(n + 1, "", begins_s=n * 7.0 + 3) for n in range(6)]
+    pages = list(placed(scenes, cues))
+    assert [page.text.split("\n")[0] for page in pages] == [f"cue {n}" for n in (0, 10, 17, 24, 31, 38)]
+    assert "\n".join(page.text for page in pages).split("\n") == [f"cue {n}" for n in range(50)]
+    assert cues.times <= 2

@@ -21,6 +21,7 @@ from mainspring.library.language import language_of
 from mainspring.library.page import Document, Kind, Page
 from mainspring.library.read.kinds import kind_of
 from mainspring.library.read.protocol import Reading, ReadLimits
+from mainspring.library.read.tidy import one_line
 
 #: Opens a file for reading: `mainspring.library.read.open_file`, or a test's own.
 Open: TypeAlias = Callable[[Path, ReadLimits], Reading]
@@ -233,7 +234,8 @@ class Reader:
         if other.uri == source.uri or other.kind != kind:
             return None
         # A title that was only the file's name is not this file's.
-        title = path.name if other.title == Path(other.uri).name else other.title
+        own = Path(other.uri).name  # readers give names on one line
+        title = path.name if other.title in (own, one_line(own)) else other.title
         return self._catalog.write(
             source, other.kind, title, held, extra=other.extra, said=said, version=__version__, problem=""
         ).finish()

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -185,12 +186,13 @@ def regular(path: Path) -> BinaryIO:
 def pages_of(cues: Sequence[Cue], first: int = 1, heading: str = "") -> Iterator[Page]:
     """A recording's pages: some cues each, as far as they go in a minute and a half."""
     some: list[Cue] = []
+    size = 0
     for cue in cues:
-        size = sum(len(one.text) + 1 for one in some)
         if some and (cue.ends_s - some[0].begins_s > _PAGE_S or size + len(cue.text) > _PAGE_CHARS):
             yield _page(some, first, heading)
-            some, first = [], first + 1
+            some, first, size = [], first + 1, 0
         some.append(cue)
+        size += len(cue.text) + 1
     if some:
         yield _page(some, first, heading)
 
@@ -201,13 +203,20 @@ def _page(cues: Sequence[Cue], number: int, heading: str) -> Page:
     return Page(number, text, heading=heading, source="transcript", begins_s=cues[0].begins_s, ends_s=ends)
 
 
+def _begins(cue: Cue) -> float:
+    return cue.begins_s
+
+
 def placed(pages: Iterable[Page], cues: Sequence[Cue], most_chars: int = 20_000) -> Iterator[Page]:
     """The scenes of a film with the words that begin in each, before what else is on them."""
     scenes = list(pages)
+    ordered = sorted(cues, key=_begins)
     for n, page in enumerate(scenes):
         begins = page.begins_s if page.begins_s is not None and n else 0.0
         ends = scenes[n + 1].begins_s if n + 1 < len(scenes) else None
-        said = [cue.text for cue in cues if begins <= cue.begins_s and (ends is None or cue.begins_s < ends)]
+        low = bisect_left(ordered, begins, key=_begins)
+        high = len(ordered) if ends is None else bisect_left(ordered, ends, key=_begins)
+        said = [cue.text for cue in ordered[low:high]]
         if not said:
             yield page
             continue
