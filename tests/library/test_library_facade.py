@@ -21,6 +21,7 @@ from mainspring.library.ingest import Progress, Report
 from mainspring.library.ingest.lock import indexing
 from mainspring.library.ingest.report import Meter
 from mainspring.library.page import Where
+from mainspring.library.read import children
 
 SAME = {"automobile": "car", "purchased": "bought"}
 
@@ -324,6 +325,16 @@ def test_a_copy_does_not_tell_what_the_other_file_is_called(library: Library, do
     assert document is not None
     assert "May" not in document.title
     assert uris(library, "dismissals", where=Where(reader="ben"), mode="text") == []
+
+
+def test_what_is_vouched_for_is_read_by_no_process_that_read_a_strangers_file(library: Library, docs: Path) -> None:
+    library.index(docs / "cars.md")
+    strangers = {child.pid for child in children.pool._idle}
+    library.index(docs / "zh.txt")
+    assert strangers <= {child.pid for child in children.pool._idle}  # else nothing is said below
+    library.index(docs / "notes.txt", trust=True, by="ann")
+    assert strangers
+    assert not strangers & {child.pid for child in children.pool._idle}
 
 
 def test_forgetting_needs_no_embedder_and_keeps_no_name(
