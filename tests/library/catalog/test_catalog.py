@@ -64,6 +64,13 @@ def test_words_on_most_pages_are_left_out_of_a_query_that_has_others(catalog: SQ
     assert len(catalog.match("the number2", 100)) == 3  # it is no longer on most
 
 
+def test_in_a_library_of_a_few_pages_every_word_counts(catalog: SQLiteCatalog) -> None:
+    put(catalog, "/docs/boiler.md", "the boiler must be vented every May and costs 70 euros")
+    put(catalog, "/docs/copy.md", "the boiler must be vented")
+    put(catalog, "/docs/mine.md", "my own boiler")
+    assert len(catalog.match("boiler vented", 10)) == 3
+
+
 def test_of_too_many_words_the_rarest_are_looked_for(catalog: SQLiteCatalog) -> None:
     put(catalog, "/a", *(f"{' '.join(f'w{k}' for k in range(40))} rest" for _ in range(3)), *["other"] * 9, "needle")
     assert "needle" in found(catalog, " ".join(f"w{k}" for k in range(40)) + " needle")

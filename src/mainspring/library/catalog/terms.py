@@ -10,6 +10,8 @@ from mainspring import lexical
 
 #: BM25 gives a word that stands on more pages than this share nothing; looking through them costs most of a search.
 _COMMON = 0.5
+#: A word on no more pages than this is always looked for: in a library of a few pages it may be what is asked for.
+_FEW = 5
 #: Frequencies are kept until the library has grown by this share.
 _GROWN = 0.1
 _MOST = 50_000
@@ -38,7 +40,8 @@ class Terms:
         for term, begins in terms.items():
             if term not in counts:
                 counts[term] = 0 if begins else count(term)
-        telling = [term for term in terms if counts[term] <= pages * _COMMON] or list(terms)
+        most = max(pages * _COMMON, _FEW)
+        telling = [term for term in terms if counts[term] <= most] or list(terms)
         if len(telling) > lexical.MAX_TERMS:
             telling = sorted(telling, key=lambda term: counts[term])[: lexical.MAX_TERMS]
         return " OR ".join(f'"{term}"*' if terms[term] else f'"{term}"' for term in telling)
