@@ -96,5 +96,6 @@ def _index(library: Library, folder: Path, place: Path, note: Callable[[str], No
     ocr_s = time.perf_counter() - began
     if first.failed or second.unread:
         raise RuntimeError(f"the library did not read all of the set: {first.failed} {second.notes}")
+    library.compact()  # what is measured is a library at rest, as it is some time after indexing
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and "ocr" not in path.parts)
     return Indexed(first.pages, second.read, read_s, ocr_s, encode_s, size, False, ocr_kept)
