@@ -277,3 +277,17 @@ def test_pages_without_end_are_not_taken(tmp_path: Path, monkeypatch: pytest.Mon
     assert child.killed
     assert "was read up to page" in reading.problem
     reading.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser's files are copied")
+def test_a_full_memory_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "a.txt", "words")
+    path.chmod(0o600)
+    os.chown(path, 1000, 1000)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "memfd_create", full)
+    with pytest.raises(ToolError, match="No space left"):
+        open_file(path)

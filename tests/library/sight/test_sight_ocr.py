@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -328,3 +329,28 @@ def test_a_page_has_a_region_for_each_line() -> None:
 
 def test_text_is_cleaned() -> None:
     assert clean("a\x00b\n e\u0301\ud800") == "ab \u00e9"
+
+
+def reading(**change: Any) -> dict[str, Any]:
+    line = {"text": "words", "box": {"left": 0.1, "top": 0.1, "right": 0.5, "bottom": 0.2}, "confidence": 0.9}
+    return {"lines": [line], "rows": [0], "turned": 0, "areas": []} | change
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        reading(rows=[]),
+        reading(lines=[{"text": "a", "box": {"left": "x"}, "confidence": 1}]),
+        reading(areas=[["order", {"left": 0, "top": 0, "right": 1, "bottom": 1}]]),
+        reading(areas=[["table", {"left": float("nan"), "top": 0, "right": 1, "bottom": 1}]]),
+        reading(turned=float("inf")),
+    ],
+)
+def test_what_the_process_answers_is_checked(answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ocr(workers=1, engine="onnxruntime") as reader:
+        monkeypatch.setattr(reader._children, "ask", lambda *_: (reading(), b""))
+        assert reader.read(Image.new("RGB", (50, 50))).text == "words"
+        monkeypatch.setattr(reader._children, "ask", lambda *_: (answer, b""))
+        with pytest.raises(ToolError, match="no reading"):
+            reader.read(Image.new("RGB", (50, 50)))

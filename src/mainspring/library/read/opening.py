@@ -50,12 +50,17 @@ def _for_others(descriptor: int) -> int:
     status = os.fstat(descriptor)
     if os.geteuid() != 0 or status.st_uid == 0 or status.st_mode & stat.S_IROTH:
         return descriptor
+    copy = -1
     try:
         copy = os.memfd_create("mainspring", os.MFD_CLOEXEC)
         left = status.st_size
         while left > 0 and (sent := os.sendfile(copy, descriptor, None, min(left, 1 << 30))):
             left -= sent
         return copy
+    except OSError as error:
+        if copy >= 0:
+            os.close(copy)
+        raise ToolError(f"it cannot be copied to be read: {_why(error)}; free some memory") from None
     finally:
         os.close(descriptor)
 

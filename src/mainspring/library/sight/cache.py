@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from mainspring.errors import StoreError
 from mainspring.library.page import Box, RegionKind
 from mainspring.library.sight.lines import Line, Sighted
 
+_KINDS = frozenset(get_args(RegionKind))
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS read (
   key BLOB PRIMARY KEY, used_at INTEGER NOT NULL, bytes INTEGER NOT NULL, lines TEXT NOT NULL
@@ -151,10 +153,22 @@ class _DamagedError(Exception):
 
 
 def unpacked(values: Any) -> Sighted:
-    """The answer from its plain values. Raises KeyError, TypeError or ValueError when they are none."""
-    lines = tuple(Line(str(line["text"]), Box(**line["box"]), float(line["confidence"])) for line in values["lines"])
+    """The answer from its plain values. Raises KeyError, TypeError or ValueError when they are none.
+
+    They are looked at like a stranger's: a picture may have taken over the process that read it.
+    """
+    lines = tuple(Line(str(line["text"]), _box(line["box"]), float(line["confidence"])) for line in values["lines"])
     rows = tuple(int(row) for row in values["rows"])
     if len(rows) != len(lines):
         raise ValueError("rows do not fit lines")
-    areas = tuple((cast("RegionKind", str(kind)), Box(**box)) for kind, box in values["areas"])
+    areas = tuple((cast("RegionKind", str(kind)), _box(box)) for kind, box in values["areas"])
+    if any(kind not in _KINDS for kind, _ in areas):
+        raise ValueError("an unknown kind of region")
     return Sighted(lines, rows, int(values["turned"]), areas)
+
+
+def _box(values: Any) -> Box:
+    box = Box(*(float(values[side]) for side in ("left", "top", "right", "bottom")))
+    if not all(map(math.isfinite, (box.left, box.top, box.right, box.bottom))):
+        raise ValueError("a place that is none")
+    return box

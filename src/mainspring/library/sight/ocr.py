@@ -99,7 +99,10 @@ class Ocr:
         if self._cache is not None and (known := self._cache.get(key)) is not None:
             return known
         values = {"width": found.width, "height": found.height}
-        sighted = unpacked(self._children.ask("read", values, found.data)[0])
+        try:
+            sighted = unpacked(self._children.ask("read", values, found.data)[0])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ToolError(f"the process that reads pictures answered what is no reading: {error!r}") from None
         self.read_anew += 1
         if self._cache is not None:
             self._cache.put(key, sighted)
