@@ -7,7 +7,8 @@ Its grades follow from the structure, by this rule:
   in the outline begins to the page on which the next entry of its level or a higher one begins, that page included
   only where that entry begins below its first tenth. Of a section of more than three pages, only those next to the
   named page. Where there is no such entry, only the named page is relevant, and the section's words must stand on it.
-  Blank pages are never relevant.
+  Blank pages are never relevant. Of slides, where one entry stands for several with titles of their own, and for
+  queries about a figure or a table only the named page is relevant.
 - Web page, Markdown, text: the pages of the library under that heading; the first has grade 2, the others 1. Where no
   page stands under it (short sections are put together), the first page that has its words, with grade 2. A text
   without headings that is named as a whole: its first page has grade 2, the others 1.
@@ -25,6 +26,10 @@ from benchmarks.library.build import Made, digest_of, normalised
 from benchmarks.library.documents import Language, Side
 
 FOLDER = Path(__file__).with_name("queries")
+#: Of the rule above; another number where it changes.
+RULE = 2
+#: Outline entries of these stand for several slides.
+SLIDES = frozenset({"packaging-tutorial-zh.pdf"})
 #: Of a longer section, only the pages next to the named one are relevant.
 LONG = 3
 #: Below this share of a page's height, what stands above a new section is still the section before.
@@ -120,7 +125,11 @@ def grades(query: Query, made: Mapping[str, Made], pages: Mapping[str, Sequence[
         if target.document not in made:
             continue
         held = pages.get(target.document, ())
-        graded = _of_pdf(target, made[target.document], held) if target.page else _of_text(target, held)
+        if target.page:
+            alone = target.document in SLIDES or query.kind in ("figure", "table")
+            graded = _of_pdf(target, made[target.document], held, alone)
+        else:
+            graded = _of_text(target, held)
         if not graded:
             raise SetError(f"the library has no page for {target.section!r} of {target.document}")
         for id_, grade in graded.items():
@@ -128,8 +137,9 @@ def grades(query: Query, made: Mapping[str, Made], pages: Mapping[str, Sequence[
     return found
 
 
-def _of_pdf(target: Target, made: Made, held: Iterable[LibraryPage]) -> dict[int, float]:
-    relevant = {number: min(1.0, target.grade) for number in section_pages(made, target.section, target.page)}
+def _of_pdf(target: Target, made: Made, held: Iterable[LibraryPage], alone: bool) -> dict[int, float]:
+    around = range(0) if alone else section_pages(made, target.section, target.page)
+    relevant = {number: min(1.0, target.grade) for number in around}
     relevant[target.page] = target.grade
     blank = {number for number in relevant if not normalised(made.texts[number - 1])}
     return {page.id: relevant[page.number] for page in held if page.number in relevant.keys() - blank}

@@ -10,20 +10,20 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.library.asked import FOLDER, Query, SetError
+from benchmarks.library.asked import FOLDER, RULE, Query, SetError
 from benchmarks.library.build import Made
 
 FILE = Path(__file__).with_name("frozen.json")
 
 
 def digests(side: str, made: Sequence[Made], queries: Sequence[Query]) -> dict[str, str]:
-    """Of the pages' normalised texts, of the file of written queries, and of all queries with what answers them."""
+    """Of the pages' normalised texts, of the file of written queries, and of all queries with what answers them and the rule."""
     pages = [[one.piece.name, *one.digests] for one in sorted(made, key=lambda one: one.piece.name)]
     asked = sorted([q.text, q.kind, *[[t.document, t.section, t.page, t.grade] for t in q.targets]] for q in queries)
     return {
         "pages": _digest(json.dumps(pages)),
         "written": hashlib.sha256((FOLDER / f"{side}.jsonl").read_bytes()).hexdigest()[:16],
-        "queries": _digest(json.dumps(asked)),
+        "queries": _digest(json.dumps([RULE, asked])),
     }
 
 

@@ -45,6 +45,7 @@ def test_a_section_ends_where_the_next_of_its_level_begins() -> None:
 def test_the_named_page_is_worth_more_than_the_rest_of_its_section() -> None:
     found = grades(target("Two", 4), {"book.pdf": BOOK}, {"book.pdf": PAGES})
     assert found == {103: 1.0, 104: 2.0}
+    assert grades(replace(target("Two", 4), kind="table"), {"book.pdf": BOOK}, {"book.pdf": PAGES}) == {104: 2.0}
 
 
 def test_of_a_long_section_only_the_neighbours_count_and_blank_pages_never() -> None:
