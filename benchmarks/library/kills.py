@@ -77,6 +77,8 @@ def run(folder: Path, kills: int, seed: int, progress: bool = False) -> Figures:
                 os.waitpid(child, 0)
             figures.kills += 1
             _judge(folder, log, truth, figures, thorough=turn % 10 == 0 or turn == kills - 1)
+            if figures.lost or figures.broken:
+                break  # what comes after a loss says nothing
             if progress and (turn + 1) % 250 == 0:
                 note(f"{turn + 1} kills, {(turn + 1) / (time.monotonic() - started):.1f} a second, lost {figures.lost}")
     finally:
@@ -148,7 +150,8 @@ def _judge(folder: Path, log: Path, truth: dict[int, int], figures: Figures, *, 
         index = open_index(folder / "index", SPACE)
     except Exception as error:
         figures.broken += 1
-        figures.said.append(f"cannot be opened: {error}")
+        figures.lost += len(truth)  # none of them can be reached any more
+        figures.said.append(f"cannot be opened after {figures.kills} kills: {error}")
         return
     try:
         before, after = dict(truth), dict(truth)

@@ -12,7 +12,7 @@ import pytest
 from index_world import SPACE, vectors
 
 from mainspring.errors import StoreError
-from mainspring.library.index import cascade, maintain, manifest, open_index
+from mainspring.library.index import cascade, locks, maintain, manifest, open_index
 
 GROUP = 12
 
@@ -129,14 +129,55 @@ def test_a_writer_that_waits_too_long_says_so_and_readers_go_on(tmp_path: Path) 
 
 
 def test_compaction_waits_for_another_and_adds_do_not(tmp_path: Path) -> None:
-    from mainspring.library.index import locks
-
     index = cascade.CascadeIndex(tmp_path / "index", SPACE, wait_s=0.05)
     with locks.held(tmp_path / "index" / "merge.lock", 0.0, "testing"):
         with pytest.raises(StoreError, match="another process is compacting"):
             index.compact()
         index.add([(page, vectors(page, 40)) for page in range(900)])
     assert index.stats()["pages"] == 900
+
+
+def test_a_file_that_is_swept_before_it_is_locked_is_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may open the index, and so delete leftovers, just between a file's creation and its lock."""
+    index = open_index(tmp_path / "index", SPACE)
+    other = open_index(tmp_path / "index", SPACE)
+    real, swept = locks.lock, []
+
+    def lock(fd: int) -> bool:
+        if not swept:
+            swept.append(0)  # before the sweep, which locks as well
+            swept[0] = other.sweep()
+        return real(fd)
+
+    monkeypatch.setattr(locks, "lock", lock)
+    index.add([(page, vectors(page, 40)) for page in range(900)])
+    assert swept == [1]
+    assert index.stats()["segments"] == 1
+    index.close()
+    assert open_index(tmp_path / "index", SPACE).check() == []
+
+
+def test_a_file_that_another_holds_for_sweeping_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep has the lock, and has asked the manifest, but has not yet deleted the file."""
+    index = open_index(tmp_path / "index", SPACE)
+    held: list[int] = []
+    condemned: list[Path] = []
+    real = locks.lock
+
+    def lock(fd: int) -> bool:
+        if not held:
+            (path,) = (tmp_path / "index").glob("segment-*.vec")
+            held.append(os.open(path, os.O_RDONLY))
+            condemned.append(path)
+            assert real(held[0])
+        return real(fd)
+
+    monkeypatch.setattr(locks, "lock", lock)
+    index.add([(page, vectors(page, 40)) for page in range(900)])
+    condemned[0].unlink()
+    os.close(held[0])
+    index.close()
+    assert open_index(tmp_path / "index", SPACE).check() == []
 
 
 def test_a_forked_child_opens_its_own_connections(tmp_path: Path) -> None:

@@ -75,13 +75,11 @@ def making(folder: Path) -> Iterator[tuple[int, str]]:
 
     The file stays; when the block ends without its name in the manifest it is a leftover, and `sweep` deletes it.
     """
-    name = f"segment-{secrets.token_hex(8)}.vec"
     try:
-        fd = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        fd, name = _new_file(folder)
     except OSError as error:
         raise StoreError(f"the index folder {folder} cannot be written: {error}; check its space and rights") from error
     try:
-        locks.lock(fd)
         yield fd, name
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -92,6 +90,20 @@ def making(folder: Path) -> Iterator[tuple[int, str]]:
             ) from error
         raise
     finally:
+        os.close(fd)
+
+
+def _new_file(folder: Path) -> tuple[int, str]:
+    """A new file that is locked and still there. Before it is locked, `sweep` may take it for a leftover."""
+    while True:
+        name = f"segment-{secrets.token_hex(8)}.vec"
+        fd = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            if locks.lock(fd) and os.fstat(fd).st_nlink:
+                return fd, name
+        except BaseException:
+            os.close(fd)
+            raise
         os.close(fd)
 
 
