@@ -17,7 +17,7 @@ FILE = Path(__file__).with_name("frozen.json")
 
 
 def digests(side: str, made: Sequence[Made], queries: Sequence[Query]) -> dict[str, str]:
-    """Of the pages' normalised texts, of the file of written queries, and of all queries with what answers them and the rule."""
+    """Of the pages' normalised texts, of the written queries, of all queries with what answers them and the rule."""
     pages = [[one.piece.name, *one.digests] for one in sorted(made, key=lambda one: one.piece.name)]
     asked = sorted([q.text, q.kind, *[[t.document, t.section, t.page, t.grade] for t in q.targets]] for q in queries)
     return {
