@@ -86,10 +86,9 @@ class Dense:
     def __init__(self, corpus: Corpus, cache: Path) -> None:
         import numpy as np
 
-        from mainspring.library.embed import open_embedder
+        from mainspring.library.embed.e5 import E5Dense
 
-        self._corpus = corpus
-        self.embedder: Any = open_embedder("e5-dense")
+        self.embedder = E5Dense()
         self.ids = np.array([page.id for page in corpus.pages])
         texts = [page.text for page in corpus.pages]
         key = hashlib.sha256(json.dumps([self.embedder.space.id, texts]).encode()).hexdigest()[:16]
