@@ -106,7 +106,27 @@ def test_single_vectors(tmp_path: Path) -> None:
     assert near[0].page == 17
 
 
-def test_long_vectors_are_projected_and_still_found(tmp_path: Path) -> None:
+def test_a_small_corpus_keeps_all_numbers_and_is_projected_when_it_has_grown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A basis learnt from the first documents would lose what those of another kind have."""
+    monkeypatch.setattr("mainspring.library.index.calibration.PROJECTED", 60_000)
+    first, second = vectors(8, 20, 400), vectors(9, 20, 400)
+    index = open_index(tmp_path / "index", Space("test", "1", 400))
+    index.add([(page, unit(vectors(page, 50, 20) @ first)) for page in range(700)])
+    assert index.stats()["width"] == 400
+    others = {page: unit(vectors(page, 50, 20) @ second) for page in range(700, 1_400)}
+    index.add(list(others.items()))
+    index.compact()
+    assert index.stats()["width"] == 128
+    query = unit(others[900][:6] + 0.2 * vectors(1, 6, 400))
+    near = index.search(query, 5)
+    assert near[0].page == 900
+    assert near[0].score == pytest.approx(maxsim(query, others[900]), abs=0.1)
+
+
+def test_long_vectors_are_projected_and_still_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainspring.library.index.calibration.PROJECTED", 40_000)
     basis = vectors(8, 40, 400)
     pages = {page: unit(vectors(page, 50, 40) @ basis) for page in range(900)}
     index = open_index(tmp_path / "index", Space("test", "1", 400))
@@ -237,6 +257,16 @@ def test_small_adds_become_segments_by_themselves(tmp_path: Path, monkeypatch: p
     assert 1 <= stats["segments"] <= 9  # joined by fours, not one for each thirty adds
     assert index.ids().tolist() == list(pages)
     assert index.check() == []
+
+
+def test_large_adds_are_joined_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cascade, "SEGMENT_TOKENS", 300)
+    index = open_index(tmp_path / "index", SPACE)
+    for begin in range(0, 400, 40):
+        index.add([(page, vectors(page, 10)) for page in range(begin, begin + 40)])
+    assert index.stats()["waiting"] == 0
+    assert index.stats()["segments"] <= 5
+    assert index.ids().tolist() == list(range(400))
 
 
 def test_what_was_learnt_is_learnt_again_when_the_corpus_has_grown(

@@ -12,6 +12,8 @@ from mainspring.library.index.numbers import F32, I64
 
 #: Vectors of longer spaces are projected to this many numbers.
 SHORT = 128
+#: Vectors of a corpus from which on a basis is learnt from it: some 700 pages of text.
+PROJECTED = 200_000
 #: Vectors that one calibration is computed from, at most.
 SAMPLE = 200_000
 #: Vectors of the corpus that weigh as much as the guess that the mean is zero.
@@ -140,14 +142,15 @@ def learn(sample: F32, *, tokens: int, centred: bool, multi: bool) -> Calibratio
     """Mean and basis from a sample of a corpus of `tokens` vectors. The centroids come after (`with_clusters`).
 
     Single vectors keep all their numbers: there is one a page, so they are small, and nothing else could make up for
-    what a projection loses.
+    what a projection loses. So do those of a small corpus: what a basis learnt from its first documents leaves out is
+    lost for good when documents of another kind or language follow (docs/library-benchmark.md).
     """
     dim = sample.shape[1]
     mean = None
     if centred:
         mean = shrunk_mean(sample.sum(axis=0, dtype=np.float64).astype(np.float32), len(sample))
     basis = None
-    if multi and dim > SHORT and len(sample) >= 4 * dim:
+    if multi and dim > SHORT and tokens >= PROJECTED and len(sample) >= 4 * dim:
         basis = principal(Calibration(0, dim, tokens, mean).documents(sample)[0])
     return Calibration(0, dim, tokens, mean, basis)
 

@@ -44,11 +44,12 @@ class Maintenance:
     def after_add(self) -> None:
         """Cheap upkeep after every add. The pages are safe already, so that what fails here fails nobody."""
         with contextlib.suppress(StoreError):
-            if not self._index.ripe():
+            if self._index.ripe():
+                with locks.tried(self._flush_lock) as got:
+                    if got and self._index.ripe():
+                        self._flush()
+            if not _tier(self._index.state()):
                 return
-            with locks.tried(self._flush_lock) as got:
-                if got and self._index.ripe():
-                    self._flush()
             with locks.tried(self._merge_lock) as got:
                 if got:
                     while group := _tier(self._index.state()):
