@@ -141,8 +141,11 @@ class Indexer:
             if side is None:
                 return
             meter = Meter("encode", progress)
-            report.encoded += self._encoding(side).run(meter)
+            encoded = self._encoding(side).run(meter)
             meter.step(0, now=True)
+            report.encoded += encoded
+            if encoded and not self._stopped.is_set():
+                side.index.compact()  # what it learnt from the first pages is learnt again where they have become many
         except ModelError as error:
             report.notes.append(f"pages are found by words only: {error}")
         side, _ = self._meaning.for_search()

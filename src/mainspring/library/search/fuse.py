@@ -16,8 +16,9 @@ from mainspring import lexical
 #: Page number and score, best first.
 Ranked: TypeAlias = "Sequence[tuple[int, float]]"
 
-#: Weight of words against meaning when no word of the query was met, and when all were.
-_LEAST, _MOST, _STEEP = 0.2, 0.8, 4
+#: Weight of words against meaning by the share of the query's words that were met: (weight, power) each. Chosen on the
+#: tune side of `benchmarks.library` (docs/library-benchmark.md).
+_TRUST = ((0.3, 2), (0.5, 8))
 
 
 def by_scores(lists: Sequence[tuple[float, Mapping[int, float]]]) -> dict[int, float]:
@@ -60,13 +61,13 @@ def text_weight(query: str, best: Sequence[str]) -> float:
     wanted = lexical.terms(query)
     whole = sum(_says(word) for word in wanted)
     if not whole or not best:
-        return _LEAST
+        return 0.0
     covered = 0.0
     for text in best:
         there = set(lexical.words(text))
         met = [w for w, begins in wanted.items() if w in there or (begins and any(t.startswith(w) for t in there))]
         covered = max(covered, sum(_says(word) for word in met) / whole)
-    return _LEAST + (_MOST - _LEAST) * covered**_STEEP
+    return sum(weight * covered**power for weight, power in _TRUST)
 
 
 def _says(word: str) -> float:
