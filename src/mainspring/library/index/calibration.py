@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mainspring.library.index.clusters import PER_CENTROID, Clusters, how_many, train
+from mainspring.library.index.clusters import PER_CENTROID, TRAINED, Clusters, how_many, train
 from mainspring.library.index.numbers import F32, I64
 
 #: Vectors of longer spaces are projected to this many numbers.
@@ -157,7 +157,7 @@ def learn(sample: F32, *, tokens: int, centred: bool, multi: bool) -> Calibratio
 
 def sample_size(pooled: int) -> int:
     """Pooled vectors that the centroids of a corpus of `pooled` are trained on."""
-    return how_many(pooled) * PER_CENTROID
+    return min(how_many(pooled) * PER_CENTROID, TRAINED)
 
 
 def with_clusters(made: Calibration, pooled: F32, total: int) -> Calibration:

@@ -17,8 +17,11 @@ from mainspring.library.index.numbers import F32, I64
 ROUNDS = 4
 #: Rounds over all fine centroids at once, which mend what the borders of coarse cells cut.
 MENDING = 3
-#: Vectors that training looks at for each centroid.
+#: Vectors that training looks at for each centroid, and at most (a quarter of a GB at 128 numbers).
 PER_CENTROID = 32
+TRAINED = 524_288
+#: Centroids; a code has two bytes.
+MOST = 65_536
 #: Coarse cells whose fine ones are compared with a vector.
 TRIED = 6
 _BLOCK = 16_384
@@ -81,7 +84,7 @@ def how_many(vectors: int) -> int:
     if vectors < 64:
         return 0
     wanted = 2 ** round(np.log2(6.0 * np.sqrt(vectors)))
-    return int(min(wanted, vectors // 4, 65_536))
+    return int(min(wanted, vectors // 4, MOST))
 
 
 def train(vectors: F32, count: int) -> Clusters:

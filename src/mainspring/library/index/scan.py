@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,10 @@ from mainspring.library.index.state import Live, Pending
 
 #: Vectors that are compared at a time: few enough to stay in the processor's cache.
 _ROWS = 2_048
-#: Numbers of the table of vectors and pages that is filled at a time.
-_BOARD = 4_194_304
+#: Numbers of the table of vectors and pages that is filled at a time: a megabyte.
+_BOARD = 262_144
 #: Centroids whose pages are looked at for each vector of the query.
-PROBES = 32
+PROBES = 48
 #: A query of more vectors than this is pooled for all stages but the last.
 QUERY_POOL = 64
 
@@ -117,10 +118,13 @@ def code_scores(asked: Asked, live: Live, places: I64) -> F32:
     segment = live.segment
     if asked.near is None or not len(segment.codes):
         return np.full(len(places), np.inf, dtype=np.float32)  # no estimate can be made
-    begins = segment.pooled_offsets[places]
-    counts = segment.pooled_offsets[places + 1] - begins
-    similar = np.take(np.ascontiguousarray(asked.near.T), np.take(segment.codes, spans(begins, counts)), axis=0)
-    return _sums(similar, counts, asked.weight)
+    near = np.ascontiguousarray(asked.near.T)
+
+    def sums(begins: I64, counts: I64) -> F32:
+        similar = np.take(near, np.take(segment.codes, spans(begins, counts)), axis=0)
+        return _sums(similar, counts, asked.weight)
+
+    return _in_blocks(segment.pooled_offsets, places, sums)
 
 
 def pooled_scores(asked: Asked, live: Live, places: I64) -> F32:
@@ -147,6 +151,11 @@ def maxsim(
     query: F32, vectors: I8 | F32, scale: F32 | None, offsets: I64, places: I64, weight: F32 | None = None
 ) -> F32:
     """For each place the sum over the query's vectors of the largest dot product with the vectors of the place."""
+    return _in_blocks(offsets, places, lambda begins, counts: _maxsim(query, vectors, scale, begins, counts, weight))
+
+
+def _in_blocks(offsets: I64, places: I64, scores: Callable[[I64, I64], F32]) -> F32:
+    """`scores` of all places, called for some at a time with where their vectors begin and how many they are."""
     out = np.zeros(len(places), dtype=np.float32)
     begins = offsets[places]
     counts = offsets[places + 1] - begins
@@ -155,7 +164,7 @@ def maxsim(
     while first < len(places):
         base = int(ends[first - 1]) if first else 0
         last = max(first + 1, int(np.searchsorted(ends, base + _ROWS, side="right")))
-        out[first:last] = _maxsim(query, vectors, scale, begins[first:last], counts[first:last], weight)
+        out[first:last] = scores(begins[first:last], counts[first:last])
         first = last
     return out
 

@@ -11,10 +11,12 @@ from mainspring.library.index.protocol import Near
 from mainspring.library.index.state import Live, State
 
 #: Pages that the lists choose in a collection of 10,000, pages of these that are compared by their pooled vectors, and
-#: by which power of the collection's pages both grow.
+#: by which power of the collection's pages each grows. More pages would find more in large collections, and take longer
+#: than the square root of the pages allows.
 LISTED_PAGES = 600
+LISTED_POWER = 0.6
 POOLED_PAGES = 300
-POWER = 0.25
+POOLED_POWER = 0.45
 #: Pooled vectors that are always worth comparing, whatever number of pages they come from.
 POOLED_VECTORS = 9_600
 #: Pages that reach the last stage, and vectors that are worth comparing there whatever their pages.
@@ -86,10 +88,10 @@ def budgets(now: State, k: int) -> tuple[int, int, int]:
     tokens = sum(live.segment.named.tokens for live in now.live) / pages
     seen = max(1, now.current.tokens)  # centroids that have not seen most of the corpus tell less of it
     strange = min(4.0, max(1.0, tokens * pages / seen)) ** 0.5
-    grown = (pages / 10_000) ** POWER * strange
+    listed, grown = ((pages / 10_000) ** power * strange for power in (LISTED_POWER, POOLED_POWER))
     last = int(max(EXACT_PAGES, EXACT_VECTORS / max(1.0, tokens), 2 * k))
     middle = int(max(POOLED_PAGES * grown, POOLED_VECTORS * strange / max(1.0, pooled), 8 * k, last))
-    return int(max(LISTED_PAGES * grown, 2 * middle)), middle, last
+    return int(max(LISTED_PAGES * listed, 2 * middle)), middle, last
 
 
 def similarities(query: F32, kept: F32, calibration: Calibration) -> F32:
