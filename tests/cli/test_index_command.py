@@ -127,29 +127,39 @@ def test_another_embedder_is_refused(docs: Path, home: Path) -> None:
     assert "mainspring library reembed" in done.stderr
 
 
+def hears_interrupts() -> None:
+    """A process that is started in the background of a script ignores them, and so do its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_watching_indexes_what_changes_until_it_is_interrupted(docs: Path, home: Path) -> None:
     command = [*COMMAND, "index", str(docs), "--watch", "--json", "--embedder", "none"]
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home)
+        command, stdout=pipe, stderr=pipe, text=True, env=environment(home), preexec_fn=hears_interrupts
     ) as run:
-        assert run.stdout is not None
-        assert '"indexed": 2' in run.stdout.readline()
-        (docs / "later.txt").write_text("pears\n")
-        assert '"indexed": 1' in run.stdout.readline()
-        (docs / "later.txt").unlink()
-        assert '"removed": 1' in run.stdout.readline()
-        run.send_signal(signal.SIGINT)
-        assert run.wait(30) == 0
-        assert run.stderr is not None
-        assert "no longer watching" in run.stderr.read()
+        try:
+            assert run.stdout is not None
+            assert '"indexed": 2' in run.stdout.readline()
+            (docs / "later.txt").write_text("pears\n")
+            assert '"indexed": 1' in run.stdout.readline()
+            (docs / "later.txt").unlink()
+            assert '"removed": 1' in run.stdout.readline()
+            run.send_signal(signal.SIGINT)
+            assert run.wait(30) == 0
+            assert run.stderr is not None
+            assert "no longer watching" in run.stderr.read()
+        finally:
+            run.kill()  # else leaving the block would wait for it
 
 
 def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on(docs: Path, home: Path) -> None:
     for n in range(600):
         (docs / f"{n}.txt").write_text(f"number {n}\n")
     command = [*COMMAND, "index", str(docs), "--embedder", "none", "--jobs", "2"]
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home)
+        command, stdout=pipe, stderr=pipe, text=True, env=environment(home), preexec_fn=hears_interrupts
     ) as run:
         catalog = home / "library" / "default" / "catalog.sqlite"
         until = time.monotonic() + 60

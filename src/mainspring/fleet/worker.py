@@ -176,7 +176,10 @@ class Worker:
                 self._changed.clear()
                 taken, wake_at = await self._take_up()
                 if until_idle and not taken and not self._tasks and self._refusal is None:
-                    return
+                    # What it looked at may just have ended, with others behind it.
+                    if not await asyncio.to_thread(self._is_left):
+                        return
+                    continue
                 if not self._leaving.asked:
                     await self._nap(wake_at)
         finally:
@@ -278,6 +281,14 @@ class Worker:
                 taken.append(one)
                 suspects += one.suspect
         return taken, None
+
+    def _is_left(self) -> bool:
+        """Whether anything is ready that is not left alone. A journal that cannot be read has nothing."""
+        try:
+            now, store = self.clock(), self._journal()
+            return any(_is_ready(store, row, now) for row in self.ready(self._most + len(self._paused)))
+        except MainspringError:
+            return False
 
     def _one(self, run_id: str) -> _Taken | None:
         store, now = self._journal(), self.clock()
