@@ -19,10 +19,8 @@ PACKAGES = (
     "selectolax",
     "onnx",
     "onnxruntime",
-    "tokenizers",
     "rapidocr",
     "av",
-    "faiss",
 )  # fmt: skip
 
 
