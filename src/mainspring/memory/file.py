@@ -16,6 +16,7 @@ from mainspring.errors import StoreError
 from mainspring.label import Label
 from mainspring.memory.records import COLUMNS, Record, Verdict, as_text, read_row, settled_labels
 from mainspring.memory.schema import connect, explain
+from mainspring.store.tables import transaction
 
 
 class MemoryFile:
@@ -35,17 +36,8 @@ class MemoryFile:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, on disk at the end; database errors come out as StoreError."""
-        with self.lock, self.explained():
-            if self.db.in_transaction:
-                yield self.db
-                return
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.db
-                self.db.execute("COMMIT")
-            finally:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
+        with self.lock, self.explained(), transaction(self.db):
+            yield self.db
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:

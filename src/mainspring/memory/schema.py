@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from mainspring.errors import StoreError
+from mainspring.store.tables import set_up
 
 #: Version of the tables. Raise it together with a migration.
 FORMAT = 1
@@ -76,8 +77,7 @@ def connect(path: Path) -> sqlite3.Connection:
             raise StoreError(f"the memory {path} cannot use write-ahead logging; put MAINSPRING_HOME on a local disk")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")  # what a person had forgotten is overwritten
-        if _version(connection, path) < FORMAT:
-            _create(connection, path)
+        set_up(connection, path, "the memory", FORMAT, _TABLES)
     except sqlite3.Error as error:
         connection.close()
         raise explain(error, path) from error
@@ -85,33 +85,6 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _create(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if _version(connection, path) == 0:  # else another process was faster
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise StoreError(f"{path} is a database of another program; move it away")
-            for statement in _TABLES.split(";\n"):
-                if statement.strip():
-                    connection.execute(statement + (";" if "TRIGGER" in statement else ""))
-            connection.execute(f"PRAGMA user_version={FORMAT}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > FORMAT:
-        raise StoreError(
-            f"the memory {path} has format {version}, and this Mainspring knows formats up to {FORMAT}; "
-            "update Mainspring (nothing was changed)"
-        )
-    return version
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:

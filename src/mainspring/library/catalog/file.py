@@ -12,6 +12,7 @@ from typing import Any
 
 from mainspring.errors import StoreError
 from mainspring.library.catalog.schema import connect, explain
+from mainspring.store.tables import transaction
 
 
 class CatalogFile:
@@ -40,16 +41,8 @@ class CatalogFile:
         """All or nothing, on disk at the end; database errors come out as StoreError."""
         with self.lock, self._explained():
             self._check_open()
-            if self.db.in_transaction:
+            with transaction(self.db):
                 yield self.db
-                return
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.db
-                self.db.execute("COMMIT")
-            finally:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:

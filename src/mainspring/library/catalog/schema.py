@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from mainspring.errors import StoreError
+from mainspring.store.tables import set_up
 
 #: Version of the tables. Raise it together with a migration.
 FORMAT = 1
@@ -112,8 +113,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA secure_delete=ON")
         connection.execute("PRAGMA temp_store=MEMORY")  # no text in temporary files
         connection.execute("PRAGMA mmap_size=268435456")
-        if _version(connection, path) < FORMAT:
-            _create(connection, path)
+        set_up(connection, path, "the library", FORMAT, _TABLES, _born)
         connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab (main, words, row)")
     except sqlite3.Error as error:
         connection.close()
@@ -124,35 +124,11 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _create(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if _version(connection, path) == 0:  # else another process was faster
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise StoreError(f"{path} is a database of another program; move it away")
-            for statement in _TABLES.split(";\n"):
-                if statement.strip():
-                    connection.execute(statement + (";" if "TRIGGER" in statement else ""))
-            # Words are deleted for good only when the index merges; this keeps merges small and steady.
-            connection.execute("INSERT INTO words (words, rank) VALUES ('automerge', 4)")
-            born = {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)}
-            connection.executemany("INSERT INTO meta (key, value) VALUES (?,?)", born.items())
-            connection.execute(f"PRAGMA user_version={FORMAT}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > FORMAT:
-        raise StoreError(
-            f"the library {path} has format {version}, and this Mainspring knows formats up to {FORMAT}; "
-            "update Mainspring (nothing was changed)"
-        )
-    return version
+def _born(connection: sqlite3.Connection) -> None:
+    # Words are deleted for good only when the index merges; this keeps merges small and steady.
+    connection.execute("INSERT INTO words (words, rank) VALUES ('automerge', 4)")
+    born = {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)}
+    connection.executemany("INSERT INTO meta (key, value) VALUES (?,?)", born.items())
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
