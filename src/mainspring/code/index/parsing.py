@@ -10,7 +10,6 @@ import hashlib
 import marshal
 import os
 import queue
-import select
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from mainspring.code.index.facts import Facts
 from mainspring.code.index.files import MAX_BYTES, read_plain, why_left_out
 from mainspring.code.index.languages import language_of
 from mainspring.code.index.words import cut, words_of
+from mainspring.tools.pipes import read_exactly
 
 __all__ = ["GIVEN_UP", "Parsed", "parse", "parse_all", "worker"]
 
@@ -160,8 +160,8 @@ class _Process:
         self._in.write(len(question).to_bytes(4, "big") + question)
         self._in.flush()
         until = time.monotonic() + _SECONDS
-        size = int.from_bytes(self._read(4, until), "big")
-        answer = marshal.loads(self._read(size, until))
+        size = int.from_bytes(read_exactly(self._out.fileno(), 4, until), "big")
+        answer = marshal.loads(read_exactly(self._out.fileno(), size, until))
         return None if answer is None else Parsed(*answer)
 
     def end(self) -> None:
@@ -171,18 +171,6 @@ class _Process:
             self._in.close()
         self._out.close()
         self._process.wait()
-
-    def _read(self, size: int, until: float) -> bytes:
-        handle, parts = self._out.fileno(), bytearray()
-        while len(parts) < size:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([handle], [], [], left)[0]:
-                raise OSError("the parser took too long")
-            part = os.read(handle, min(size - len(parts), 1 << 20))
-            if not part:
-                raise EOFError("the parser ended")
-            parts += part
-        return bytes(parts)
 
 
 def worker() -> None:

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import queue
-import select
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from typing import Any
 
 import mainspring
 from mainspring.errors import DeclarationError, ModelError, ToolError
+from mainspring.tools.pipes import read_exactly
 
 __all__ = ["Children", "worker"]
 
@@ -143,30 +143,18 @@ class _Child:
         writer = threading.Thread(target=self._write, args=(head, data), daemon=True)
         writer.start()
         until = time.monotonic() + seconds
-        sizes = self._read(12, until)
+        sizes = read_exactly(self._out.fileno(), 12, until)
         size, extra = int.from_bytes(sizes[:4], "big"), int.from_bytes(sizes[4:], "big")
         if size + extra > _MOST:
             raise ValueError("an answer of impossible size")
-        kind, answer = json.loads(self._read(size, until))
-        return kind, answer, self._read(extra, until)
+        kind, answer = json.loads(read_exactly(self._out.fileno(), size, until))
+        return kind, answer, read_exactly(self._out.fileno(), extra, until)
 
     def _write(self, head: bytes, data: bytes | memoryview) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._in.write(len(head).to_bytes(4, "big") + len(data).to_bytes(8, "big") + head)
             self._in.write(data)
             self._in.flush()
-
-    def _read(self, size: int, until: float) -> bytes:
-        handle, parts = self._out.fileno(), bytearray()
-        while len(parts) < size:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([handle], [], [], left)[0]:
-                raise TimeoutError
-            part = os.read(handle, min(size - len(parts), 1 << 20))
-            if not part:
-                raise EOFError("the process ended")
-            parts += part
-        return bytes(parts)
 
     def end(self) -> int:
         """End it; its exit status."""
