@@ -8,11 +8,14 @@ by those who may read both. The lattice is the usual product of an integrity set
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 from mainspring.errors import StoreError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,15 @@ def _names(value: object) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise TypeError("sources and readers are lists of names")
     return frozenset(value)
+
+
+def fair(own: Sequence[T], others: Sequence[T], most: int) -> tuple[list[T], list[T]]:
+    """How many of two lists, each best first, are shown: at least half of the places go to what no outsider wrote.
+
+    So nobody crowds a person's own things out by writing many.
+    """
+    kept = list(own[: max((most + 1) // 2, most - len(others))])
+    return kept, list(others[: most - len(kept)])
 
 
 SYSTEM = Label()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 from mainspring.errors import DeclarationError, StoreError, ToolError
-from mainspring.label import SYSTEM, Label, join_all
+from mainspring.label import SYSTEM, Label, fair, join_all
 from mainspring.library.catalog.protocol import Catalog
 from mainspring.library.page import Box, Hit, Kind, StoredPage, Where
 from mainspring.library.search.neighbours import neighbours
@@ -278,8 +278,8 @@ def _fair(shelf: Shelf, query: str, limit: int, where: Where) -> list[Hit]:
     kept = (limit + 1) // 2
     if len(own) < kept and others and not where.trusted:
         own = shelf.search(query, k=kept, where=replace(where, trusted=True))
-    own = own[: max(kept, limit - len(others))]
-    chosen = [*own, *others[: limit - len(own)]]
+    own, others = fair(own, others, limit)
+    chosen = [*own, *others]
     place = {hit.page.id: rank for rank, hit in enumerate(best)}
     return sorted(chosen, key=lambda hit: place.get(hit.page.id, len(best)))
 

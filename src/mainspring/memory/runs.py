@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring import lexical
 from mainspring.errors import JournalVersionError, MainspringError, RunNotFoundError, StoreError
-from mainspring.label import Label
+from mainspring.label import Label, fair
 from mainspring.memory.left import MAX_CHARS, Noted, What, texts
 from mainspring.memory.meaning import RUNS_FOLDER, Meaning, keep
 from mainspring.memory.ranking import fused
@@ -177,8 +177,8 @@ class RunIndex:
         clause, bound = f"{where} AND runs.id != ? AND outsider = ?", [*values, without]
         sides = [self._side(query, clause, [*bound, outsider], limit) for outsider in (0, 1)]
         clean, others = ([f for f in side if f.label != UNREADABLE] for side in sides)
-        clean = clean[: max((limit + 1) // 2, limit - len(others))]
-        return clean + others[: limit - len(clean)]
+        clean, others = fair(clean, others, limit)
+        return clean + others
 
     def _side(self, query: str, clause: str, bound: list[Any], limit: int) -> list[Found]:
         """The best of those entries for which a condition of ours holds."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring import lexical
+from mainspring.label import fair
 from mainspring.memory.conflicts import Why, disagreements
 from mainspring.memory.file import MemoryFile
 from mainspring.memory.meaning import FOLDER, Meaning, keep
@@ -53,8 +54,7 @@ class Searching(MemoryFile):
         clean, others = (
             [r for r in self._side(query, outsider, limit, scope) if r.label != UNREADABLE] for outsider in (0, 1)
         )
-        clean = clean[: max((limit + 1) // 2, limit - len(others))]
-        others = others[: limit - len(clean)]
+        clean, others = fair(clean, others, limit)
         if run and clean:
             with self.transaction() as db:
                 db.executemany("INSERT OR IGNORE INTO heard (run, record) VALUES (?,?)", [(run, r.id) for r in clean])
