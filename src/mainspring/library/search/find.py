@@ -286,8 +286,9 @@ def _searched(page: StoredPage) -> str:
     return "\n".join((document.title, document.uri.rpartition("/")[2], page.page.heading, page.page.text))
 
 
-def _preferred(page: StoredPage) -> tuple[bool, int]:
-    return not page.document.label.trusted, page.id
+def _preferred(page: StoredPage) -> tuple[bool, str, int]:
+    # By name, not by page number: which of two files was entered first is chance where several are read at once.
+    return not page.document.label.trusted, page.document.uri, page.id
 
 
 def _same(page: StoredPage) -> str:
