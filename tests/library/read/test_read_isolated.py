@@ -69,6 +69,25 @@ def test_one_child_reads_many_files(tmp_path: Path) -> None:
     assert len(seen) == 1
 
 
+def test_a_child_that_nobody_asks_any_more_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "_IDLE_SECONDS", 0.3)
+    first, second = (opened(write(tmp_path, f"{n}.txt", "words")) for n in range(2))
+    kept: list[int] = []
+    for reading in (first, second):
+        assert reading._child is not None
+        kept.append(reading._child.pid)
+    first.close()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{kept[0]}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [Path(f"/proc/{pid}").exists() for pid in kept] == [False, True]  # the other one has a file open
+    assert [page.text for page in second.pages()] == ["words"]
+    second.close()
+    while Path(f"/proc/{kept[1]}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{kept[1]}").exists()
+
+
 def test_a_broken_file_does_not_cost_the_child(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"bad\.pdf cannot be read"):
         open_file(write(tmp_path, "bad.pdf", b"%PDF-1.7 nothing"))

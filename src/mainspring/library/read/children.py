@@ -118,6 +118,7 @@ class Pool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[ReadingProcess] = []
+        self._timer: threading.Timer | None = None
 
     def take(self, memory_mb: int) -> ReadingProcess:
         """A child with this limit of memory. Raises ToolError when none can be started."""
@@ -131,31 +132,50 @@ class Pool:
     def give_back(self, child: ReadingProcess) -> None:
         """Keep a child for the next file, or end it when it has read enough."""
         child.files += 1
-        ended: list[ReadingProcess] = []
         try:
             answer, _ = child.ask({"do": "close"}, 10.0)
             used = int(answer.get("used_kb", 0))
         except (Lost, TimeoutError, TypeError, ValueError):
             child.kill()
             return
-        now = child.idle_since = time.monotonic()
+        if child.files >= _FILES_EACH or used >= min(_LARGE_KB, _LARGE_SHARE * 1000 * child.memory_mb):
+            child.kill()
+            return
+        child.idle_since = time.monotonic()
         with self._lock:
-            if child.files < _FILES_EACH and used < min(_LARGE_KB, _LARGE_SHARE * 1000 * child.memory_mb):
-                self._idle.append(child)
-            else:
-                ended.append(child)
-            kept = [one for one in self._idle if now - one.idle_since < _IDLE_SECONDS][-_IDLE_CHILDREN:]
-            ended += [one for one in self._idle if one not in kept]
-            self._idle = kept
-        for one in ended:
-            one.kill()
+            self._idle.append(child)
+        self._trim()
 
     def close(self) -> None:
         """End all that wait."""
         with self._lock:
             idle, self._idle = self._idle, []
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
         for child in idle:
             child.kill()
+
+    def _trim(self, again: bool = False) -> None:
+        """End those that are too many or have waited too long, and look again when the next one will have.
+
+        Args:
+            again: the timer calls; nobody else would, in a process that reads nothing more.
+        """
+        with self._lock:
+            now = time.monotonic()
+            kept = [one for one in self._idle if now - one.idle_since < _IDLE_SECONDS][-_IDLE_CHILDREN:]
+            ended = [one for one in self._idle if one not in kept]
+            self._idle = kept
+            if again:
+                self._timer = None
+            if kept and self._timer is None:
+                first = min(one.idle_since for one in kept)
+                self._timer = threading.Timer(first + _IDLE_SECONDS - now, self._trim, [True])
+                self._timer.daemon = True
+                self._timer.start()
+        for one in ended:
+            one.kill()
 
 
 pool = Pool()
