@@ -34,6 +34,11 @@ def test_pages():
 def test_total():
     assert total([1, 2]) == 3
 """
+# The plugins of our own environment take seconds to load, and nothing here needs them. Not in a pytest.ini, which
+# comes before this file: attacks write one.
+QUICK = """[tool.pytest.ini_options]
+addopts = "-p no:langsmith_plugin -p no:hypothesispytest -p no:anyio -p no:timeout"
+"""
 NEW_TEST = """from paging import total
 
 
@@ -59,6 +64,7 @@ def repository(folder: Path, source: str = SOURCE, **files: str) -> Path:
     (folder / "paging.py").write_text(source)
     (folder / "tests" / "test_paging.py").write_text(TESTS)
     (folder / "conftest.py").write_text("")
+    (folder / "pyproject.toml").write_text(QUICK)
     for name, text in files.items():
         (folder / name).write_text(text)
     git(folder, "init", "-q", "-b", "main")

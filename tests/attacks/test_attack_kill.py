@@ -76,12 +76,15 @@ def test_nothing_survives_kill_nine(workspace: Path, home: Path, command: str, p
 @pytest.mark.slow
 def test_killed_at_any_moment_of_the_start(workspace: Path, home: Path) -> None:
     """Either the command never began, or it ended with its owner: it never runs on alone."""
+    folders: list[tuple[int, Path]] = []
     for delay in range(0, 60, 3):
-        for name in ("begun", "late"):
-            (workspace / name).unlink(missing_ok=True)
-        owner = start(workspace, home, "touch begun; sleep 0.5; touch late")
+        # Each in a folder of its own, so that one wait at the end serves all of them.
+        inside, own = workspace / str(delay), home / str(delay)
+        inside.mkdir()
+        own.mkdir()
+        owner = start(inside, own, "touch begun; sleep 0.5; touch late")
         # Importing takes most of the start; the sandbox is set up in the last few hundredths of a second.
-        running = home / "commands" / "running"
+        running = own / "commands" / "running"
         deadline = time.monotonic() + 60
         while not running.exists():
             assert time.monotonic() < deadline
@@ -89,11 +92,10 @@ def test_killed_at_any_moment_of_the_start(workspace: Path, home: Path) -> None:
         time.sleep(delay / 1000)
         owner.send_signal(signal.SIGKILL)
         owner.wait()
-        time.sleep(0.8)
-        assert not (workspace / "late").exists(), f"killed after {delay} ms, the command ran on"
-        for left in list(running.iterdir()):
-            left.unlink()
-        running.rmdir()
+        folders.append((delay, inside))
+    time.sleep(0.8)
+    for delay, inside in folders:
+        assert not (inside / "late").exists(), f"killed after {delay} ms, the command ran on"
 
 
 def test_recovery_ends_what_outlived_its_owner(workspace: Path, home: Path) -> None:
