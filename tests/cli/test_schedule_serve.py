@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
@@ -16,6 +18,12 @@ from typing import Any
 
 import pytest
 from cli_program import COMMAND, environment, json_lines, mainspring
+
+from mainspring import Agent, ScriptedModel
+from mainspring.cli import schedule_serving
+from mainspring.schedules import Schedule, Scheduler, Schedules
+from mainspring.schedules.kept import KIND
+from mainspring.store import open_store
 
 AGENTS = """
 from mainspring import Agent, ScriptedModel
@@ -41,10 +49,10 @@ def agents(tmp_path: Path, home: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def service(tmp_path: Path, home: Path, agents: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+@contextlib.contextmanager
+def serving(folder: Path, home: Path, agents: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     """The process, its address, and the file that it writes its lines to."""
-    said = tmp_path / "out"
+    said = folder / "out"
     with open(said, "wb") as out:
         process = subprocess.Popen(
             [*COMMAND, "serve", "-a", str(agents), "--port", "0", "--json"],
@@ -58,6 +66,12 @@ def service(tmp_path: Path, home: Path, agents: Path) -> Iterator[tuple[subproce
     finally:
         process.kill()
         process.wait(30)
+
+
+@pytest.fixture
+def service(tmp_path: Path, home: Path, agents: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    with serving(tmp_path, home, agents) as found:
+        yield found
 
 
 def until(true: Callable[[], Any], seconds: float = 40) -> Any:
@@ -132,23 +146,51 @@ def test_serve_fires_schedules(
 
 
 @pytest.mark.slow
-def test_a_watched_file_fires_long_before_the_next_look(
-    home: Path, agents: Path, service: tuple[subprocess.Popen[bytes], str, Path], tmp_path: Path
-) -> None:
+def test_a_watched_file_fires_long_before_the_next_look(home: Path, agents: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     sets = ("--set", "every_s=86400", "--set", "settle_s=0")
     mainspring("schedule", "add", "in", "-a", f"{agents}:clerk", "-t", "Read", "--watch", folder, *sets, home=home)
     written = 0
 
-    def found() -> bool:  # the folder is listened to some seconds after the schedule was added
+    def found() -> bool:  # the folder is listened to a moment after the service answers
         nonlocal written
         written += 1
         (folder / f"{written}.txt").write_text("x")
-        time.sleep(1)
+        time.sleep(0.3)
         return bool(shown(home, "in")["history"])
 
-    until(found, 60)
+    with serving(tmp_path, home, agents):
+        until(found, 60)
+
+
+def test_what_is_added_while_it_serves_is_listened_to(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule_serving, "_LOOK_S", 0.05)
+    store = open_store(home)
+    scheduler = Scheduler(store, {"clerk": Agent("clerk", model=ScriptedModel(["done"]))})
+    folders = [tmp_path / "first", tmp_path / "second"]
+
+    def wanted(folder: Path) -> bool:
+        kept = store.kept(KIND, folder.name)
+        return kept is not None and kept.due_at is not None and kept.due_at <= time.time()
+
+    async def main() -> None:
+        async with schedule_serving.listening(store, scheduler):
+            for folder in folders:
+                folder.mkdir()
+                source = {"kind": "watch", "paths": [str(folder)], "every_s": 86400}
+                Schedules(store).add(Schedule(folder.name, "clerk", "Read", {"source": source}), by="ann")
+                scheduler.tick()  # the first look, after which nothing is due for a day
+                assert not wanted(folder)
+                end = time.monotonic() + 30
+                while not wanted(folder):
+                    assert time.monotonic() < end
+                    (folder / "new").touch()
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(main())
 
 
 def test_two_ticks_and_a_killed_one_fire_once(home: Path, agents: Path) -> None:

@@ -145,7 +145,7 @@ def test_the_same_question_has_the_same_answer(model: LocalModel) -> None:
 
 
 def test_a_growing_conversation_is_read_once(model: LocalModel) -> None:
-    source = Path(textwrap.__file__).read_text()[:6000]
+    source = Path(textwrap.__file__).read_text()[:3000]
     talk = [system("You are a careful programmer."), user(f"Look at this file:\n{source}")]
     settings = ModelSettings(max_output_tokens=40)
     talk.append(ask(model, talk, [FORECAST, ROUTE], settings))
