@@ -10,7 +10,7 @@ from benchmarks.library import kills_ingest
 
 
 @pytest.mark.parametrize(
-    ("kills", "seed"), [(8, 7), pytest.param(150, 8, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    ("kills", "seed"), [(8, 7), pytest.param(60, 8, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
 def test_kills_lose_nothing(tmp_path: Path, kills: int, seed: int) -> None:
     figures = kills_ingest.run(tmp_path, kills, seed)

@@ -20,7 +20,7 @@ def test_nothing_is_lost_by_kills(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_is_lost_by_many_kills(tmp_path: Path) -> None:
-    figures = kills.run(tmp_path, 600, seed=4)
+    figures = kills.run(tmp_path, 240, seed=4)
     assert (figures.lost, figures.broken, figures.said) == (0, 0, [])
     assert figures.caught.keys() == {"add", "remove", "compact"}
 

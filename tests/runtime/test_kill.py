@@ -97,8 +97,8 @@ def test_kills_at_random(matrix: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_many_kills() -> None:
-    result = _crash(200, seed=6, timeout_s=290)
-    _clean(result, 200)
+    result = _crash(120, seed=6, timeout_s=290)
+    _clean(result, 120)
     assert result["parked"] > 0
     assert result["approvals"] > 0
     assert result["second_kills"] > 0
@@ -106,25 +106,29 @@ def test_many_kills() -> None:
     assert result["per_class"]["reconcile"]["adopted"] > 0
 
 
-#: Ways to break the protocol, and what the benchmark must then see.
+#: Ways to break the protocol, what the benchmark must then see, and kills after which it has seen much of it.
 SABOTAGE = {
     "repeats what it should park": (
         "async def bad(self, call, tool, arguments): return 'again'\nEffects._settle = bad",
         "duplicates",
+        60,
     ),
     "adopts without asking": (
         "async def bad(self, call, tool, arguments):\n"
         "    self._done(call, tool, to_content('fine'), False, 0.0, 'adopted')\n"
         "Effects._settle = bad",
         "lost",
+        20,
     ),
     "draws a new key for each attempt": (
         "right = Effects.context\nEffects.context = lambda self, call, key: right(self, call, os.urandom(8).hex())",
         "duplicates",
+        60,
     ),
     "parks everything": (
         "async def bad(self, call, tool, arguments): self.park(call, 'lazy')\nEffects._settle = bad",
         "parked_needlessly",
+        5,
     ),
 }
 
@@ -132,14 +136,14 @@ SABOTAGE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("how", SABOTAGE)
 def test_the_benchmark_sees_a_broken_protocol(how: str) -> None:
-    source, counter = SABOTAGE[how]
+    source, counter, kills = SABOTAGE[how]
     program = (
         "import os, sys\n"
         "from mainspring.content import to_content\n"
         "from mainspring.runtime.effects import Effects\n"
         f"{source}\n"
         "from benchmarks.crash.__main__ import main\n"
-        "sys.argv[1:] = ['--json', '--kills', '60', '--seed', '7']\n"
+        f"sys.argv[1:] = ['--json', '--kills', '{kills}', '--seed', '7']\n"
         "sys.exit(main())\n"
     )
     assert _python("-c", program, timeout_s=280)[counter] > 0
