@@ -120,7 +120,7 @@ def test_a_newer_version(folder: Path) -> None:
     with sqlite3.connect(folder / manifest.NAME) as connection:
         connection.execute("UPDATE meta SET value = 7 WHERE key = 'format'")
     connection.close()
-    with pytest.raises(StoreError, match=r"has format 7, and this Mainspring knows format 1"):
+    with pytest.raises(StoreError, match=r"has format 7, and this Mainspring knows format 2"):
         open_index(folder, SPACE)
 
 
@@ -195,8 +195,8 @@ def test_a_full_disk_changes_nothing(folder: Path, pages: int) -> None:
     assert index.check() == []
     assert index.vectors(600).shape == (40, DIM)
     assert len(list(folder.glob("segment-*"))) == 1
-    index.add([(9_000, vectors(1, 3))])
-    assert index.search(vectors(1, 3), 1)[0].page == 9_000
+    index.add([(9_000, vectors(9_000, 3))])
+    assert index.search(vectors(9_000, 3), 1)[0].page == 9_000
 
 
 def test_what_is_removed_leaves_no_byte_in_the_manifest(tmp_path: Path) -> None:

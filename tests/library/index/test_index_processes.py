@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import traceback
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from index_world import SPACE, vectors
 
 from mainspring.errors import StoreError
-from mainspring.library.index import cascade, locks, maintain, manifest, open_index
+from mainspring.library.index import build, cascade, locks, maintain, manifest, open_index
 
 GROUP = 12
 
@@ -25,6 +27,8 @@ def forked(work) -> int:
     try:
         work()
         os._exit(0)
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(1)
 
@@ -201,3 +205,30 @@ def test_a_state_that_is_being_read_outlives_the_files_of_its_segments(tmp_path:
     assert old.live[0].segment.page(4).shape == (40, 16)
     assert len(old.ids) == 900
     assert index.ids().tolist() == list(range(1, 900, 2))
+
+
+def test_a_calibration_that_is_dropped_while_a_segment_is_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process joins everything by what it learns anew, between the writing of a segment and its naming."""
+    index = open_index(tmp_path / "index", SPACE)
+    index.add([(page, vectors(page, 40)) for page in range(900)])
+    other = open_index(tmp_path / "index", SPACE)
+    other.add([(page, vectors(page, 40)) for page in range(1_000, 1_900)])
+    real = build.from_pages
+
+    def made(*arguments: Any) -> Any:
+        monkeypatch.setattr(cascade, "from_pages", real)
+        found = real(*arguments)
+        other.compact()
+        return found
+
+    monkeypatch.setattr(cascade, "from_pages", made)
+    index.add([(page, vectors(page, 40)) for page in range(2_000, 2_900)])
+    assert len({live.calibration.id for live in index.state().live}) == 2
+    for each in (index, other, open_index(tmp_path / "index", SPACE)):
+        assert len(each.ids()) == 2_700
+        assert [each.search(vectors(page, 5), 1)[0].page for page in (7, 1_007, 2_007)] == [7, 1_007, 2_007]
+    other.compact()
+    assert len({live.calibration.id for live in other.state().live}) == 1
+    assert other.check() == []

@@ -31,6 +31,7 @@ from mainspring.library.index.numbers import (
     pooled_count,
     pooled_counts,
     quantise,
+    quantise_pages,
     spans,
 )
 from mainspring.library.index.segment import Batch, SegmentWriter
@@ -193,12 +194,11 @@ def _batch(vectors: Sequence[F32], calibration: Calibration) -> Batch:
     kept, norms = calibration.documents(np.concatenate(vectors))
     tokens, scale = quantise(kept)
     small = pooled_counts(counts)
-    if np.array_equal(small, counts):
-        pooled, pooled_scale, rough = tokens, scale, kept
-    else:
+    rough = kept
+    if not np.array_equal(small, counts):
         at = offsets(counts)
         rough = np.concatenate([pool(kept[at[i] : at[i + 1]], int(small[i])) for i in range(len(counts))])
-        pooled, pooled_scale = quantise(rough)
+    pooled, pooled_scale = quantise_pages(rough, small)
     return Batch(tokens, scale, norms.astype(np.float16), pooled, pooled_scale, _codes(rough, calibration))
 
 
@@ -215,14 +215,14 @@ def _copy(live: Live, places: I64, calibration: Calibration) -> Batch:
     begins = segment.pooled_offsets[places]
     small = segment.pooled_offsets[places + 1] - begins
     if segment.alias:
-        pooled, pooled_scale = tokens, scale
+        pooled, pooled_scale = quantise_pages(dequantise(tokens, scale), small)
     else:
         rows = spans(begins, small)
-        pooled, pooled_scale = segment.pooled[rows], segment.pooled_scale[rows]
+        pooled, pooled_scale = segment.pooled[rows], segment.pooled_scale[places]
     if live.calibration.id == calibration.id and len(segment.codes):
         codes = segment.codes[rows].astype(np.int64)
     else:
-        codes = _codes(dequantise(pooled, pooled_scale), calibration)
+        codes = _codes(dequantise(pooled, np.repeat(pooled_scale, small)), calibration)
     return Batch(tokens, scale, norms, pooled, pooled_scale, codes)
 
 

@@ -1,4 +1,4 @@
-"""The embedded index: late interaction over memory-mapped segments, in three stages."""
+"""The embedded index: late interaction over memory-mapped segments, in stages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mainspring.library.index.build import Pages, calibrate, from_pages, making,
 from mainspring.library.index.calibration import Calibration, shrunk_mean
 from mainspring.library.index.check import problems
 from mainspring.library.index.maintain import Maintenance
-from mainspring.library.index.numbers import F32
+from mainspring.library.index.numbers import F32, dequantise
 from mainspring.library.index.protocol import Ids, Near
 from mainspring.library.index.search import search as search_state
 from mainspring.library.index.search import similarities
@@ -148,7 +148,7 @@ class CascadeIndex:
             made = from_pages(self._folder, fd, name, pages, calibration)
             with self.writing() as (connection, now):
                 writes.take_out(connection, now, np.sort(ids))
-                number = writes.put_calibration(connection, calibration) if fresh else calibration.id
+                number = writes.put_calibration(connection, calibration, fresh=fresh)
                 writes.put_segment(connection, made, number)
 
     def calibration_for(self, pages: Pages) -> tuple[Calibration, bool]:
@@ -211,7 +211,8 @@ class CascadeIndex:
         now = self.state()
         row = now.pending.by_page.get(page)
         if row is not None:
-            return now.pending.by_row[row][1], now.current
+            waiting = now.pending.by_row[row]
+            return dequantise(waiting.codes, waiting.scale), now.current
         live = now.find(page)
         if live is None:
             raise StoreError(f"page {page} is not in the index {self._folder}")

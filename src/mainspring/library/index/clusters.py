@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mainspring.library.index.numbers import F32, I64
+from mainspring.library.index.numbers import F32, I8, I64
 
 ROUNDS = 4
 #: Rounds over all fine centroids at once, which mend what the borders of coarse cells cut.
@@ -42,9 +42,10 @@ class Clusters:
     starts: I64
 
     @cached_property
-    def columns(self) -> F32:
-        """`fine` with its vectors as columns, which makes products with a few vectors quicker."""
-        return np.ascontiguousarray(self.fine.T)
+    def rounded(self) -> tuple[I8, float]:
+        """`fine` in eight bits, and what a step is worth: enough to choose the nearest of them for a query."""
+        step = max(float(np.abs(self.fine).max()) / 127.0, 1e-12)
+        return np.rint(self.fine / np.float32(step)).astype(np.int8), step
 
     def codes(self, vectors: F32) -> I64:
         """The nearest fine centroid of each vector, as far as the nearest coarse cells tell."""

@@ -88,7 +88,7 @@ class Maintenance:
         with making(index.folder) as (fd, name):
             made = from_pages(index.folder, fd, name, pages, calibration)
             with index.writing() as (connection, _):
-                number = writes.put_calibration(connection, calibration) if fresh else calibration.id
+                number = writes.put_calibration(connection, calibration, fresh=fresh)
                 segment = writes.put_segment(connection, made, number)
                 changed = [
                     page
@@ -113,11 +113,11 @@ class Maintenance:
         if not any(live.alive for live in group):
             with index.writing() as (connection, _):
                 writes.drop_segments(connection, [live.segment.named.id for live in group])
-                return writes.put_calibration(connection, calibration) if fresh else calibration.id
+                return writes.put_calibration(connection, calibration, fresh=fresh)
         with making(index.folder) as (fd, name):
             made = self._write(group, calibration, fd, name)
             with index.writing() as (connection, _):
-                number = writes.put_calibration(connection, calibration) if fresh else calibration.id
+                number = writes.put_calibration(connection, calibration, fresh=fresh)
                 segment = writes.put_segment(connection, made, number)
                 for live in group:  # pages that were removed or replaced while we wrote
                     before = live.segment.ids[live.dead] if live.dead is not None else np.zeros(0, np.int64)

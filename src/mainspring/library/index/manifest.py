@@ -13,7 +13,7 @@ from mainspring.library.embed.protocol import Space
 from mainspring.library.index import locks
 
 NAME = "manifest.sqlite"
-FORMAT = 1
+FORMAT = 2
 #: `Space.id`: encoder, revision, dimension, and whether there are several vectors a page.
 _SPACE = re.compile(r"(.*)@([^@]*)/(\d+)(m?)", re.DOTALL)
 

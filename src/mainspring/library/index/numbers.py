@@ -73,6 +73,22 @@ def quantise(vectors: F32) -> tuple[I8, F32]:
     return np.rint(vectors / safe[:, None]).astype(np.int8), scale
 
 
+def quantise_pages(vectors: F32, counts: I64) -> tuple[I8, F32]:
+    """As `quantise`, with one scale a page, so that the largest of its products is known before they are scaled.
+
+    Args:
+        vectors: of all pages, one page after another.
+        counts: how many vectors each page has.
+    """
+    scale = np.zeros(len(counts), dtype=np.float32)
+    filled = counts > 0
+    if filled.any():
+        longest = np.abs(vectors).max(axis=1)
+        scale[filled] = np.maximum.reduceat(longest, (np.cumsum(counts) - counts)[filled]) / np.float32(127.0)
+    safe = np.repeat(np.where(scale > 0, scale, np.float32(1.0)), counts)
+    return np.rint(vectors / safe[:, None]).astype(np.int8), scale
+
+
 def dequantise(codes: I8, scale: F32) -> F32:
     """What `quantise` kept."""
     return codes.astype(np.float32) * scale[:, None]

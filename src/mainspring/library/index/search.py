@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mainspring.library.index import scan
 from mainspring.library.index.calibration import Calibration
 from mainspring.library.index.numbers import F32, I64, Mask
 from mainspring.library.index.protocol import Near
+from mainspring.library.index.scan import Asked
 from mainspring.library.index.state import Live, State
 
-#: Pages that the lists choose in a collection of 10,000, pages of these that are compared by their pooled vectors, and
-#: by which power of the collection's pages each grows. More pages would find more in large collections, and take longer
-#: than the square root of the pages allows.
+#: Pages that the lists choose in a collection of 10,000, by which power of the pages that grows, and pooled
+#: vectors that are worth comparing whatever number of pages they come from.
 LISTED_PAGES = 600
 LISTED_POWER = 0.6
-POOLED_PAGES = 300
-POOLED_POWER = 0.45
-#: Pooled vectors that are always worth comparing, whatever number of pages they come from.
-POOLED_VECTORS = 9_600
-#: Pages that reach the last stage, and vectors that are worth comparing there whatever their pages.
+LISTED_VECTORS = 19_200
+#: Pages of a collection of 10,000 whose vectors are all compared, and by which power that grows; and vectors that are
+#: worth comparing there whatever their pages.
 EXACT_PAGES = 40
+EXACT_POWER = 0.2
 EXACT_VECTORS = 8_192
+#: Of these, pages that are compared with all bits of the query: so many for each that is asked for, and at least.
+FINE = 2
+FINE_PAGES = 16
 #: Widest that a filter makes the search among centroids.
 WIDEST = 8
 
@@ -42,7 +46,7 @@ def search(now: State, query: F32, k: int, among: I64 | None) -> list[Near]:
             scores.append(values)
     if len(now.pending.ids):
         picked: Mask | None = None if among is None else np.isin(now.pending.ids, among)
-        ids, values = scan.pending_scores(scan.ask_exact(query, now.current), now.pending, picked)
+        ids, values = scan.pending_scores(query, now.current, now.pending, picked)
         numbers.append(ids)
         scores.append(values)
     if not numbers:
@@ -57,8 +61,8 @@ def _cascade(now: State, query: F32, k: int, chosen: list[I64 | None], count: in
     share = now.findable / count
     wider = int(min(WIDEST, np.ceil(share)))
     asked = {live.calibration.id: live.calibration for live in now.live}
-    listed_most, pooled_most, exact_most = budgets(now, k)
-    rough = count > pooled_most
+    listed_most, exact_most, fine_most = budgets(now, k)
+    rough = count > listed_most
     ready = {
         id_: (scan.ask(query, made, wider) if rough else scan.ask_exact(query, made)) for id_, made in asked.items()
     }
@@ -71,27 +75,29 @@ def _cascade(now: State, query: F32, k: int, chosen: list[I64 | None], count: in
             parts.append((live, places, np.zeros(len(places), dtype=np.float32)))
     if rough:
         parts = _keep(parts, listed_most)
-        parts = [(live, at, scan.code_scores(ready[live.calibration.id], live, at)) for live, at, _ in parts]
-        parts = _keep(parts, pooled_most)
-    if sum(len(places) for _, places, _ in parts) > exact_most:
-        parts = [
-            (live, places, scan.pooled_scores(ready[live.calibration.id], live, places)) for live, places, _ in parts
-        ]
-        parts = _keep(parts, exact_most)
-    return [(live, places, scan.exact_scores(ready[live.calibration.id], live, places)) for live, places, _ in parts]
+
+    def compared(most: int, score: Callable[[Asked, Live, I64], F32]) -> list[tuple[Live, I64, F32]]:
+        if sum(len(places) for _, places, _ in parts) <= most:
+            return parts
+        return _keep([(live, at, score(ready[live.calibration.id], live, at)) for live, at, _ in parts], most)
+
+    parts = compared(exact_most, scan.pooled_scores)
+    parts = compared(fine_most, scan.exact_scores)
+    return [(live, at, scan.fine_scores(ready[live.calibration.id], live, at)) for live, at, _ in parts]
 
 
 def budgets(now: State, k: int) -> tuple[int, int, int]:
-    """How many pages the lists choose, how many are compared by pooled vectors, and how many by all of theirs."""
+    """How many pages the lists choose, how many are compared by all their vectors, and how many with all bits."""
     pages = max(1, now.findable)
     pooled = sum(live.segment.named.pooled for live in now.live) / pages
     tokens = sum(live.segment.named.tokens for live in now.live) / pages
     seen = max(1, now.current.tokens)  # centroids that have not seen most of the corpus tell less of it
     strange = min(4.0, max(1.0, tokens * pages / seen)) ** 0.5
-    listed, grown = ((pages / 10_000) ** power * strange for power in (LISTED_POWER, POOLED_POWER))
-    last = int(max(EXACT_PAGES, EXACT_VECTORS / max(1.0, tokens), 2 * k))
-    middle = int(max(POOLED_PAGES * grown, POOLED_VECTORS * strange / max(1.0, pooled), 8 * k, last))
-    return int(max(LISTED_PAGES * listed, 2 * middle)), middle, last
+    size = pages / 10_000
+    fine = max(FINE_PAGES, FINE * k)
+    exact = int(max(fine, max(EXACT_PAGES, EXACT_VECTORS / max(1.0, tokens)) * max(1.0, size**EXACT_POWER)))
+    listed = max(LISTED_PAGES * size**LISTED_POWER, LISTED_VECTORS / max(1.0, pooled)) * strange
+    return int(max(listed, 2 * exact)), exact, fine
 
 
 def similarities(query: F32, kept: F32, calibration: Calibration) -> F32:

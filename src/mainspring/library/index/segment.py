@@ -59,8 +59,9 @@ class Segment:
         order: puts `ids` in order.
         token_offsets, pooled_offsets: where the vectors of each page begin; one more number than pages.
         tokens, token_scale: eight-bit vectors and their scales. `norms`: see `Calibration.documents`; None for ones.
-        pooled, pooled_scale: the same for the pooled vectors; the very same arrays where no page is pooled.
-        codes: the centroid of each pooled vector; empty when there are no centroids.
+        pooled, pooled_scale: the pooled vectors, with one scale a page; the very arrays of the vectors where no page is
+            pooled.
+        codes: the centroid of each pooled vector, for those who join segments; empty when there are no centroids.
         list_offsets, lists: for each centroid the places of the pages that have a pooled vector in its cell.
     """
 
@@ -142,7 +143,7 @@ class Batch:
 
     Args:
         tokens, scale, norms: of all their vectors, one page after another.
-        pooled, pooled_scale: the same, pooled; the same arrays where no page is pooled.
+        pooled, pooled_scale: the pooled ones, with one scale a page.
         codes: the centroid of each pooled vector; empty when there are none.
     """
 
@@ -175,6 +176,7 @@ class SegmentWriter:
         self._alias = bool(np.array_equal(counts, pooled))
         self._sections: dict[str, list[Any]] = {}
         self._end = HEADER
+        self._pages_done = 0
         self._tokens_done = 0
         self._pooled_done = 0
         self._centroids = centroids
@@ -187,7 +189,7 @@ class SegmentWriter:
         self._put("token_offsets", offsets(counts).astype("<i8"))
         if not self._alias:
             self._put("pooled_offsets", offsets(pooled).astype("<i8"))
-            self._room("pooled_scale", "<f4", (total,))
+            self._room("pooled_scale", "<f4", (len(counts),))
             self._room("pooled", "|i1", (total, width))
         self._room("token_scale", "<f4", (tokens,))
         if norms:
@@ -206,7 +208,8 @@ class SegmentWriter:
         self._tokens_done += len(batch.tokens)
         if not self._alias:
             self._into("pooled", self._pooled_done, batch.pooled)
-            self._into("pooled_scale", self._pooled_done, batch.pooled_scale)
+            self._into("pooled_scale", self._pages_done, batch.pooled_scale)
+        self._pages_done += len(batch.pooled_scale)
         if self._centroids:
             self._codes[self._pooled_done : self._pooled_done + len(batch.pooled)] = batch.codes
         self._pooled_done += len(batch.pooled)

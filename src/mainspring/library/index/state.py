@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from mainspring.errors import StoreError
 from mainspring.library.index import rows
 from mainspring.library.index.calibration import Calibration, from_blobs
 from mainspring.library.index.manifest import explained
-from mainspring.library.index.numbers import F32, I64, Mask, offsets
+from mainspring.library.index.numbers import F32, I8, I64, Mask, offsets, quantise
 from mainspring.library.index.segment import Named, Segment
 
 _TRIES = 8
@@ -55,36 +56,54 @@ class Live:
         return -1 if at < 0 or (self.dead is not None and self.dead[at]) else at
 
 
+class Waiting(NamedTuple):
+    """A page that waits: its number, and its vectors in eight bits with what a step of each is worth."""
+
+    page: int
+    codes: I8
+    scale: F32
+
+
 @dataclass(frozen=True)
 class Pending:
-    """Pages that wait in the manifest, by the number of their row: page number and vectors as they will be kept."""
+    """Pages that wait in the manifest, by the number of their row, with vectors as they would be kept now."""
 
-    by_row: dict[int, tuple[int, F32]] = field(default_factory=dict)
+    by_row: dict[int, Waiting] = field(default_factory=dict)
 
     @cached_property
     def by_page(self) -> dict[int, int]:
         """Row of each page."""
-        return {page: row for row, (page, _) in self.by_row.items()}
+        return {waiting.page: row for row, waiting in self.by_row.items()}
+
+    @cached_property
+    def filled(self) -> list[Waiting]:
+        """Those that have vectors, in order of their rows."""
+        return [waiting for waiting in self.by_row.values() if len(waiting.codes)]
 
     @cached_property
     def ids(self) -> I64:
-        """Numbers of those pages that have vectors, in order of their rows."""
-        return np.array([page for page, kept in self.by_row.values() if len(kept)], dtype=np.int64)
+        """Numbers of the pages of `filled`."""
+        return np.array([waiting.page for waiting in self.filled], dtype=np.int64)
 
     @cached_property
-    def vectors(self) -> F32:
-        """All vectors of `ids`."""
-        return np.concatenate([kept for _, kept in self.by_row.values() if len(kept)])
+    def codes(self) -> I8:
+        """All vectors of `filled` in eight bits."""
+        return np.concatenate([waiting.codes for waiting in self.filled])
+
+    @cached_property
+    def scale(self) -> F32:
+        """What a step of each of `codes` is worth."""
+        return np.concatenate([waiting.scale for waiting in self.filled])
 
     @cached_property
     def offsets(self) -> I64:
-        """Where the vectors of each of `ids` begin."""
-        return offsets(np.array([len(kept) for _, kept in self.by_row.values() if len(kept)], dtype=np.int64))
+        """Where the vectors of each of `filled` begin."""
+        return offsets(np.array([len(waiting.codes) for waiting in self.filled], dtype=np.int64))
 
     @cached_property
     def tokens(self) -> int:
         """How many vectors wait."""
-        return sum(len(kept) for _, kept in self.by_row.values())
+        return sum(len(waiting.codes) for waiting in self.filled)
 
 
 @dataclass(frozen=True)
@@ -192,15 +211,15 @@ def _pending(connection: sqlite3.Connection, path: Path, current: Calibration, o
     numbers = connection.execute("SELECT seq, page FROM pending ORDER BY seq").fetchall()
     if len(numbers) == len(old.by_row) and all(seq in old.by_row for seq, _ in numbers):
         return old
-    by_row: dict[int, tuple[int, F32]] = {}
+    by_row: dict[int, Waiting] = {}
     for seq, page in numbers:
-        by_row[seq] = old.by_row[seq] if seq in old.by_row else (page, _row(connection, path, current, seq))
+        by_row[seq] = old.by_row[seq] if seq in old.by_row else _waiting(connection, path, current, seq, page)
     return Pending(by_row)
 
 
-def _row(connection: sqlite3.Connection, path: Path, current: Calibration, seq: int) -> F32:
-    vectors = raw(connection, path, current.dim, seq)
-    return current.documents(vectors)[0]
+def _waiting(connection: sqlite3.Connection, path: Path, current: Calibration, seq: int, page: int) -> Waiting:
+    kept, _ = current.documents(raw(connection, path, current.dim, seq))
+    return Waiting(page, *quantise(kept))
 
 
 def raw(connection: sqlite3.Connection, path: Path, dim: int, seq: int) -> F32:

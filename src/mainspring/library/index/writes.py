@@ -54,12 +54,26 @@ def put_segment(connection: sqlite3.Connection, made: Made, calibration: int) ->
     return int(cursor.lastrowid or 0)
 
 
-def put_calibration(connection: sqlite3.Connection, made: Calibration) -> int:
-    """Keep a calibration. Returns its number."""
+def put_calibration(connection: sqlite3.Connection, made: Calibration, *, fresh: bool = True) -> int:
+    """Keep a calibration that segments are about to be named by. Returns its number.
+
+    One that is not fresh may have been dropped while the segment was written, because another process has joined all
+    others by a newer one: it is kept again under its own number, which nobody else gets.
+    """
+    if not fresh:
+        kept = made.id == 0 or connection.execute("SELECT 1 FROM calibrations WHERE id = ?", (made.id,)).fetchone()
+        if kept:
+            return made.id
     blobs = made.blobs()
     cursor = connection.execute(
-        "INSERT INTO calibrations (tokens, mean, basis, coarse, fine, starts, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (made.tokens, *(blobs[n] for n in ("mean", "basis", "coarse", "fine", "starts")), calibrations.digest(blobs)),
+        "INSERT INTO calibrations (id, tokens, mean, basis, coarse, fine, starts, digest) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            None if fresh else made.id,
+            made.tokens,
+            *(blobs[name] for name in ("mean", "basis", "coarse", "fine", "starts")),
+            calibrations.digest(blobs),
+        ),
     )
     return int(cursor.lastrowid or 0)
 
