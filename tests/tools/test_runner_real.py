@@ -130,6 +130,7 @@ MAVEN = Project(
     ("mvn", "javac"),
     {
         ".mvn/maven.config": f"-Dmaven.repo.local={_DEBIAN}\n",
+        ".mvn/jvm.config": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC\n",  # quicker for a run that is short
         "pom.xml": """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>x</groupId><artifactId>calc</artifactId><version>1</version>
