@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from mainspring.tools.limits import SandboxLimits
 from mainspring.tools.provenance import WORKSPACE
 from mainspring.tools.sandbox import Sandbox, new_loopback
 from mainspring.tools.shells import ProcessLimits, close_all, close_run, loopback_of, process_tools, registry
+from mainspring.tools.shells.process import Process
 from process_calls import Call, calls
 
 
@@ -49,6 +51,18 @@ def test_a_shell_keeps_its_state_and_has_a_terminal(call: Call, workspace: Path)
     call("write", name="sh", text="touch made<enter>", wait_s=1)
     assert (workspace / "sub" / "made").exists()
     assert "exit code 5" in call("write", name="sh", text="exit 5<enter>", until="never")
+
+
+def test_what_ends_before_anybody_looks_has_been_started(workspace: Path, home: Path) -> None:
+    process = Process("quick", "true", Sandbox(workspace, home=home), 60)
+
+    class Late(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return process.ended.wait(timeout)
+
+    process._ready = Late()
+    process.start()
+    assert process.state() == "ended: exit code 0"
 
 
 def test_output_comes_once_and_can_be_read_again(call: Call) -> None:

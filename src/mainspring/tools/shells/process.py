@@ -68,6 +68,7 @@ class Process:
         self._why = ""
         self._ready = threading.Event()
         self._master = -1
+        self._had_terminal = False
         self._lock = threading.Lock()
         self._result: CommandResult | None = None
         self._error: Exception | None = None
@@ -92,7 +93,7 @@ class Process:
             self.stop("it was not ready in time")
         if self._error is not None:
             raise self._error
-        if self._master < 0 and self._result is not None and not self.output.has_new():
+        if not self._had_terminal and self._result is not None:
             said = self._result.output.strip()[-500:] or "it ended without a word"
             raise SandboxError(f"the process has no terminal: {said}")
 
@@ -189,6 +190,7 @@ class Process:
             os.set_blocking(passed[0], False)
             os.set_inheritable(passed[0], False)
             self._master = passed[0]
+            self._had_terminal = True  # the process may be over, and its terminal closed, before anybody looks
             self._ready.set()
         poll = select.poll()
         poll.register(self._master, select.POLLIN)
