@@ -134,7 +134,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _rows(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return [*found["sizes"].items(), *found["peers"].items()]
+    rows: list[tuple[str, Mapping[str, Any]]] = []
+    for name, ours in found["sizes"].items():
+        rows += [(name, ours), *((f"  {way}", figures) for way, figures in ours.get("peers", {}).items())]
+    return rows
 
 
 if __name__ == "__main__":
