@@ -91,7 +91,7 @@ def test_questions_to_the_terminal_are_not_answered(call: Call, workspace: Path)
     )
     said += call("read", name="attack", until="silence", wait_s=20)
     assert "silence" in said
-    assert "then b'x'" in call("write", name="attack", text="x", until="then b'x'", wait_s=20)  # the control: input works
+    assert "then b'x'" in call("write", name="attack", text="x", until="then b'x'", wait_s=20)  # the control
 
 
 def test_typing_into_the_own_terminal_is_refused(call: Call, workspace: Path) -> None:
