@@ -52,7 +52,10 @@ def dots(vectors: I8, query: Rounded) -> NDArray[Any]:
     if not query.fine:
         return found
     count = len(query.scale)
-    return np.asarray(found[:, :count] + found[:, count:] / _PARTS, dtype=np.float32)
+    low = found[:, count:].astype(np.float32)
+    low /= _PARTS
+    low += found[:, :count]
+    return low
 
 
 def maxsim(query: Rounded, vectors: I8, scale: F32, offsets: I64, places: I64, weight: F32 | None = None) -> F32:
@@ -79,7 +82,7 @@ def maxsim(query: Rounded, vectors: I8, scale: F32, offsets: I64, places: I64, w
         rows = spans(begins[first:last], counts[first:last])
         near = dots(np.take(vectors, rows, axis=0), query)
         if not by_page:
-            near = near * np.take(scale, rows)[:, None]
+            near = np.multiply(near, np.take(scale, rows)[:, None], dtype=np.float32, casting="same_kind")
         out[first:last] = largest(near, counts[first:last]).astype(np.float32) @ worth
         first = last
     return out * scale[places] if by_page else out

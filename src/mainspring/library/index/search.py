@@ -24,7 +24,7 @@ EXACT_PAGES = 40
 EXACT_POWER = 0.2
 EXACT_VECTORS = 8_192
 #: Of these, pages that are compared with all bits of the query: so many for each that is asked for, and at least.
-FINE = 2
+FINE = 1.5
 FINE_PAGES = 16
 #: Widest that a filter makes the search among centroids.
 WIDEST = 8
@@ -94,7 +94,7 @@ def budgets(now: State, k: int) -> tuple[int, int, int]:
     seen = max(1, now.current.tokens)  # centroids that have not seen most of the corpus tell less of it
     strange = min(4.0, max(1.0, tokens * pages / seen)) ** 0.5
     size = pages / 10_000
-    fine = max(FINE_PAGES, FINE * k)
+    fine = max(FINE_PAGES, int(FINE * k))
     exact = int(max(fine, max(EXACT_PAGES, EXACT_VECTORS / max(1.0, tokens)) * max(1.0, size**EXACT_POWER)))
     listed = max(LISTED_PAGES * size**LISTED_POWER, LISTED_VECTORS / max(1.0, pooled)) * strange
     return int(max(listed, 2 * exact)), exact, fine

@@ -7,15 +7,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog
 from mainspring.library.embed.protocol import Embedder, Encoded, Item, Picture, Vectors
 from mainspring.library.index.protocol import Ids, VectorIndex
-from mainspring.library.ingest.reading import Open
 from mainspring.library.ingest.report import Meter
 from mainspring.library.page import StoredPage, Where
 from mainspring.library.read.protocol import Reading, ReadLimits
+
+if TYPE_CHECKING:
+    from mainspring.library.ingest.reading import Open
 
 #: Pages that are encoded together and put into the index together: what a kill costs at most.
 BATCH = 32

@@ -1,4 +1,7 @@
-"""Indexing: what brings a library in step with its files, its scans and its embedder."""
+"""Indexing: what brings a library in step with its files, its scans and its embedder.
+
+The stages are imported where they are run: who only searches does not wait for readers, films and pictures.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,6 @@ from mainspring.library.ingest.encoding import Encoding, missing
 from mainspring.library.ingest.lock import indexing
 from mainspring.library.ingest.meaning import Meaning
 from mainspring.library.ingest.report import Meter, Progress, Report, Tell
-from mainspring.library.ingest.run import Options, read_paths
-from mainspring.library.ingest.seeing import Seeing
-from mainspring.library.ingest.watch import changes
 from mainspring.library.page import Where
 from mainspring.library.read.protocol import Reading, ReadLimits
 from mainspring.library.search import Side
@@ -101,6 +101,8 @@ class Indexer:
             ToolError: a path does not exist, or a pattern cannot be used.
             StoreError: the disk is full, a file of the library is damaged, or another process is indexing.
         """
+        from mainspring.library.ingest.run import Options, read_paths
+
         began = time.monotonic()
         said = Vouched(trust, None if readers is None else frozenset(readers), by)
         options = Options(tuple(exclude), hidden, said, jobs, again, limits or ReadLimits(), transcriber)
@@ -164,6 +166,8 @@ class Indexer:
 
         Raises: as :meth:`index`.
         """
+        from mainspring.library.ingest.watch import changes
+
         named = [paths] if isinstance(paths, str | Path) else list(paths)
         roots = roots_of(named or [root for root in self.catalog.roots() if Path(root).exists()])
         first = True
@@ -207,6 +211,8 @@ class Indexer:
         self, report: Report, progress: Tell | None, pages: Sequence[int] | None = None, meter: Meter | None = None
     ) -> None:
         """Read pages by OCR; without any named, all that wait."""
+        from mainspring.library.ingest.seeing import Seeing
+
         meter = meter or Meter("ocr", progress)
         wanted = self.catalog.waiting(limit=-1) if pages is None else pages
         meter.total = meter.done + self.catalog.counts()["ocr_wanted"]
