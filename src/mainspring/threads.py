@@ -6,7 +6,6 @@ had been given up, and the process could not end before it does.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
@@ -44,6 +43,8 @@ async def in_thread(function: Callable[[], _T], key: str = "") -> _T:
             future.set_result(value)
 
     threading.Thread(target=work, name=_NAME + key, daemon=True).start()
+    import asyncio  # who awaits this has it already; who only imports this module need not wait for it
+
     return await asyncio.wrap_future(future)
 
 

@@ -102,7 +102,7 @@ def fetch(name: str, json_: bool) -> None:
 
         path = prepare().weights
     else:
-        from mainspring.models.local import resolve_local
+        from mainspring.models.local.names import resolve_local
 
         config, _ = asyncio.run(resolve_local(name).prepare())
         path = config.path

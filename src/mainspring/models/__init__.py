@@ -57,7 +57,7 @@ async def close_connections() -> None:
 
 def _make(name: str) -> Model:
     if name == "local" or name.startswith("local:"):
-        from mainspring.models.local import resolve_local
+        from mainspring.models.local.names import resolve_local
 
         return resolve_local(name)
     from mainspring.models.hosted import HostedModel

@@ -19,9 +19,10 @@ import pytest
 from mainspring.errors import ModelError
 from mainspring.messages import Message, TextPart, ThinkingPart, ToolResultPart, system, user
 from mainspring.model import Delta, ModelSettings, ToolSpec
-from mainspring.models.local import LocalModel, resolve_local
 from mainspring.models.local.carriers import SMALL, fetch
 from mainspring.models.local.engine import Engine, EngineConfig, default_threads
+from mainspring.models.local.model import LocalModel
+from mainspring.models.local.names import resolve_local
 from mainspring.models.local.progress import Progress
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -286,7 +287,7 @@ def test_an_engine_dies_with_its_parent() -> None:
         import asyncio, os, signal
         from mainspring.messages import user
         from mainspring.model import ModelSettings
-        from mainspring.models.local import resolve_local
+        from mainspring.models.local.names import resolve_local
 
         model = resolve_local("local:0.5b")
         asyncio.run(model.respond([user("hi")], [], ModelSettings(max_output_tokens=2)))
@@ -307,7 +308,7 @@ def test_nothing_of_the_engine_reaches_the_users_screen(tmp_path: Path) -> None:
         import asyncio
         from mainspring.messages import user
         from mainspring.model import ModelSettings
-        from mainspring.models.local import resolve_local
+        from mainspring.models.local.names import resolve_local
 
         asyncio.run(resolve_local("local:0.5b").respond([user("hi")], [], ModelSettings(max_output_tokens=2)))
         """

@@ -10,9 +10,9 @@ import pytest
 from mainspring.errors import ModelError
 from mainspring.messages import user
 from mainspring.model import Model, ModelSettings, ToolSpec
-from mainspring.models.local import resolve_local
 from mainspring.models.local.doctor import status
 from mainspring.models.local.engine import default_threads
+from mainspring.models.local.names import resolve_local
 
 TOOL = ToolSpec("stop", "End.", {"type": "object", "properties": {}})
 
