@@ -11,6 +11,7 @@ import pytest
 from mainspring import Library
 from mainspring.errors import ToolError
 from mainspring.label import Label
+from mainspring.library.catalog import Vouched
 from mainspring.library.ingest import fingerprint
 from mainspring.library.page import Where
 from mainspring.library.read import open_file
@@ -45,7 +46,7 @@ class Swapping(Library):
     def swap(self, path: Path) -> None:
         raise NotImplementedError
 
-    def _open_file(self, path: Path, limits: ReadLimits) -> Reading:
+    def _open_file(self, path: Path, limits: ReadLimits, said: Vouched | None = None) -> Reading:
         if self.swaps:
             self.swaps -= 1
             self.swap(path)

@@ -133,9 +133,9 @@ def test_the_same_bytes_at_two_places_are_read_and_encoded_once_and_listed_twice
     opened: list[Path] = []
     real = Library._open_file
 
-    def counted(self: Library, path: Path, limits: Any) -> Any:
+    def counted(self: Library, path: Path, *more: Any) -> Any:
         opened.append(path)
-        return real(self, path, limits)
+        return real(self, path, *more)
 
     monkeypatch.setattr(Library, "_open_file", counted)
     (docs / "copy of notes.txt").write_bytes((docs / "notes.txt").read_bytes())
@@ -327,14 +327,26 @@ def test_a_copy_does_not_tell_what_the_other_file_is_called(library: Library, do
     assert uris(library, "dismissals", where=Where(reader="ben"), mode="text") == []
 
 
-def test_what_is_vouched_for_is_read_by_no_process_that_read_a_strangers_file(library: Library, docs: Path) -> None:
-    library.index(docs / "cars.md")
-    strangers = {child.pid for child in children.pool._idle}
-    library.index(docs / "zh.txt")
-    assert strangers <= {child.pid for child in children.pool._idle}  # else nothing is said below
-    library.index(docs / "notes.txt", trust=True, by="ann")
-    assert strangers
-    assert not strangers & {child.pid for child in children.pool._idle}
+def test_a_process_reads_for_one_circle_of_readers_and_one_trust(library: Library, docs: Path) -> None:
+    def read(name: str, **said: Any) -> set[int]:
+        """The processes that wait afterwards and did not before, or were used again."""
+        before = {child.pid: child.files for child in children.pool._idle}
+        library.index(docs / name, **said)
+        return {child.pid for child in children.pool._idle if before.get(child.pid) != child.files}
+
+    children.close_readers()
+    strangers = read("cars.md")
+    assert len(strangers) == 1
+    assert read("zh.txt") == strangers  # else nothing is said below
+    (docs / "of ann.txt").write_text("salaries")
+    anns = read("of ann.txt", readers=["ann"])
+    assert len(anns) == 1
+    assert not anns & strangers
+    (docs / "of ann.txt").write_text("salaries of May")
+    assert read("of ann.txt") == anns  # it is hers still, though nobody says so again
+    own = read("notes.txt", trust=True, by="ann")
+    assert len(own) == 1
+    assert not own & (anns | strangers)
 
 
 def test_forgetting_needs_no_embedder_and_keeps_no_name(

@@ -215,8 +215,8 @@ class _Counting:
     def __init__(self, opener: Any, drawn: list[int]) -> None:
         self.opener, self.drawn = opener, drawn
 
-    def __call__(self, path: Path, limits: Any) -> Any:
-        reading = self.opener(path, limits)
+    def __call__(self, path: Path, *more: Any) -> Any:
+        reading = self.opener(path, *more)
         render, drawn = reading.render, self.drawn
 
         def noted(number: int, width: int) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mainspring.errors import DeclarationError, MainspringError, ModelError, StoreError
 from mainspring.library.catalog import SQLiteCatalog, Vouched, open_catalog
+from mainspring.library.catalog.labels import first_label, next_label
 from mainspring.library.embed.protocol import Embedder
 from mainspring.library.ingest.discover import roots_of
 from mainspring.library.ingest.encoding import Encoding, missing
@@ -113,7 +114,7 @@ class Indexer:
                 self.catalog,
                 named,
                 options,
-                open_file=self._open_file,
+                open_file=lambda path, limits: self._open_file(path, limits, said),
                 keep_out=[self.folder.parent.resolve()],
                 report=report,
                 tell=progress,
@@ -284,7 +285,16 @@ class Indexer:
         report.seconds = time.monotonic() - began
         return report
 
-    def _open_file(self, path: Path, limits: ReadLimits) -> Reading:
+    def _open_file(self, path: Path, limits: ReadLimits, said: Vouched | None = None) -> Reading:
+        """Open a document, in a process that reads only for the same readers and of the same trust.
+
+        A file that takes such a process over could write what is read after it, and keep what it was given.
+        """
         from mainspring.library.read import open_file
 
-        return open_file(path, limits)
+        known = self.catalog.find(str(path))
+        if said is None:
+            circle = known.label.encode() if known is not None else ""
+        else:
+            circle = (next_label(known.label, said, True) if known is not None else first_label(said)).encode()
+        return open_file(path, limits, circle=circle)

@@ -71,10 +71,6 @@ def read_paths(
     """
     stopped = stopped or threading.Event()
     roots = _settled(catalog, paths, options, report)
-    if options.said.trust:
-        from mainspring.library.read.children import close_readers
-
-        close_readers()  # a stranger's file may have taken one over, and would write what is vouched for now
     reader = Reader(
         catalog,
         open_file,

@@ -33,14 +33,17 @@ _START_SECONDS = 60.0
 
 
 class ReadingProcess:
-    """A child that reads one file at a time. `isolation` says what holds it: ``"sandbox"``, ``"filter"``, ``"limits"``.
+    """A child that reads one file at a time, all of one circle.
+
+    `isolation` says what holds it: ``"sandbox"``, ``"filter"``, ``"limits"``.
 
     Raises:
         ToolError: it cannot be started.
     """
 
-    def __init__(self, memory_mb: int) -> None:
+    def __init__(self, memory_mb: int, circle: str = "") -> None:
         self.memory_mb = memory_mb
+        self.circle = circle
         self.files = 0
         self.idle_since = 0.0
         self._scratch: str | None = None
@@ -120,14 +123,17 @@ class Pool:
         self._idle: list[ReadingProcess] = []
         self._timer: threading.Timer | None = None
 
-    def take(self, memory_mb: int) -> ReadingProcess:
-        """A child with this limit of memory. Raises ToolError when none can be started."""
+    def take(self, memory_mb: int, circle: str = "") -> ReadingProcess:
+        """A child with this limit of memory that has read for this circle only. Raises ToolError: none can be started.
+
+        What a file has done to a child that it took over reaches no file of other people, and none that is trusted.
+        """
         with self._lock:
             for child in reversed(self._idle):
-                if child.memory_mb == memory_mb:
+                if (child.memory_mb, child.circle) == (memory_mb, circle):
                     self._idle.remove(child)
                     return child
-        return ReadingProcess(memory_mb)
+        return ReadingProcess(memory_mb, circle)
 
     def give_back(self, child: ReadingProcess) -> None:
         """Keep a child for the next file, or end it when it has read enough."""

@@ -32,14 +32,15 @@ class IsolatedReading:
     Args:
         name: the file's name, for messages.
         descriptor: of the file, open for reading; closed by `close`.
-        kind, limits: as for `open_file`.
+        kind, limits, circle: as for `open_file`.
 
     Raises:
         ToolError: the child says that the file is not readable, or was ended by it.
     """
 
-    def __init__(self, name: str, descriptor: int, kind: Kind, limits: ReadLimits) -> None:
+    def __init__(self, name: str, descriptor: int, kind: Kind, limits: ReadLimits, circle: str = "") -> None:
         self._name = name
+        self._circle = circle
         self._descriptor = descriptor
         self._kind = kind
         self._limits = limits
@@ -139,7 +140,7 @@ class IsolatedReading:
         """Give the file to a child. Raises ToolError."""
         if self._descriptor < 0:
             raise ToolError(f"{self._name} is closed")
-        self._child = children.pool.take(self._limits.memory_mb)
+        self._child = children.pool.take(self._limits.memory_mb, self._circle)
         self._isolation = self._child.isolation
         self._begun = False
         message = {"do": "open", "name": self._name, "kind": self._kind, "first": first, "limits": asdict(self._limits)}

@@ -21,7 +21,7 @@ _SPECIAL = (
 )
 
 
-def open_file(path: Path, limits: ReadLimits | None = None, *, isolated: bool = True) -> Reading:
+def open_file(path: Path, limits: ReadLimits | None = None, *, isolated: bool = True, circle: str = "") -> Reading:
     """Open a document for reading.
 
     Args:
@@ -29,6 +29,7 @@ def open_file(path: Path, limits: ReadLimits | None = None, *, isolated: bool = 
         limits: how much is read, default `ReadLimits()`.
         isolated: read in a child process that has no network, sees no files and is bounded in time and memory. Only
             for files of one's own is it wise to go without.
+        circle: whose file it is, in any words: a child process reads files of one circle only.
 
     Raises:
         ToolError: there is no such file, it is no document, encrypted, broken or too large; the message names it and
@@ -42,7 +43,7 @@ def open_file(path: Path, limits: ReadLimits | None = None, *, isolated: bool = 
         return open_here(path, kind, limits)
     from mainspring.library.read.isolated import IsolatedReading
 
-    return IsolatedReading(path.name, _for_others(descriptor), kind, limits)
+    return IsolatedReading(path.name, _for_others(descriptor), kind, limits, circle)
 
 
 def _for_others(descriptor: int) -> int:
