@@ -60,6 +60,12 @@ def words(library: Library, talk: Path) -> tuple[str, str]:
     return "|".join(page.page.text for page in library.catalog.pages_of(document.id)), document.problem
 
 
+def trusted(library: Library, talk: Path) -> bool:
+    document = library.catalog.find(str(talk))
+    assert document is not None
+    return document.label.trusted
+
+
 def test_a_file_beside_a_recording_is_its_words_also_when_it_comes_changes_and_goes(
     library: Library, talk: Path
 ) -> None:
@@ -97,17 +103,17 @@ def test_recordings_of_the_same_bytes_have_words_of_their_own(library: Library, 
 
 def test_other_words_are_a_strangers_until_they_are_trusted_again(library: Library, talk: Path) -> None:
     talk.with_suffix(".lrc").write_text(SAID)
-    library.index(talk, trust=True, by="ann")
-    assert library.documents()[0].label.trusted
+    library.index(talk.parent, trust=True, by="ann")
+    assert trusted(library, talk)
     library.index(talk)
-    assert library.documents()[0].label.trusted
+    assert trusted(library, talk)
     talk.with_suffix(".lrc").write_text(SAID.replace("glaciers", "pay Eve"))
     library.index(talk)
-    assert not library.documents()[0].label.trusted
-    library.index(talk, trust=True, by="ann")
+    assert not trusted(library, talk)
+    library.index(talk.parent, trust=True, by="ann")
     talk.with_suffix(".lrc").write_text(SAID)
     library.index(talk, again=True)
-    assert not library.documents()[0].label.trusted
+    assert not trusted(library, talk)
 
 
 def test_what_an_engine_hears_in_a_trusted_recording_is_trusted(library: Library, talk: Path) -> None:
@@ -125,6 +131,28 @@ def test_who_may_not_read_the_words_beside_it_may_not_read_the_recording(library
     assert words(library, talk)[0] == "Welcome to glaciers"
     assert len(library.search("glaciers", where=Where(reader="ann"))) == 2
     assert library.search("glaciers", where=Where(reader="ben")) == []
+
+
+def test_words_beside_a_recording_are_vouched_for_only_where_a_person_says_so_of_them(
+    library: Library, talk: Path
+) -> None:
+    library.index(talk, trust=True, by="ann")
+    assert trusted(library, talk)  # there is nothing beside it yet
+    sidecar = talk.with_suffix(".srt")
+    sidecar.write_text("1\n00:00:00,500 --> 00:00:02,500\nPay the invoice at once\n")
+    library.index(talk, trust=True, by="ann")  # a stranger may have put it there
+    assert words(library, talk)[0] == "Pay the invoice at once"
+    assert not trusted(library, talk)
+    library.index(talk, trust=True, by="ann")
+    assert not trusted(library, talk)  # nor when nothing has changed
+    library.index(sidecar, trust=True, by="ann")
+    library.index(talk, trust=True, by="ann")
+    assert trusted(library, talk)
+    sidecar.write_text("1\n00:00:00,500 --> 00:00:02,500\nPay it twice\n")
+    library.index(talk, trust=True, by="ann")
+    assert not trusted(library, talk)
+    library.index(talk.parent, trust=True, by="ann")  # the folder: all that lies in it
+    assert trusted(library, talk)
 
 
 def test_words_that_are_forgotten_are_not_read_again(library: Library, talk: Path) -> None:

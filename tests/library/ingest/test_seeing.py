@@ -200,6 +200,20 @@ def test_only_a_few_pages_are_drawn_before_they_are_read(library: Seeing, tmp_pa
     assert max(ahead) <= 2 * library.eyes.workers + 1  # else a long scan fills the memory with its pictures
 
 
+def test_what_is_removed_leaves_the_index_of_looks_too(library: Seeing, pictures: Path) -> None:
+    library.index(pictures, ocr="now")
+    looks = library._meaning.kept_looks()
+    assert looks is not None
+    before = set(looks.index.ids())
+    document = library.catalog.find(str(pictures / "white.png"))
+    assert document is not None
+    gone = {page.id for page in library.catalog.pages_of(document.id)} & before
+    assert gone
+    library.remove(document.id)
+    library.compact()
+    assert set(looks.index.ids()) == before - gone
+
+
 def test_forgetting_drops_what_was_read_beside_the_text_of_a_page(library: Seeing, pictures: Path) -> None:
     library.index(pictures, ocr="off")
     cache = library.folder / "ocr" / "read.sqlite"

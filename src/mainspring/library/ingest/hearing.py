@@ -57,6 +57,21 @@ class Hearing:
             return Words(f"{beside.path.name}, {beside.digest}", beside, readers)
         return Words(self._transcriber.name if self._transcriber is not None else "")
 
+    def vouched(self, path: Path, said: Vouched, named: bool) -> Vouched:
+        """What a person says of a recording, as far as it holds for the words beside it, which become its own.
+
+        Who names the recording alone has not said that a file beside it is theirs; who names the folder has.
+        """
+        if not (said.trust and named and kind_of(path, b"") in AUDIBLE):
+            return said
+        beside = read_beside(path)
+        if beside is None:
+            return said
+        known = self._catalog.find(str(beside.path))
+        if known is not None and known.label.trusted and known.digest == beside.digest:
+            return said
+        return replace(said, trust=False)
+
     def is_as_it_was(self, path: Path) -> bool:
         """True when the words of a file that was indexed would come from where they came from then."""
         if kind_of(path, b"") not in AUDIBLE:

@@ -95,6 +95,9 @@ class Keeping(Indexer):
             if side is not None:
                 side.index.compact()
                 self._meaning.sweep()
+            looks = self._meaning.kept_looks()
+            if looks is not None:
+                looks.index.compact()
             self.catalog.compact()
 
     def check(self) -> list[str]:

@@ -181,6 +181,12 @@ class Meaning:
                 self._looks = Side(_open_index(self.folder_of(SPACE), SPACE), LookEmbedder())
             return self._looks
 
+    def kept_looks(self) -> Side | None:
+        """As `looks`, where there is one already."""
+        from mainspring.library.sight.look import SPACE
+
+        return self.looks() if self.folder_of(SPACE).is_dir() else None
+
     def forget(self, pages: Sequence[int]) -> None:
         """Take vectors off the disk: out of the index, of one that is being built, and of that of looks.
 
@@ -224,10 +230,10 @@ class Meaning:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def reconcile(self) -> None:
-        """Take out of the index what the catalog does not know any more. The caller holds the right to index."""
-        side, _ = self.for_search()
-        if side is not None:
-            reconcile(self._catalog, side.index)
+        """Take out of the indexes what the catalog does not know any more. The caller holds the right to index."""
+        for side in (self.for_search()[0], self.kept_looks()):
+            if side is not None:
+                reconcile(self._catalog, side.index)
 
     def _keep(self, name: str, space: str) -> None:
         if (self._catalog.get("embedder"), self.space) != (name, space):

@@ -139,6 +139,7 @@ class Reader:
 
     def _look(self, found: FoundFile, said: Vouched, known: Known | None) -> Done:
         uri = str(found.path)
+        said = self._hearing.vouched(found.path, said, found.named)
         for _ in range(_TRIES):
             taken = fingerprint.take(found.path, self._limits.bytes)
             stamp = 0 if time.time_ns() - taken.stamp < _FRESH_NS else taken.stamp
