@@ -13,8 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from mainspring import Library
 from mainspring.errors import ModelError, ToolError
 from mainspring.library.embed.protocol import Picture
+from mainspring.library.ingest.report import Meter
 from mainspring.library.ingest.seeing import merged
-from mainspring.library.page import Box, Page, Region
+from mainspring.library.page import Box, Page, Region, Where
 from mainspring.library.sight.lines import Line, Sighted
 
 
@@ -221,6 +222,23 @@ def test_forgetting_drops_what_was_read_beside_the_text_of_a_page(library: Seein
     cache.write_bytes(b"words on a picture, kept by its pixels")
     assert library.forget(pictures / "notes.txt", by="ann") == 1  # a page of text may have had pictures on it
     assert not cache.exists()
+
+
+def test_a_file_that_has_changed_gives_no_vectors_to_the_page_that_was_read(home: Path, tmp_path: Path) -> None:
+    scan = tmp_path / "scan.png"
+    Image.new("RGB", (80, 60), "white").save(scan)
+    with Library.open(home=home, embedder="none") as library:
+        library.index(scan, ocr="off")
+        pages = library.catalog.pages(library.catalog.among(Where()).tolist())
+        side = library._meaning.looks()
+        assert side is not None
+        side.index.remove(page.id for page in pages)
+        Image.new("RGB", (80, 60), "navy").save(scan)  # between reading and encoding
+        library._encoding(side).run(Meter("encode", None))
+        assert len(side.index.vectors(pages[0].id)) == 0
+        ((page, stage, why),) = library.catalog.problems()
+        assert (page, stage) == (pages[0].id, "encode")
+        assert "has changed since it was read" in why
 
 
 class _Counting:

@@ -13,6 +13,7 @@ from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog
 from mainspring.library.embed.protocol import Embedder, Encoded, Item, Picture, Vectors
 from mainspring.library.index.protocol import Ids, VectorIndex
+from mainspring.library.ingest import fingerprint
 from mainspring.library.ingest.report import Meter
 from mainspring.library.page import StoredPage, Where
 from mainspring.library.read.protocol import Reading, ReadLimits
@@ -144,6 +145,8 @@ class Encoding:
         uri = page.document.uri
         if self._drawn is None or self._drawn[0] != uri:
             self._put_away()
+            if fingerprint.take(Path(uri), self._limits.bytes).digest != page.document.digest:
+                raise ToolError("it has changed since it was read; index it again")
             self._drawn = (uri, self._open(Path(uri), self._limits))
         data = io.BytesIO()
         self._drawn[1].render(page.page.number, WIDTH).save(data, "PNG")
