@@ -148,6 +148,7 @@ def _peers(size: Size, scratch: Path, truth: Any, ours: dict[str, Any]) -> tuple
             continue
         for way in answer["ways"]:
             figures = _figures(way, truth)
+            note(f"{name} {way['way']}: p50 {figures['p50_ms']} ms, recall {figures['recall10_vs_exact']}")
             results[f"{name} {way['way']}"] = {
                 **figures,
                 "version": answer["version"],
