@@ -147,6 +147,7 @@ def load(connection: sqlite3.Connection, folder: Path, path: Path, dim: int, old
     """
     missing = -1
     for _ in range(_TRIES):
+        generation = 0
         with explained(path):
             connection.execute("BEGIN")
             try:

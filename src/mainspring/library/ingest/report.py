@@ -72,7 +72,8 @@ class Meter:
     """Counts what a stage has done and tells of it, a few times a second."""
 
     def __init__(self, stage: Stage, tell: Tell | None, total: int = 0, *, every_s: float = 0.1) -> None:
-        self._stage, self._tell, self._every_s = stage, tell, every_s
+        self._stage: Stage = stage
+        self._tell, self._every_s = tell, every_s
         self.total = total
         self.done = 0
         self._began = time.monotonic()
