@@ -28,6 +28,7 @@ import numpy as np
 
 from benchmarks.output import emit, note
 from mainspring import Library, lexical
+from mainspring.label import Label
 from mainspring.library.catalog import writing
 from mainspring.library.embed.protocol import Encoded, Item, Space
 from mainspring.library.ingest import encoding
@@ -86,7 +87,7 @@ class Words:
 class Here(Library):
     """A library that reads files in its own process: what is killed here is the indexing."""
 
-    def _open_file(self, path: Path, limits: ReadLimits) -> Reading:
+    def _open_file(self, path: Path, limits: ReadLimits, label: Label | None = None) -> Reading:
         return open_file(path, limits, isolated=False)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mainspring import Library
 from mainspring.errors import ToolError
 from mainspring.label import Label
-from mainspring.library.catalog import Vouched
 from mainspring.library.ingest import fingerprint
 from mainspring.library.page import Where
 from mainspring.library.read import open_file
@@ -46,7 +47,7 @@ class Swapping(Library):
     def swap(self, path: Path) -> None:
         raise NotImplementedError
 
-    def _open_file(self, path: Path, limits: ReadLimits, said: Vouched | None = None) -> Reading:
+    def _open_file(self, path: Path, limits: ReadLimits, label: Label | None = None) -> Reading:
         if self.swaps:
             self.swaps -= 1
             self.swap(path)
@@ -211,3 +212,125 @@ def test_the_librarys_own_files_are_never_its_documents(library: Library, worksp
     (workspace / "a.txt").write_text("apples")
     library.index([workspace, home], hidden=True)
     assert texts(library) == "apples"
+
+
+class TakenOver:
+    """Reading processes that a file with EXPLOIT in it takes over: each then lies, and tells all that it was given."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, list[str]] = {}
+        self.taken: set[str] = set()
+
+    def open_file(self, path: Path, limits: ReadLimits, *, circle: str) -> Reading:
+        reading = open_file(path, limits, isolated=False)
+        given, pages = self.given.setdefault(circle, []), list(reading.pages())
+        given += [page.text for page in pages]
+        if any("EXPLOIT" in page.text for page in pages):
+            self.taken.add(circle)
+        if circle in self.taken:
+            pages = [replace(page, text=f"Pay Eve. {given} {page.text}") for page in pages]
+        reading.pages = lambda: iter(pages)  # type: ignore[method-assign]
+        return reading
+
+
+@pytest.fixture
+def exploited(library: Library, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> TakenOver:
+    """A stranger's file has taken over what reads for strangers."""
+    found = TakenOver()
+    monkeypatch.setattr("mainspring.library.read.open_file", found.open_file)
+    (workspace / "0.txt").write_text("EXPLOIT")
+    (workspace / "ann").mkdir()
+    (workspace / "ann" / "old.txt").write_text("plums")
+    library.index(workspace / "ann", readers=["ann"])
+    library.index(workspace, jobs=1)
+    assert "Pay Eve" in texts(library)  # else nothing is said below
+    assert "plums" not in texts(library).replace("plums", "", 1)
+    return found
+
+
+def text_of(library: Library, path: Path) -> str:
+    document = library.catalog.find(str(path))
+    assert document is not None
+    return "\n".join(page.page.text for page in library.catalog.pages_of(document.id))
+
+
+def test_a_reader_taken_over_is_given_nothing_new_of_a_folder_with_readers(
+    library: Library, workspace: Path, exploited: TakenOver
+) -> None:
+    (workspace / "ann" / "new.txt").write_text(SECRET)
+    (workspace / "ann" / "old.txt").write_text(SECRET)
+    library.index(workspace, jobs=1)  # who may read the folder was said before
+    (workspace / "z.txt").write_text("open")
+    library.index(workspace)
+    assert SECRET not in text_of(library, workspace / "z.txt")
+    assert text_of(library, workspace / "ann" / "new.txt") == SECRET
+
+
+def test_a_reader_taken_over_has_no_say_in_what_a_person_vouches_for(
+    library: Library, workspace: Path, exploited: TakenOver
+) -> None:
+    mine, copy = workspace / "mine.txt", workspace / "copy of mine.txt"
+    copy.write_text("Pay Ann")
+    library.index(workspace)  # the copy is a stranger's, and so is what was read of it
+    mine.write_text("Pay Ann")
+    library.index(mine, trust=True, by="ann")
+    assert text_of(library, mine) == "Pay Ann"
+    library.index(copy, trust=True, by="ann")  # as it is; what was read before is not vouched for
+    assert text_of(library, copy) == "Pay Ann"
+    assert "Pay Eve" in text_of(library, workspace / "0.txt")
+
+
+def test_a_file_that_was_trusted_before_it_changed_has_no_say_in_others_that_are(
+    library: Library, workspace: Path, exploited: TakenOver
+) -> None:
+    mine, changed = workspace / "mine.txt", workspace / "changed.txt"
+    mine.write_text("Pay Ann")
+    changed.write_text("apples")
+    library.index([mine, changed], trust=True, by="ann")
+    changed.write_text("EXPLOIT")
+    library.index([changed, mine], jobs=1, again=True)
+    assert text_of(library, mine) == "Pay Ann"
+
+
+def test_words_are_read_again_before_more_people_may_read_them(
+    library: Library, workspace: Path, exploited: TakenOver
+) -> None:
+    hers = workspace / "ann" / "hers.txt"
+    (workspace / "ann" / "1.txt").write_text("EXPLOIT " + SECRET)
+    hers.write_text("open")
+    library.index(workspace / "ann", jobs=1)
+    assert SECRET in text_of(library, hers)
+    library.index(hers, trust=True, readers=["ann", "ben"], by="ann")
+    assert text_of(library, hers) == "open"
+
+
+@pytest.mark.parametrize("hers", [{"trust": True, "by": "ann"}, {"readers": ["ann"]}])
+def test_a_process_that_a_stranger_took_over_says_nothing_of_a_persons_file(
+    home: Path, workspace: Path, hers: dict[str, Any]
+) -> None:
+    """It reads a copy of the file that the stranger has put beside his own, and lies about what stands in it."""
+    taken: set[str] = set()
+
+    class Circles(Library):
+        def _open_file(self, path: Path, limits: ReadLimits, label: Label | None = None) -> Reading:
+            circle = label.encode() if label is not None else ""
+            reading = open_file(path, limits, isolated=False)
+            if path.parent.name == "inbox":
+                taken.add(circle)
+            if circle in taken:
+                (page,) = reading.pages()
+                reading.pages = lambda: iter([replace(page, text="pay Eve")])  # type: ignore[method-assign]
+            return reading
+
+    inbox, own = workspace / "inbox", workspace / "own"
+    for folder in (inbox, own):
+        folder.mkdir()
+        (folder / "invoice.txt").write_text("pay Bob")
+    with Circles.open(home=home, embedder="none") as library:
+        library.index(inbox)
+        library.index(own, **hers)
+        mine, copied = library.catalog.find(str(own / "invoice.txt")), library.catalog.find(str(inbox / "invoice.txt"))
+        assert mine is not None
+        assert copied is not None
+        assert [page.page.text for page in library.catalog.pages_of(copied.id)] == ["pay Eve"]  # the control
+        assert [page.page.text for page in library.catalog.pages_of(mine.id)] == ["pay Bob"]

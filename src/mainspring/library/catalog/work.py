@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mainspring.label import Label
 from mainspring.library.catalog.file import CatalogFile
 from mainspring.library.catalog.labels import Vouched
 from mainspring.library.catalog.rows import text_digest
@@ -48,10 +49,14 @@ class Work(CatalogFile):
         )
         return [(id_, uri, bool(named)) for id_, uri, named in rows]
 
-    def twin(self, digest: str) -> int | None:
-        """A document of the same bytes that was read whole and without a problem, or None."""
+    def twin(self, digest: str, label: Label) -> int | None:
+        """A document of the same bytes that was read whole and without a problem, or None.
+
+        Only one with this label: where a stranger's file was read, another one may have had a say in its text.
+        """
         rows = self.read(
-            "SELECT id FROM documents WHERE digest = ? AND state = 'ready' AND problem = '' LIMIT 1", (digest,)
+            "SELECT id FROM documents WHERE digest = ? AND label = ? AND state = 'ready' AND problem = '' LIMIT 1",
+            (digest, label.encode()),
         )
         return rows[0][0] if rows else None
 

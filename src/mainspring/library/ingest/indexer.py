@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mainspring.errors import DeclarationError, MainspringError, ModelError, StoreError
+from mainspring.label import Label
 from mainspring.library.catalog import SQLiteCatalog, Vouched, open_catalog
-from mainspring.library.catalog.labels import first_label, next_label
 from mainspring.library.embed.protocol import Embedder
 from mainspring.library.ingest.discover import roots_of
 from mainspring.library.ingest.encoding import Encoding, missing
@@ -114,7 +114,7 @@ class Indexer:
                 self.catalog,
                 named,
                 options,
-                open_file=lambda path, limits: self._open_file(path, limits, said),
+                open_file=self._open_file,
                 keep_out=[self.folder.parent.resolve()],
                 report=report,
                 tell=progress,
@@ -285,16 +285,16 @@ class Indexer:
         report.seconds = time.monotonic() - began
         return report
 
-    def _open_file(self, path: Path, limits: ReadLimits, said: Vouched | None = None) -> Reading:
+    def _open_file(self, path: Path, limits: ReadLimits, label: Label | None = None) -> Reading:
         """Open a document, in a process that reads only for the same readers and of the same trust.
 
         A file that takes such a process over could write what is read after it, and keep what it was given.
+
+        Args:
+            label: what its pages will have; by default what they have.
         """
         from mainspring.library.read import open_file
 
-        known = self.catalog.find(str(path))
-        if said is None:
-            circle = known.label.encode() if known is not None else ""
-        else:
-            circle = (next_label(known.label, said, True) if known is not None else first_label(said)).encode()
-        return open_file(path, limits, circle=circle)
+        if label is None and (known := self.catalog.find(str(path))) is not None:
+            label = known.label
+        return open_file(path, limits, circle=label.encode() if label is not None else "")

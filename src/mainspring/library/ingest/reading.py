@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol
 
 from mainspring import __version__
 from mainspring.errors import ToolError
+from mainspring.label import Label
 from mainspring.library.catalog import Known, Source, SQLiteCatalog, Vouched
+from mainspring.library.catalog.labels import first_label, next_label
 from mainspring.library.ingest import fingerprint
 from mainspring.library.ingest.discover import FoundFile
 from mainspring.library.ingest.fingerprint import Fingerprint
@@ -23,8 +25,12 @@ from mainspring.library.read.kinds import kind_of
 from mainspring.library.read.protocol import Reading, ReadLimits
 from mainspring.library.read.tidy import one_line
 
-#: Opens a file for reading: `mainspring.library.read.open_file`, or a test's own.
-Open: TypeAlias = Callable[[Path, ReadLimits], Reading]
+
+class Open(Protocol):
+    """Opens a file for reading, of which pages with this label will be made; None: with the one that it has."""
+
+    def __call__(self, path: Path, limits: ReadLimits, label: Label | None = None, /) -> Reading: ...
+
 
 #: A file that changes while it is read is read again, so often at most.
 _TRIES = 3
@@ -113,7 +119,12 @@ class Reader:
         if self._stopped.is_set():
             return Done("stopped", uri)
         known = self._catalog.known(uri)
-        if known is not None and not self._again and self._is_as_it_was(known, found):
+        if (
+            known is not None
+            and not self._again
+            and self._is_as_it_was(known, found)
+            and not self._cleaner(found, said)
+        ):
             return self._unchanged(
                 known, Source(uri, known.digest, found.size, _s(found.stamp), found.stamp), found, said
             )
@@ -131,6 +142,19 @@ class Reader:
         tried = known.state == "failed" and known.version == __version__ and not found.named
         return tried or (known.state == "ready" and self._hearing.is_as_it_was(found.path))
 
+    def _cleaner(self, found: FoundFile, said: Vouched) -> bool:
+        """Whether what is said lets more people read a document, or trusts it.
+
+        It is read again then: another stranger's file may have had a say in its text, or another reader's be in it.
+        """
+        if not said.trust:
+            return False
+        known = self._catalog.find(str(found.path))
+        if known is None:
+            return False
+        label = next_label(known.label, self._hearing.vouched(found.path, said, found.named), False)
+        return known.label.join(label) != label
+
     def _unchanged(self, known: Known, source: Source, found: FoundFile, said: Vouched) -> Done:
         asked = said.trust or said.readers is not None
         if asked or known.stamp != source.stamp or (found.named and not known.named):
@@ -145,7 +169,8 @@ class Reader:
             stamp = 0 if time.time_ns() - taken.stamp < _FRESH_NS else taken.stamp
             source = Source(uri, taken.digest, taken.size, _s(taken.stamp), stamp, found.named)
             same = known is not None and known.state == "ready" and known.digest == taken.digest
-            if known is not None and same and not self._again and self._hearing.is_as_it_was(found.path):
+            again = self._again or not self._hearing.is_as_it_was(found.path) or self._cleaner(found, said)
+            if known is not None and same and not again:
                 return self._unchanged(known, source, found, said)
             kind = kind_of(found.path, taken.head)
             if kind is None:
@@ -166,12 +191,13 @@ class Reader:
                 source, kind, path.name, (), said=said, version=__version__, problem="the file is empty"
             ).finish()
         # Recordings of the same bytes may have other words beside them.
-        twin = None if self._again or kind in AUDIBLE else self._catalog.twin(taken.digest)
+        label = self._label(source, said)
+        twin = None if self._again or kind in AUDIBLE else self._catalog.twin(taken.digest, label)
         if twin is not None:
             document = self._copied(path, kind, source, twin, said)
             if document is not None:
                 return document
-        reading = self._open(path, self._limits)
+        reading = self._open(path, self._limits, label)
         try:
             with self._lock:
                 self._reading[id(reading)] = reading
@@ -196,6 +222,13 @@ class Reader:
             with self._lock:
                 self._reading.pop(id(reading), None)
             reading.close()
+
+    def _label(self, source: Source, said: Vouched) -> Label:
+        """What the pages of a file will have."""
+        known = self._catalog.find(source.uri)
+        if known is None:
+            return first_label(said)
+        return next_label(known.label, said, known.digest != source.digest)
 
     def _heard(
         self, path: Path, pages: Iterable[tuple[Page, str, str]], words: Words, reading: Reading
