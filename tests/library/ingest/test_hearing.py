@@ -158,11 +158,66 @@ def test_words_beside_a_recording_are_vouched_for_only_where_a_person_says_so_of
 def test_words_that_are_forgotten_are_not_read_again(library: Library, talk: Path) -> None:
     sidecar = talk.with_suffix(".srt")
     sidecar.write_text("1\n00:00:00,500 --> 00:00:02,500\nWelcome to glaciers\n")
-    library.index(talk.parent)
+    library.index([talk, sidecar])
     assert len(library.search("glaciers")) == 2
     library.forget(sidecar, by="ann")
     library.index(talk.parent)
     assert library.search("glaciers") == []
+
+
+def listed(library: Library) -> list[str]:
+    return [Path(document.uri).name for document in library.documents()]
+
+
+@pytest.mark.parametrize("name", ["talk.srt", "talk.en.srt", "talk.LRC"])
+def test_words_beside_a_recording_are_found_once_and_at_their_moment(library: Library, talk: Path, name: str) -> None:
+    said = SAID if name.endswith("LRC") else "1\n00:00:00,500 --> 00:00:02,500\nWelcome to glaciers\n"
+    (talk.parent / name).write_text(said)
+    library.index(talk.parent)
+    (hit,) = library.search("glaciers")
+    assert (Path(hit.page.document.uri).name, hit.page.page.begins_s) == ("talk.wav", 0.5)
+    report = library.index(talk.parent)
+    assert (report.unchanged, report.indexed, report.removed, listed(library)) == (1, 0, 0, ["talk.wav"])
+    library.index(talk.parent / name)  # a person wants it
+    library.index(talk.parent)
+    assert listed(library) == [name, "talk.wav"] if name < "talk.wav" else ["talk.wav", name]
+
+
+def test_words_without_a_recording_that_says_them_are_a_document(library: Library, talk: Path) -> None:
+    beside = talk.with_suffix(".srt")
+    beside.write_text("1\n00:00:00,500 --> 00:00:02,500\nWelcome to glaciers\n")
+    (talk.parent / "alone.srt").write_text("1\n00:00:00,500 --> 00:00:02,500\nVolcanoes\n")
+    talk.with_suffix(".vtt").write_text("not said: .srt is preferred")
+    library.index(talk.parent)
+    assert listed(library) == ["alone.srt", "talk.vtt", "talk.wav"]
+    recording = talk.read_bytes()
+    talk.write_bytes(b"no recording")
+    library.index(talk.parent)
+    assert listed(library) == ["alone.srt", "talk.srt", "talk.vtt", "talk.wav"]
+    talk.unlink()
+    library.index(talk.parent)
+    assert listed(library) == ["alone.srt", "talk.srt", "talk.vtt"]
+    talk.write_bytes(recording)
+    library.index(talk.parent)
+    assert listed(library) == ["alone.srt", "talk.vtt", "talk.wav"]
+
+
+def test_the_words_of_a_forgotten_recording_do_not_come_back_by_themselves(library: Library, talk: Path) -> None:
+    talk.with_suffix(".srt").write_text("1\n00:00:00,500 --> 00:00:02,500\nWelcome to glaciers\n")
+    library.index(talk.parent)
+    library.forget(talk, by="ann")
+    library.index(talk.parent)
+    assert listed(library) == []
+
+
+def test_readers_of_the_words_that_become_fewer_later_hold_for_the_recording(library: Library, talk: Path) -> None:
+    sidecar = talk.with_suffix(".srt")
+    sidecar.write_text("1\n00:00:00,500 --> 00:00:02,500\nWelcome to glaciers\n")
+    library.index(talk.parent)
+    library.index(sidecar, readers=["ann"])
+    library.index(talk.parent)
+    assert library.search("glaciers", where=Where(reader="ben")) == []
+    assert len(library.search("glaciers", where=Where(reader="ann"))) == 2
 
 
 def test_an_engine_is_asked_only_for_what_has_no_words(library: Library, talk: Path) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mainspring.errors import MainspringError, ModelError, ToolError
 from mainspring.library.catalog import SQLiteCatalog, Vouched
+from mainspring.library.ingest.discover import FoundFile
 from mainspring.library.page import Kind, Page
 from mainspring.library.read.kinds import kind_of
 from mainspring.library.sight.film import NOT_HEARD
-from mainspring.library.sight.transcripts import Beside, Cue, Transcriber, heard, read_beside
+from mainspring.library.sight.transcripts import SIDECARS, Beside, Cue, Transcriber, heard, read_beside
 
 #: In a document's `extra`: where its words are from, so that a change of it is noticed.
 SAID_BY = "words"
@@ -71,6 +72,32 @@ class Hearing:
         if known is not None and known.label.trusted and known.digest == beside.digest:
             return said
         return replace(said, trust=False)
+
+    def narrowed(self, path: Path, said: Vouched) -> Vouched:
+        """What a person says of a recording, for no more readers than the words beside it have now."""
+        return limited(said, self.words_for(path).readers) if kind_of(path, b"") in AUDIBLE else said
+
+    def stands_in(self, words: Path, recordings: Iterable[Path]) -> bool:
+        """Whether a file's words are those of a recording beside it, and found with that: or, with that, forgotten.
+
+        Args:
+            recordings: those that it may belong to by its name.
+        """
+        for recording in recordings:
+            document = self._catalog.find(str(recording))
+            if document is None:
+                if self._catalog.is_forgotten(str(recording)):
+                    return True
+                continue
+            beside = read_beside(recording)
+            if beside is None or beside.path != words or not beside.cues:
+                continue
+            if document.extra.get(SAID_BY) == f"{words.name}, {beside.digest}":
+                # A film may have words of its own, which are preferred.
+                text = "\n".join(page.page.text for page in self._catalog.pages_of(document.id))
+                if all(cue.text in text for cue in beside.cues):
+                    return True
+        return False
 
     def is_as_it_was(self, path: Path) -> bool:
         """True when the words of a file that was indexed would come from where they came from then."""
@@ -136,6 +163,32 @@ class Hearing:
         if not got:
             raise ModelError(f"{transcriber.name} failed; see the message above")
         return got[0]
+
+
+class WordsBeside:
+    """The files of words that are met on the way through folders, put off until the recordings have been read."""
+
+    def __init__(self) -> None:
+        self._recordings: dict[tuple[Path, str], list[Path]] = {}
+        self._put_off: list[tuple[FoundFile, Vouched]] = []
+
+    def note(self, path: Path) -> None:
+        """Remember a file that is a recording."""
+        if kind_of(path, b"") in AUDIBLE:
+            self._recordings.setdefault((path.parent, path.stem), []).append(path)
+
+    def keep(self, file: FoundFile, said: Vouched) -> bool:
+        """Put a file of words off. Returns False for any other."""
+        if file.path.suffix.lower() not in SIDECARS:
+            return False
+        self._put_off.append((file, said))
+        return True
+
+    def kept(self) -> Iterator[tuple[FoundFile, Vouched, list[Path]]]:
+        """What was put off, with the recordings that it may belong to (``talk.en.srt`` to ``talk.mp4``)."""
+        for file, said in self._put_off:
+            stems = dict.fromkeys((file.path.stem, Path(file.path.stem).stem))
+            yield file, said, [one for stem in stems for one in self._recordings.get((file.path.parent, stem), ())]
 
 
 def _is_file(by: str) -> bool:

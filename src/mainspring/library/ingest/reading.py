@@ -156,6 +156,7 @@ class Reader:
         return known.label.join(label) != label
 
     def _unchanged(self, known: Known, source: Source, found: FoundFile, said: Vouched) -> Done:
+        said = self._hearing.narrowed(found.path, said)
         asked = said.trust or said.readers is not None
         if asked or known.stamp != source.stamp or (found.named and not known.named):
             self._catalog.seen(known.id, source, said)

@@ -6,12 +6,13 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog, Vouched
 from mainspring.library.ingest.discover import FoundFile, Walk, roots_of
-from mainspring.library.ingest.hearing import Hearing
+from mainspring.library.ingest.hearing import Hearing, WordsBeside
 from mainspring.library.ingest.reading import Done, Open, Reader
 from mainspring.library.ingest.report import Meter, Report, Tell
 from mainspring.library.read.protocol import ReadLimits
@@ -71,12 +72,13 @@ def read_paths(
     """
     stopped = stopped or threading.Event()
     roots = _settled(catalog, paths, options, report)
+    hearing = Hearing(catalog, options.transcriber, stopped)
     reader = Reader(
         catalog,
         open_file,
         options.limits,
         jobs=options.jobs or processors(),
-        hearing=Hearing(catalog, options.transcriber, stopped),
+        hearing=hearing,
         again=options.again,
         stopped=stopped,
     )
@@ -87,6 +89,7 @@ def read_paths(
     limited = _limited(catalog.roots())
     nested = any(parent in walks for root in walks for parent in root.parents)
     seen: set[Path] = set()
+    beside = WordsBeside()
 
     def files() -> Iterator[tuple[FoundFile, Vouched]]:
         for root, walk in walks.items():
@@ -97,13 +100,23 @@ def read_paths(
                     seen.add(file.path)
                 finding.total = found.done + 1
                 found.step(what=str(file.path))
+                beside.note(file.path)
                 if catalog.is_forgotten(str(file.path)):
                     if not (file.named and paths):
                         continue
                     catalog.remember_again(str(file.path))
-                yield file, _said(options.said, file.path, limited)
+                said = _said(options.said, file.path, limited)
+                if file.named or not beside.keep(file, said):
+                    yield file, said
 
-    for done in reader.read_all(files()):
+    def rest() -> Iterator[tuple[FoundFile, Vouched]]:
+        """Files of words that are not found with a recording; all others have been read."""
+        for file, said, recordings in beside.kept():
+            known = catalog.known(str(file.path))
+            if (known is not None and known.named) or not hearing.stands_in(file.path, recordings):
+                yield file, said
+
+    for done in chain(reader.read_all(files()), reader.read_all(rest())):
         finding.step(what=done.uri)
         _count(report, done)
         if done.document:
