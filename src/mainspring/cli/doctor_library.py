@@ -37,7 +37,7 @@ def library() -> Iterator[Check]:
 
 def _encoder() -> Check:
     from mainspring.library.embed import ready
-    from mainspring.library.embed.carrier import E5_SMALL
+    from mainspring.library.embed.carried import E5_SMALL
 
     name = "library: encoder"
     if ready():

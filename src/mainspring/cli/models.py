@@ -14,7 +14,7 @@ from mainspring.cli.output import Output
 from mainspring.cli.render import bytes_text, columns
 
 if TYPE_CHECKING:
-    from mainspring.library.embed.carrier import Carried
+    from mainspring.library.embed.carried import Carried
 
 _HERE = "mainspring.cli.models"
 
@@ -71,7 +71,7 @@ def list_(json_: bool) -> None:
 
 def _embedder() -> tuple[Carried, Path, bool]:
     """The library's embedded embedder: its weights, their place, and whether they are here."""
-    from mainspring.library.embed.carrier import E5_SMALL, path_of
+    from mainspring.library.embed.carried import E5_SMALL, path_of
 
     path = path_of(E5_SMALL)
     return E5_SMALL, path, path.is_file() and path.stat().st_size == E5_SMALL.size

@@ -57,6 +57,32 @@ def test_eight_bits_stay_close(packed: Packed, ids: list[int]) -> None:
     assert np.abs(found - wanted).max() > 1e-4  # it is quantised
 
 
+def test_the_first_calls_give_what_the_later_ones_give(packed: Packed, tmp_path: Path) -> None:
+    """The first ones read the weights as they lie in the file beside the graph, the later ones in another order."""
+    model, constants = graph.build_apart(packed, "tiny.constants")
+    assert len(constants) > len(model) / 4
+    (tmp_path / "tiny.onnx").write_bytes(model)
+    (tmp_path / "tiny.constants").write_bytes(constants)
+    encoder = Encoder(packed, tmp_path / "tiny.onnx", 0, 2)
+    ids = [7, 8, 4, 10]
+    first = encoder._session
+    found = [encoder(ids) for _ in range(8)]
+    assert encoder._session is not first
+    assert all(np.array_equal(one, found[0]) for one in found)
+    assert np.array_equal(found[0], Encoder(packed, graph.build(packed), 0, 2)(ids))
+
+
+def test_a_cache_that_is_cleared_ends_no_encoder_at_work(packed: Packed, tmp_path: Path) -> None:
+    model, constants = graph.build_apart(packed, "tiny.constants")
+    (tmp_path / "tiny.onnx").write_bytes(model)
+    (tmp_path / "tiny.constants").write_bytes(constants)
+    encoder = Encoder(packed, tmp_path / "tiny.onnx", 0, 2)
+    for path in tmp_path.glob("tiny.*"):
+        path.unlink()
+    found = [encoder([7, 8]) for _ in range(8)]
+    assert all(np.array_equal(one, found[0]) for one in found)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -12,8 +12,7 @@ import pytest
 from tiny_encoder import carried, packed_bytes, wheel
 
 from mainspring.errors import ModelError, ToolError
-from mainspring.library.embed import carrier
-from mainspring.library.embed.carrier import Carried
+from mainspring.library.embed.carried import Carried, path_of
 from mainspring.library.embed.e5 import E5Dense, E5Embedder
 from mainspring.library.embed.prepared import Files, files_of, prepare, ready
 from mainspring.library.embed.protocol import Picture
@@ -39,7 +38,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def here() -> Carried:
     """The tiny encoder, its weights fetched already."""
-    carrier.path_of(TINY).write_bytes(DATA)
+    path_of(TINY).write_bytes(DATA)
     return TINY
 
 
@@ -76,7 +75,7 @@ def test_other_bytes_are_refused_and_not_kept(registry: Path) -> None:
     with pytest.raises(ModelError, match=f"expected SHA-256 {TINY.sha256}"):
         prepare(carried=TINY)
     assert not ready(TINY)
-    assert [one.name for one in carrier.path_of(TINY).parent.iterdir() if not one.name.endswith(".lock")] == []
+    assert [one.name for one in path_of(TINY).parent.iterdir() if not one.name.endswith(".lock")] == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +101,7 @@ def test_a_disk_that_is_too_small_is_noticed_first() -> None:
         prepare(carried=replace(TINY, size=10**15))
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("which", [0, 1, 2, 3])
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_a_damaged_part_is_made_again(here: Carried, which: int, damage: str) -> None:
     files = prepare(carried=here)
@@ -127,7 +126,7 @@ def test_a_touched_file_is_looked_into_and_found_whole(here: Carried) -> None:
 
 
 def test_weights_that_changed_on_disk_are_not_used(here: Carried) -> None:
-    path = carrier.path_of(here)
+    path = path_of(here)
     path.write_bytes(bytes(len(DATA)))
     with pytest.raises(ModelError, match="cannot download"):
         prepare(carried=here)

@@ -138,3 +138,15 @@ def test_a_damaged_file_is_refused(tmp_path: Path, change: object) -> None:
     (tmp_path / "bad.pieces").write_bytes(change(whole))  # type: ignore[operator]
     with pytest.raises(ModelError, match="not a tokenizer's file"):
         Tokenizer(tmp_path / "bad.pieces")
+
+
+def test_normalising_is_not_made_for_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "tiny.bin").write_bytes(packed_bytes())
+    whole = pack_pieces(Packed(tmp_path / "tiny.bin").pieces())
+    rules = b'"\\n": " "'
+    assert whole.count(rules) == 1
+    (tmp_path / "bad.pieces").write_bytes(whole.replace(rules, b"x" * len(rules)))
+    tokenizer = Tokenizer(tmp_path / "bad.pieces")
+    assert len(tokenizer("hello world").ids) == 2
+    with pytest.raises(ModelError, match="not a tokenizer's file"):
+        tokenizer("hell\u00f6")

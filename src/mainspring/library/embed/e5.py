@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mainspring.errors import ModelError, ToolError
@@ -16,6 +15,8 @@ from mainspring.library.embed.protocol import Encoded, Item, Space
 from mainspring.library.embed.text import Cut, Side, Stretch, unit
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -130,6 +131,8 @@ class E5Embedder:
                 raise ModelError("the embedder is closed; open another")
             alone = self._threads == 1 or len(stretches) < 2
             if not alone and self._pool is None:
+                from concurrent.futures import ThreadPoolExecutor
+
                 self._pool = ThreadPoolExecutor(self._threads, "mainspring-embed")
             waiting = [] if alone or self._pool is None else [self._pool.submit(function, one) for one in stretches]
         if alone:

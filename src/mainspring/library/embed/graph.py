@@ -30,21 +30,37 @@ if TYPE_CHECKING:
 SPECIAL = 2  # rows of <s> and </s>
 _LARGEST = 64  # a weight's; 2 * 64 * 255 fits into 16 bits
 _CONTRIB = "com.microsoft"
+_APART_FROM = 1024  # bytes of a constant that is kept beside the graph
+_ALIGN = 64
 #: Products whose input has the large values of <s> and </s>: all but the one behind the attention, which averages them.
 _APART = ("qkv", "inner", "outer")
 
 
 def build(packed: Packed, *, quantised: bool = True) -> bytes:
     """The graph, serialised. With `quantised` False in float32, for comparison."""
-    return _Builder(packed, quantised).build()
+    return _Builder(packed, quantised, "").build()
+
+
+def build_apart(packed: Packed, file: str) -> tuple[bytes, bytes]:
+    """As `build`, with its large constants in a file of their own, which is mapped into memory and not copied.
+
+    Args:
+        file: the name of that file, which lies beside that of the graph.
+    """
+    builder = _Builder(packed, True, file)
+    model = builder.build()
+    return model, b"".join(builder.apart)
 
 
 class _Builder:
-    def __init__(self, packed: Packed, quantised: bool) -> None:
+    def __init__(self, packed: Packed, quantised: bool, file: str) -> None:
         from onnx import helper, numpy_helper
 
         self.packed = packed
         self.quantised = quantised
+        self.file = file
+        self.apart: list[bytes] = []
+        self.size = 0  # of `apart`
         self.helper: Any = helper
         self.numpy_helper: Any = numpy_helper
         self.nodes: list[Any] = []
@@ -132,5 +148,21 @@ class _Builder:
         """Put a constant into the graph; returns its name."""
         import numpy as np
 
-        self.constants.append(self.numpy_helper.from_array(np.ascontiguousarray(value), name))
+        tensor = self.numpy_helper.from_array(np.ascontiguousarray(value), name)
+        if self.file and len(tensor.raw_data) >= _APART_FROM:
+            self.put_apart(tensor)
+        self.constants.append(tensor)
         return name
+
+    def put_apart(self, tensor: Any) -> None:
+        """Move a constant's bytes to the file beside, and leave where they lie."""
+        from onnx import TensorProto
+
+        data: bytes = tensor.raw_data
+        for key, value in (("location", self.file), ("offset", self.size), ("length", len(data))):
+            tensor.external_data.add(key=key, value=str(value))
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.ClearField("raw_data")
+        data = data.ljust(-(-len(data) // _ALIGN) * _ALIGN, b"\0")
+        self.apart.append(data)
+        self.size += len(data)

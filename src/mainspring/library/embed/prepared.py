@@ -16,22 +16,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.errors import ModelError
-from mainspring.library.embed import carrier, graph, windows
-from mainspring.library.embed.carrier import E5_SMALL, Carried
+from mainspring.library.embed import windows
+from mainspring.library.embed.carried import E5_SMALL, Carried, path_of
 from mainspring.library.embed.encoder import MISSING, Encoder
 from mainspring.library.embed.packed import Packed
 from mainspring.library.embed.questions import QUESTIONS
 from mainspring.library.embed.text import TextEncoder, unit
 from mainspring.library.embed.tokenizer import Tokenizer, pack_pieces
 from mainspring.models.local.folders import digest_of, is_unchanged, is_verified, only_one, remember
-from mainspring.models.local.progress import Progress, Report
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mainspring.models.local.progress import Report
+
 #: Counts changes of the code in this folder that alter vectors; a test that keeps some vectors tells when it must grow.
 SETTINGS = 1
+#: Counts changes of the files' form that alter no vector.
+FORM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,12 @@ class Files:
     graph: Path
     pieces: Path
     means: Path
+    constants: Path
 
     @property
-    def made(self) -> tuple[Path, Path, Path]:
-        """Those that are made here from the weights."""
-        return self.graph, self.pieces, self.means
+    def made(self) -> tuple[Path, Path, Path, Path]:
+        """Those that are made here from the weights. The graph says where in `constants` its weights lie."""
+        return self.graph, self.pieces, self.means, self.constants
 
 
 def files_of(carried: Carried = E5_SMALL, questions: Mapping[str, Sequence[str]] = QUESTIONS) -> Files:
@@ -55,9 +59,10 @@ def files_of(carried: Carried = E5_SMALL, questions: Mapping[str, Sequence[str]]
     said = "\n".join(f"{language}: {question}" for language in sorted(questions) for question in questions[language])
     state = hashlib.sha256(f"{carried.sha256} {SETTINGS} {windows.SIZE} {windows.OVERLAP}\n{said}".encode())
     revision = state.hexdigest()[:12]
-    path = carrier.path_of(carried)
-    stem = path.stem
-    return Files(revision, path, *(path.with_name(f"{stem}-{revision}.{end}") for end in ("onnx", "pieces", "means")))
+    path = path_of(carried)
+    stem = f"{path.stem}-{revision}-{FORM}"
+    ends = ("onnx", "pieces", "means", "constants")
+    return Files(revision, path, *(path.with_name(f"{stem}.{end}") for end in ends))
 
 
 def ready(carried: Carried = E5_SMALL) -> bool:
@@ -80,6 +85,10 @@ def prepare(report: Report | None = None, *, carried: Carried = E5_SMALL, stop: 
     files = files_of(carried)
     if is_verified(files.weights, carried.size, carried.sha256) and all(map(is_unchanged, files.made)):
         return files
+    # Imported only by who needs them: a search from the command line has everything ready.
+    from mainspring.library.embed import carrier
+    from mainspring.models.local.progress import Progress
+
     carrier.fetch(carried, stop=stop, report=report)
     with Progress(f"Preparing {carried.title}") as shown:
         busy = f"Another process is preparing {carried.title}; waiting for it"
@@ -103,9 +112,13 @@ def _make(files: Files) -> None:
         import onnx  # noqa: F401
     except ImportError:
         raise ModelError(MISSING) from None
+    from mainspring.library.embed import graph
+
     packed = Packed(files.weights)
-    if not is_unchanged(files.graph):
-        _put(files.graph, graph.build(packed))
+    if not (is_unchanged(files.graph) and is_unchanged(files.constants)):
+        model, constants = graph.build_apart(packed, files.constants.name)
+        _put(files.constants, constants)
+        _put(files.graph, model)
     if not is_unchanged(files.pieces):
         _put(files.pieces, pack_pieces(packed.pieces()))
     _put(files.means, _means(load(files)).tobytes())
