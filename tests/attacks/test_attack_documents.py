@@ -19,11 +19,15 @@ from pathlib import Path
 
 import docx
 import pytest
+from PIL import Image
 
 from mainspring.errors import ToolError
 from mainspring.library.page import Page
 from mainspring.library.read import ReadLimits, children, open_file
 from mainspring.library.read.isolated import IsolatedReading
+from mainspring.library.read.sandbox import sandbox_works
+from mainspring.library.sight import child as sight_child
+from mainspring.library.sight.ocr import Ocr
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "library" / "read"))
 
@@ -330,6 +334,30 @@ def test_a_reader_has_none_of_our_secrets_and_files(tmp_path: Path, monkeypatch:
         assert not Path(f"/proc/{inner}/root/etc/shadow").exists()
         assert Path(f"/proc/{inner}/root/usr").exists()
     reading.close()
+
+
+@pytest.mark.parametrize("sandboxed", [True, False])
+def test_a_process_that_reads_pictures_has_none_of_our_secrets_files_and_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandboxed: bool
+) -> None:
+    monkeypatch.setenv("MAINSPRING_TEST_KEY", "sk-secret")
+    if sandboxed and not sandbox_works():
+        pytest.skip("bubblewrap does not work here")
+    monkeypatch.setattr(sight_child, "sandbox_works", lambda: sandboxed)
+    Image.new("RGB", (60, 60)).save(tmp_path / "scan.png")
+    with Ocr(workers=1, engine="onnxruntime") as ocr:
+        ocr.read(tmp_path / "scan.png")
+        family = _family(ocr._children.pids()[0])
+        inner = family[-1]
+        assert not any(b"sk-secret" in Path(f"/proc/{pid}/environ").read_bytes() for pid in family)
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{inner}/status").read_text().splitlines())
+        assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+        assert Path(f"/proc/{inner}/root{tmp_path}").exists() is not sandboxed
+        assert Path(f"/proc/{inner}/root/usr").exists()
+        same = [
+            os.readlink(f"/proc/{inner}/ns/{name}") == os.readlink(f"/proc/self/ns/{name}") for name in ("net", "pid")
+        ]
+        assert same == [not sandboxed] * 2
 
 
 def _family(pid: int) -> list[int]:

@@ -194,7 +194,7 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
 
 
 def test_without_a_sandbox_the_filter_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "_sandbox_works", lambda: False)
+    monkeypatch.setattr(children, "sandbox_works", lambda: False)
     children.close_readers()
     reading = opened(many(tmp_path))
     assert len(list(reading.pages())) == 3

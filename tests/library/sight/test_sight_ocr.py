@@ -170,15 +170,22 @@ def test_damaged_files_are_named_and_the_next_one_is_read(ocr: Ocr, data: bytes,
     assert ocr.read(written(LETTER[:1], size=(420, 90))).text == LETTER[0]
 
 
+def youngest(pid: int) -> int:
+    """The last of the processes that this one started: in a sandbox, the one that reads."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return youngest(int(children[-1])) if children else pid
+
+
 def test_a_process_that_is_killed_over_a_picture_is_replaced(ocr: Ocr) -> None:
     ocr.read(written(["first"], size=(300, 90)))
-    (pid,) = ocr._children.pids()
+    (started,) = ocr._children.pids()
+    pid = youngest(started)
     os.kill(pid, signal.SIGSTOP)
     threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
     with pytest.raises(ToolError, match="ended over this one"):
         ocr.read(written(["second"], size=(300, 90)))
     assert ocr.read(written(["third"], size=(300, 90))).text == "third"
-    assert ocr._children.pids() != [pid]
+    assert ocr._children.pids() != [started]
 
 
 def test_a_picture_that_takes_too_long_is_given_up() -> None:
@@ -198,7 +205,7 @@ def test_the_processes_end_with_their_parent() -> None:
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    child = int(parent.stdout.readline())
+    child = youngest(int(parent.stdout.readline()))
     parent.kill()
     parent.wait()
     parent.stdout.close()
@@ -253,6 +260,32 @@ def test_the_same_picture_is_read_once_also_by_a_later_process(tmp_path: Path) -
         assert second.read(page) == found
         assert second.read_anew == 0
         assert second._children.pids() == []
+
+
+def test_pictures_of_two_circles_share_neither_a_process_nor_what_was_read(tmp_path: Path) -> None:
+    page = written(LETTER[:1], size=(420, 90))
+    with Ocr(tmp_path / "cache.sqlite", workers=1, engine="onnxruntime") as reader:
+        reader.read(page, circle="strangers")
+        before = reader._children.pids()
+        reader.read(encoded(page.rotate(180)), circle="strangers")
+        assert reader._children.pids() == before
+        assert reader.read(page, circle="ann's").text == LETTER[0]
+        assert reader.read_anew == 3
+        assert not set(reader._children.pids()) & set(before)
+        reader.read(page, circle="ann's")
+        reader.read(page, circle="strangers")
+        assert reader.read_anew == 3
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "nothing"])
+def test_what_is_no_file_is_not_opened(ocr: Ocr, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "scan.png"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    with pytest.raises(ToolError, match=r"scan\.png (is no regular file|cannot be opened)"):
+        ocr.read(path)
 
 
 def test_what_was_read_survives_a_kill(tmp_path: Path) -> None:

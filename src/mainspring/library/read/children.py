@@ -8,18 +8,14 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import mainspring
-from mainspring.errors import SandboxError, ToolError
+from mainspring.errors import ToolError
+from mainspring.library.read.sandbox import sandbox_works, start, starter
 from mainspring.library.read.wire import Lost, receive, send
 
 #: A child is renewed after so many files, or when it has grown larger than this, or than this share of its limit.
@@ -51,8 +47,8 @@ class ReadingProcess:
         self.socket = ours
         try:
             with theirs:
-                sandboxed = _sandbox_works()
-                self._process = _starter().submit(self._start, theirs.fileno(), sandboxed).result()
+                sandboxed = sandbox_works()
+                self._process = starter().submit(self._start, theirs.fileno(), sandboxed).result()
             ready, _, _ = receive(ours, _START_SECONDS, 0)
         except (Lost, TimeoutError, OSError) as error:
             self.kill()
@@ -67,23 +63,10 @@ class ReadingProcess:
     def _start(self, number: int, sandboxed: bool) -> subprocess.Popen[bytes]:
         # Called in one thread that lives as long as this process: a child dies with the thread that started it.
         parent = 0 if sandboxed else os.getpid()
-        command = [sys.executable, "-s", "-P", "-m", "mainspring.library.read.child"]
-        command += [str(number), str(parent), str(self.memory_mb)]
-        if sandboxed:
-            temporary = "/tmp"
-            command = [*_sandbox(), "--", *command]
-        else:
-            temporary = self._scratch = tempfile.mkdtemp(prefix="mainspring-reader-")
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=_environment(temporary),
-            cwd="/",
-            pass_fds=[number],
-            start_new_session=True,
-        )
+        command = ["mainspring.library.read.child", str(number), str(parent), str(self.memory_mb)]
+        if not sandboxed:
+            self._scratch = tempfile.mkdtemp(prefix="mainspring-reader-")
+        return start(command, self._scratch, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[number])
 
     def ask(
         self, message: Mapping[str, Any], seconds: float, descriptor: int | None = None, most_blob: int = 0
@@ -189,70 +172,12 @@ atexit.register(pool.close)
 
 
 def _after_fork() -> None:
-    """In a forked process, the children and the thread belong to the parent."""
+    """In a forked process, the children belong to the parent."""
     global pool
     pool = Pool()
-    _starter.cache_clear()
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-
-@lru_cache(maxsize=1)
-def _starter() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="mainspring-readers")
-
-
-def _environment(temporary: str) -> dict[str, str]:
-    """Nothing of ours but where Python's modules lie: keys and passwords stay here."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": temporary,
-        "TMPDIR": temporary,
-        "PYTHONPATH": os.pathsep.join(map(str, _modules())),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
-    }
-
-
-def _modules() -> list[Path]:
-    """Folders of modules: that of this package, and those that PYTHONPATH names."""
-    named = [Path(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(part)]
-    return [Path(mainspring.__file__).resolve().parent.parent, *named]
-
-
-@lru_cache(maxsize=1)
-def _sandbox_works() -> bool:
-    """Whether bubblewrap is installed and may make namespaces here; looked at once."""
-    try:
-        command = [*_sandbox(), "--", sys.executable, "-S", "-c", ""]
-        return subprocess.run(command, env=_environment("/tmp"), capture_output=True, timeout=20).returncode == 0
-    except (OSError, SandboxError, subprocess.SubprocessError):
-        return False
-
-
-def _sandbox() -> list[str]:
-    """Bubblewrap's arguments: the system and Python to read, and nothing else; no network; dies with us."""
-    from mainspring.tools.mounts import Mount, python_mounts, system_mounts
-    from mainspring.tools.sandbox import bwrap_version
-
-    bwrap = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin:" + os.environ.get("PATH", ""))
-    if bwrap is None:
-        raise SandboxError("bubblewrap is not installed")
-    arguments = [bwrap, "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
-    arguments += ["--hostname", "reader", "--die-with-parent", "--proc", "/proc", "--dev", "/dev"]
-    arguments += ["--size", "256000000"] if bwrap_version() >= (0, 8) else []
-    arguments += ["--tmpfs", "/tmp"]
-    mounts = [*system_mounts(), *python_mounts(Path(sys.executable))]
-    # Only the packages of these folders, and not what else a project keeps beside its source.
-    mounts += [Mount("ro", str(folder / "mainspring")) for folder in _modules()[:1]]
-    mounts += [Mount("ro", str(folder)) for folder in _modules()[1:] if folder.is_dir()]
-    for mount in dict.fromkeys(mounts):
-        arguments += mount.arguments()
-    return [*arguments, "--remount-ro", "/", "--chdir", "/"]
 
 
 def close_readers() -> None:

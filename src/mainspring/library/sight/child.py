@@ -1,7 +1,7 @@
 """Processes that look at pictures: a crash, a hang or a flood of memory in native code ends one of them, and no more.
 
 A question is a name, a few plain values and the bytes of a picture; the answer is plain values. Each process serves
-one question at a time with one thread.
+one question at a time with one thread, and is confined like those that read files: see `read.confine`.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import mainspring
 from mainspring.errors import DeclarationError, ModelError, ToolError
+from mainspring.library.read.confine import confine
+from mainspring.library.read.sandbox import sandbox_works, start, starter
 from mainspring.tools.pipes import read_exactly
 
 __all__ = ["Children", "worker"]
 
-_START = "import sys; sys.path[:0] = sys.argv[1:]; from mainspring.library.sight.child import worker; worker()"
-#: Address space of a process: the models and a picture take about 1.5 GB, what the libraries reserve another 1.
+#: Address space of a process, in millions of bytes: models and a picture take 1,500, what libraries reserve 1,000.
 MEMORY_MB = 4_096
 #: Largest question or answer.
 _MOST = 512 << 20
@@ -60,8 +61,14 @@ class Children:
             self._idle.put(None)
         self._closed = False
 
-    def ask(self, what: str, values: Mapping[str, Any], data: bytes | memoryview = b"") -> tuple[Any, bytes]:
+    def ask(
+        self, what: str, values: Mapping[str, Any], data: bytes | memoryview = b"", circle: str = ""
+    ) -> tuple[Any, bytes]:
         """Ask one of them; waits while all are busy.
+
+        Args:
+            circle: whose picture it is, in any words. A process is asked about pictures of one circle only: what one
+                of them has done to it reaches no others.
 
         Raises:
             ToolError: the picture is at fault, or its process crashed or took too long over it.
@@ -71,7 +78,10 @@ class Children:
         try:
             if self._closed:
                 raise ToolError("the readers of pictures are closed")
-            child = child or _Child(self._settings)
+            if child is not None and child.circle != circle:
+                child.end()
+                child = None
+            child = child or _Child(self._settings, circle)
             try:
                 kind, answer, extra = child.ask(what, values, data, self._seconds)
             except TimeoutError as error:
@@ -115,23 +125,22 @@ class Children:
 
 
 class _Child:
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        source = str(Path(mainspring.__file__).resolve().parent.parent)
-        env = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-        env |= {"OMP_NUM_THREADS": str(settings["threads"]), "OPENBLAS_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "OFF"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _START, source],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env=env,
-        )
+    def __init__(self, settings: Mapping[str, Any], circle: str) -> None:
+        self.circle = circle
+        self._scratch = None if sandbox_works() else tempfile.mkdtemp(prefix="mainspring-pictures-")
+        self._process = starter().submit(self._start, int(settings["threads"])).result()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin, self._process.stdout
         self.pid = self._process.pid
-        self._first: Mapping[str, Any] | None = {**settings, "parent": os.getpid()}
+        self._first: Mapping[str, Any] | None = {**settings, "parent": os.getpid() if self._scratch else None}
+
+    def _start(self, threads: int) -> subprocess.Popen[bytes]:
+        # In one thread that lives as long as this process: a child dies with the thread that started it.
+        more = {"OMP_NUM_THREADS": str(threads), "OPENCV_LOG_LEVEL": "OFF"}
+        return start(
+            ["mainspring.library.sight.child"], self._scratch, more=more, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
     def ask(
         self, what: str, values: Mapping[str, Any], data: bytes | memoryview, seconds: float
@@ -163,6 +172,8 @@ class _Child:
         with contextlib.suppress(OSError):
             self._in.close()
         self._out.close()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
         return code
 
 
@@ -198,24 +209,15 @@ def worker() -> None:
 
 
 def _confine(settings: Mapping[str, Any]) -> None:
-    """Little memory, no core files, no network, and an end with the parent."""
-    import resource
-
-    most = int(settings["memory_mb"]) << 20
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    """Take from this process what looking at a picture does not need."""
+    confine(int(settings["memory_mb"]), settings["parent"])
 
     def refuse(event: str, _: tuple[Any, ...]) -> None:
         if event.startswith("socket.") or event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"):
             raise PermissionError(f"a process that reads pictures may not do this: {event}")
 
-    sys.addaudithook(refuse)
-    threading.Thread(target=_watch, args=(int(settings["parent"]),), daemon=True).start()
+    sys.addaudithook(refuse)  # where there is no filter of system calls
 
 
-def _watch(parent: int) -> None:
-    # The kernel's own signal comes when the thread that started us ends, which is too early.
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(0)
+if __name__ == "__main__":
+    worker()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mainspring.errors import ToolError
@@ -31,8 +30,7 @@ class Looker:
         raise ToolError(f"nothing here answers {what!r}")
 
     def _decode(self, values: Mapping[str, Any], data: bytes) -> tuple[Any, bytes]:
-        source = Path(values["path"]) if "path" in values else data
-        with opened(source, values["pixels"]) as image:
+        with opened(data, values["pixels"], values["name"]) as image:
             size, count = image.size, frames(image)
             picture = frame(image, values["frame"], values["budget"])
         wide, high = picture.size

@@ -12,7 +12,7 @@ from mainspring.library.page import Page
 from mainspring.library.sight.cache import Cache, unpacked
 from mainspring.library.sight.child import Children
 from mainspring.library.sight.lines import Line, Sighted, page_from
-from mainspring.library.sight.pictures import PIXELS
+from mainspring.library.sight.pictures import PIXELS, bytes_of
 from mainspring.library.sight.weights import MODELS, EngineName, best_engine
 
 if TYPE_CHECKING:
@@ -77,30 +77,34 @@ class Ocr:
         """How many pictures it reads at once."""
         return self._children.workers
 
-    def read(self, image: Image | Path | bytes, *, frame: int = 1, pixels: int = PIXELS) -> Sighted:
+    def read(self, image: Image | Path | bytes, *, frame: int = 1, pixels: int = PIXELS, circle: str = "") -> Sighted:
         """The lines of a picture in reading order; none for an empty one.
 
         Args:
             image: a picture of Pillow's, a file, or the bytes of one (decoded in another process).
             frame: which picture of a file that holds several, from 1.
             pixels: largest file, by the size that it declares, that is decoded.
+            circle: whose picture it is, in any words: no process looks at pictures of two circles, and none of them
+                is told what was read for another.
 
         Raises:
             ToolError: not a picture, broken, too large, or it took too long.
             ModelError: the models are missing, or not those that we know.
             StoreError: the cache cannot be written (full disk).
         """
-        found = self._pixels(image, frame, pixels)
+        found = self._pixels(image, frame, pixels, circle)
         if min(found.width, found.height) < 6:
             return Sighted()  # no letter fits
         digest = hashlib.sha256(self._settings + found.width.to_bytes(4, "big"))
         digest.update(found.data)
+        if circle:
+            digest.update(b"\0" + circle.encode())
         key = digest.digest()
         if self._cache is not None and (known := self._cache.get(key)) is not None:
             return known
         values = {"width": found.width, "height": found.height}
         try:
-            sighted = unpacked(self._children.ask("read", values, found.data)[0])
+            sighted = unpacked(self._children.ask("read", values, found.data, circle)[0])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ToolError(f"the process that reads pictures answered what is no reading: {error!r}") from None
         self.read_anew += 1
@@ -133,14 +137,14 @@ class Ocr:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _pixels(self, image: Image | Path | bytes, frame: int, pixels: int) -> _Pixels:
+    def _pixels(self, image: Image | Path | bytes, frame: int, pixels: int, circle: str) -> _Pixels:
         if frame < 1:
             raise ToolError(f"frame is {frame}; frames count from 1")
         if isinstance(image, Path | bytes):
-            values: dict[str, Any] = {"frame": frame, "pixels": pixels, "budget": BUDGET}
-            if isinstance(image, Path):
-                values["path"] = str(image.absolute())
-            found, data = self._children.ask("decode", values, image if isinstance(image, bytes) else b"")
+            name = str(image) if isinstance(image, Path) else "the picture"
+            values: dict[str, Any] = {"frame": frame, "pixels": pixels, "budget": BUDGET, "name": name}
+            given = bytes_of(image) if isinstance(image, Path) else image
+            found, data = self._children.ask("decode", values, given, circle)
             return _Pixels(found["width"], found["height"], data)
         from mainspring.library.sight.pictures import shrunk, upright
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import stat
 import struct
 import warnings
 from collections.abc import Iterator
@@ -21,17 +23,23 @@ FORMATS = ("PNG", "JPEG", "MPO", "GIF", "TIFF", "WEBP", "BMP", "DIB", "ICO", "PP
 MOST_FRAMES = 500
 #: Largest picture, in pixels by its header, that is decoded.
 PIXELS = 100_000_000
+#: Largest picture file, in bytes.
+MOST_BYTES = 400_000_000
 
 
 @contextlib.contextmanager
-def opened(source: Path | bytes, pixels: int = PIXELS) -> Iterator[Image]:
-    """A picture file that is open but not decoded. Raises ToolError with what is wrong with it."""
+def opened(source: Path | bytes, pixels: int = PIXELS, name: str = "") -> Iterator[Image]:
+    """A picture file that is open but not decoded. Raises ToolError with what is wrong with it.
+
+    Args:
+        name: what it is called in errors.
+    """
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise ModelError('pictures need Pillow: pip install "mainspring[library]"') from error
 
-    name = str(source) if isinstance(source, Path) else "the picture"
+    name = name or (str(source) if isinstance(source, Path) else "the picture")
     heif()
     try:
         with warnings.catch_warnings():
@@ -53,6 +61,23 @@ def opened(source: Path | bytes, pixels: int = PIXELS) -> Iterator[Image]:
                 "scale it down, or raise the limit of pixels"
             )
         yield image
+
+
+def bytes_of(path: Path) -> bytes:
+    """What a regular file holds; a pipe or device could block, or do something. Raises ToolError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ToolError(f"{path} is no regular file")
+            if status.st_size > MOST_BYTES:
+                raise ToolError(
+                    f"{path} has {status.st_size:,} bytes, and at most {MOST_BYTES:,} are read as a picture"
+                )
+            return file.read(MOST_BYTES)
+    except (OSError, ValueError) as error:
+        raise ToolError(f"{path} cannot be opened as a picture: {_why(error)}") from None
 
 
 def heif() -> bool:
