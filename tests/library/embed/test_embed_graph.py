@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +84,24 @@ def test_a_cache_that_is_cleared_ends_no_encoder_at_work(packed: Packed, tmp_pat
         path.unlink()
     found = [encoder([7, 8]) for _ in range(8)]
     assert all(np.array_equal(one, found[0]) for one in found)
+
+
+def test_nothing_is_told_to_the_makers_of_the_runtime(packed: Packed, tmp_path: Path) -> None:
+    """onnxruntime 1.32 leaves a device's identifier and a queue of events in the cache, which it sends when it can."""
+    (tmp_path / "tiny.onnx").write_bytes(graph.build(packed))
+    code = (
+        "import sys, pathlib\n"
+        "from mainspring.library.embed.encoder import Encoder\n"
+        "from mainspring.library.embed.packed import Packed\n"
+        "here = pathlib.Path(sys.argv[1])\n"
+        "Encoder(Packed(here / 'tiny.bin'), here / 'tiny.onnx', 0, 2)([7, 8])\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment = kept | {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True, timeout=60)
+    assert list(home.rglob("*")) == []
 
 
 @pytest.mark.parametrize(
