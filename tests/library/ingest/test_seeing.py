@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from library_fakes import WordsEmbedder
 from mainspring import Library
 from mainspring.errors import ModelError, ToolError
+from mainspring.label import Label
 from mainspring.library.embed.protocol import Picture
 from mainspring.library.ingest.report import Meter
 from mainspring.library.ingest.seeing import merged
@@ -26,9 +29,11 @@ class Eyes:
 
     def __init__(self) -> None:
         self.read_pictures = 0
+        self.circles: list[str] = []
 
-    def read(self, image: Image.Image) -> Sighted:
+    def read(self, image: Image.Image, *, circle: str = "") -> Sighted:
         self.read_pictures += 1
+        self.circles.append(circle)
         if image.convert("L").getextrema() == (0, 0):
             raise ToolError("the picture is black")
         return Sighted((Line("words on a picture", Box(0.1, 0.1, 0.9, 0.2), 0.9),), (0,))
@@ -189,12 +194,12 @@ def test_only_a_few_pages_are_drawn_before_they_are_read(library: Seeing, tmp_pa
     pages[0].save(scan, save_all=True, append_images=pages[1:])
     drawn: list[int] = []
     ahead: list[int] = []
-    library._open_file = _Counting(library._open_file, drawn)  # type: ignore[method-assign]
+    library._open_file = _Counting(library._open_file, drawn)  # type: ignore[assignment, method-assign]
     read = library.eyes.read
 
-    def counted(image: Image.Image) -> Sighted:
+    def counted(image: Image.Image, *, circle: str = "") -> Sighted:
         ahead.append(len(drawn) - len(ahead))
-        return read(image)  # type: ignore[no-any-return]
+        return read(image, circle=circle)  # type: ignore[no-any-return]
 
     library.eyes.read = counted
     assert library.index(scan, ocr="now").read == len(drawn) == 30
@@ -239,6 +244,69 @@ def test_a_file_that_has_changed_gives_no_vectors_to_the_page_that_was_read(home
         ((page, stage, why),) = library.catalog.problems()
         assert (page, stage) == (pages[0].id, "encode")
         assert "has changed since it was read" in why
+
+
+def test_pictures_are_read_by_processes_of_their_own_circle(library: Seeing, pictures: Path) -> None:
+    library.index(pictures, ocr="now")
+    assert set(library.eyes.circles) == {Label(frozenset({"library"})).encode()}
+    (pictures / "hers.png").write_bytes((pictures / "white.png").read_bytes())
+    library.index(pictures / "hers.png", readers=["ann"], ocr="now")
+    assert library.eyes.circles[-1] == Label(frozenset({"library"}), frozenset({"ann"})).encode()
+
+
+def test_what_ocr_reads_is_encoded_without_a_look_at_all_other_pages(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    for n in range(9):
+        Image.new("RGB", (80, 60), (200 + n, 250, 250)).save(tmp_path / f"{n}.png")
+    eyes = Eyes()
+    monkeypatch.setattr(Library, "_eyes", lambda self: eyes)
+    embedder, looked = WordsEmbedder(), 0
+    library = Library.open(home=home, embedder=embedder)
+    request.addfinalizer(library.close)
+    library.index(tmp_path, ocr="off")
+    real = library.catalog.among
+
+    def counted(where: Where) -> Any:
+        nonlocal looked
+        looked += 1
+        return real(where)
+
+    monkeypatch.setattr(library.catalog, "among", counted)
+    before = embedder.encoded
+    report = library.read_pictures()
+    looks_of_9 = looked
+    assert (report.read, report.encoded, report.unencoded) == (9, 9, 0)
+    assert embedder.encoded - before == 3  # in three batches, each of one text
+    assert library.check() == []
+    assert {len(library.search("words on a picture", k=20, mode=mode)) for mode in ("text", "meaning")} == {1}
+    for n in range(9):
+        Image.new("RGB", (80, 60), (250, 200 + n, 250)).save(tmp_path / f"{n}.png")
+    library.index(tmp_path / "0.png", ocr="off")
+    looked = 0
+    assert library.read_pictures().read == 1
+    assert looked == looks_of_9  # however many pages are read
+
+
+class Captioned(Library):
+    """A library whose pictures come with a text that is always the same."""
+
+    def _open_file(self, path: Path, *more: Any) -> Any:
+        reading = super()._open_file(path, *more)
+        (page,) = reading.pages()
+        reading.pages = lambda: iter([replace(page, text="A caption", unread=0.0)])  # type: ignore[method-assign]
+        return reading
+
+
+def test_a_page_whose_text_stays_and_whose_picture_changes_is_encoded_anew(home: Path, tmp_path: Path) -> None:
+    for images, encoded in ((True, 2), (False, 1)):
+        embedder, path = WordsEmbedder(images=images), tmp_path / "a.png"
+        with Captioned.open(f"of {encoded}".replace(" ", "-"), home=home, embedder=embedder) as library:
+            for colour in ("white", "navy"):
+                Image.new("RGB", (80, 60), colour).save(path)
+                library.index(path, ocr="off")
+            assert embedder.encoded == encoded
+            assert library.check() == []
 
 
 class _Counting:

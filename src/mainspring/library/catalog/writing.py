@@ -66,6 +66,7 @@ class Writing:
         self._id = 0
         self._generation = 0
         self._had = False  # pages of an earlier reading
+        self._of_pictures = False  # vectors are made of how pages look
         self._left: list[tuple[Page, str, str]] = []
         self._problem = ""
 
@@ -124,7 +125,7 @@ class Writing:
             ocr = read or ("wanted" if wanted else "none")
             digest = text_digest(page.text)
             kept = None
-            if self._had and ocr == "none":
+            if self._had and ocr == "none" and not (page.pictured and self._of_pictures):
                 kept = db.execute(
                     "SELECT id FROM pages WHERE document = ? AND read_digest = ? AND generation < ? AND ocr = 'none'"
                     " ORDER BY abs(number - ?), id LIMIT 1",
@@ -159,6 +160,7 @@ class Writing:
             return
         self._id, generation, digest, _ = row
         self._generation = generation + 1
+        self._of_pictures = bool(db.execute("SELECT 1 FROM meta WHERE key = 'of_pictures' AND value != ''").fetchone())
         self._had = bool(db.execute("SELECT 1 FROM pages WHERE document = ? LIMIT 1", (self._id,)).fetchone())
         # Until it is read whole its digest is unknown, and an interrupted reading counts as a change.
         changed = source.changed or digest != source.digest

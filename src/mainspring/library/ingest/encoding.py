@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,20 +68,27 @@ class Encoding:
         self._where = where
         self._drawn: tuple[str, Reading] | None = None
 
-    def run(self, meter: Meter) -> int:
+    def run(self, meter: Meter, pages: Collection[int] | None = None) -> int:
         """Encode what has no vectors, and take out those of pages that are gone. Returns how many were encoded.
 
         Each batch is durable before the next one begins.
+
+        Args:
+            pages: encode these, and look for nothing else.
 
         Raises:
             ModelError: the encoder failed.
             StoreError: the disk is full, or a file is damaged.
         """
-        wanted, gone = missing(self._catalog, self._index, self._where)
-        if len(gone):
-            self._index.remove(int(n) for n in gone)
-        meter.total += len(wanted)
+        wanted: Iterable[int]
+        if pages is None:
+            wanted, gone = missing(self._catalog, self._index, self._where)
+            if len(gone):
+                self._index.remove(int(n) for n in gone)
+        else:
+            wanted = sorted(pages)
         left = dict.fromkeys(int(n) for n in wanted)
+        meter.total += len(left)
         try:
             while left and not self._stopped.is_set():
                 batch = list(islice(left, BATCH))

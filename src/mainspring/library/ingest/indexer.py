@@ -5,49 +5,28 @@ The stages are imported where they are run: who only searches does not wait for 
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mainspring.errors import DeclarationError, MainspringError, ModelError, StoreError
-from mainspring.label import Label
-from mainspring.library.catalog import SQLiteCatalog, Vouched, open_catalog
+from mainspring.errors import StoreError
+from mainspring.library.catalog import Vouched
 from mainspring.library.embed.protocol import Embedder
 from mainspring.library.ingest.discover import roots_of
-from mainspring.library.ingest.encoding import Encoding, missing
-from mainspring.library.ingest.lock import indexing
-from mainspring.library.ingest.meaning import Meaning
-from mainspring.library.ingest.report import Meter, Progress, Report, Tell
-from mainspring.library.page import Where
-from mainspring.library.read.protocol import Reading, ReadLimits
+from mainspring.library.ingest.picturing import Picturing
+from mainspring.library.ingest.report import Meter, Report, Tell
+from mainspring.library.read.protocol import ReadLimits
 from mainspring.library.search import Side
 
 if TYPE_CHECKING:
-    from mainspring.library.sight.ocr import Ocr
     from mainspring.library.sight.transcripts import Transcriber
 
 OcrWhen: TypeAlias = Literal["auto", "off", "now"]
 
 
-class Indexer:
+class Indexer(Picturing):
     """The part of a library that fills it."""
-
-    def __init__(self, folder: Path, embedder: str | Embedder | None = None) -> None:
-        """Use :meth:`open`, which knows where libraries are."""
-        self.folder = folder
-        self.catalog: SQLiteCatalog = open_catalog(folder)
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-        self._background: threading.Thread | None = None
-        self._ocr: Ocr | None = None
-        try:
-            self._meaning = Meaning(self.catalog, folder, embedder)
-        except BaseException:
-            self.catalog.close()
-            raise
 
     def close(self) -> None:
         """Stop what works in the background, and close all files."""
@@ -121,38 +100,13 @@ class Indexer:
                 stopped=self._stopped,
             )
             if ocr == "now":
-                self._see(report, progress)
+                self._see_all(report, progress)
             self._encode(report, progress)
         report.unread = self.catalog.counts()["ocr_wanted"]
         if ocr == "auto" and report.unread and not self._stopped.is_set():
             self._see_meanwhile()
         report.seconds = time.monotonic() - began
         return report
-
-    def _indexing(self, progress: Tell | None, wait: bool) -> Any:
-        def waiting(holder: str) -> None:
-            if progress is not None:
-                progress(Progress("wait", 0, 0, 0.0, holder))
-
-        return indexing(self.folder, wait=wait, waiting=waiting, stopped=self._stopped)
-
-    def _encode(self, report: Report, progress: Tell | None) -> None:
-        """Give pages their vectors; without an embedder, words find them all the same."""
-        self._look()
-        try:
-            side = self._meaning.for_index()
-            if side is None:
-                return
-            meter = Meter("encode", progress)
-            encoded = self._encoding(side).run(meter)
-            meter.step(0, now=True)
-            report.encoded += encoded
-            if encoded and not self._stopped.is_set():
-                side.index.compact()  # what it learnt from the first pages is learnt again where they have become many
-        except ModelError as error:
-            report.notes.append(f"pages are found by words only: {error}")
-        side, _ = self._meaning.for_search()
-        report.unencoded = len(missing(self.catalog, side.index)[0]) if side else self.catalog.counts()["pages"]
 
     def watch(
         self, paths: str | Path | Sequence[str | Path] = (), *, progress: Tell | None = None, **options: Any
@@ -178,88 +132,6 @@ class Indexer:
                 yield report
             first = False
 
-    def read_pictures(self, progress: Tell | None = None, *, again: bool = False) -> Report:
-        """Read all pages that wait for OCR, and give them vectors. Each is found as soon as it is read.
-
-        Args:
-            progress: is told how it goes.
-            again: also pages on which OCR failed before.
-
-        Raises:
-            StoreError: the disk is full, or a file of the library is damaged.
-        """
-        began = time.monotonic()
-        report = Report()
-        if again:
-            self.catalog.retry_reading()
-        after = 0
-        meter = Meter("ocr", progress)
-        while not self._stopped.is_set() and not report.notes:
-            # A few at a time, so that another process, or a call to `index`, need not wait for all of them.
-            with self._indexing(progress, True):
-                pages = self.catalog.waiting(after, 2 * self._eyes().workers)
-                if not pages:
-                    break
-                after = pages[-1]
-                self._see(report, progress, pages, meter)
-                self._encode(report, None)
-        report.unread = self.catalog.counts()["ocr_wanted"]
-        report.interrupted = self._stopped.is_set()
-        report.seconds = time.monotonic() - began
-        return report
-
-    def _see(
-        self, report: Report, progress: Tell | None, pages: Sequence[int] | None = None, meter: Meter | None = None
-    ) -> None:
-        """Read pages by OCR; without any named, all that wait."""
-        from mainspring.library.ingest.seeing import Seeing
-
-        meter = meter or Meter("ocr", progress)
-        wanted = self.catalog.waiting(limit=-1) if pages is None else pages
-        meter.total = meter.done + self.catalog.counts()["ocr_wanted"]
-        if not wanted:
-            return
-        try:
-            seeing = Seeing(self.catalog, self._eyes(), self._open_file, ReadLimits(), self._stopped)
-            report.read += seeing.run(wanted, meter)
-        except (ModelError, DeclarationError) as error:
-            report.notes.append(f"scans and pictures are not read: {error}")
-        meter.step(0, now=True)
-
-    def _see_meanwhile(self) -> None:
-        if self._background is None or not self._background.is_alive():
-            self._background = threading.Thread(target=self._see_quietly, name="mainspring-library", daemon=True)
-            self._background.start()
-
-    def _see_quietly(self) -> None:
-        with contextlib.suppress(MainspringError):  # what could not be read goes on waiting, and `stats` says so
-            self.read_pictures()
-
-    def wait(self) -> None:
-        """Wait until what works in the background is done."""
-        if self._background is not None:
-            self._background.join()
-
-    def _eyes(self) -> Ocr:
-        from mainspring.library.sight.ocr import Ocr
-
-        with self._lock:
-            if self._ocr is None:
-                self._ocr = Ocr(self.folder / "ocr" / "read.sqlite")
-            return self._ocr
-
-    def _look(self) -> None:
-        """Keep how pictures and scenes look, so that a picture finds those that look like it."""
-        where = Where(kinds=("image", "video"))
-        if not len(self.catalog.among(where)):
-            return
-        side = self._meaning.looks()
-        if side is not None:
-            self._encoding(side, where).run(Meter("encode", None))
-
-    def _encoding(self, side: Side, where: Where | None = None) -> Encoding:
-        return Encoding(self.catalog, side.index, side.embedder, self._open_file, ReadLimits(), self._stopped, where)
-
     def reembed(self, embedder: str | Embedder | None = None, progress: Tell | None = None) -> Report:
         """Make all vectors anew with another embedder, or with the same one after it changed.
 
@@ -284,17 +156,3 @@ class Indexer:
             self._meaning.switch(embedder if embedder is not None else self._meaning.name, build)
         report.seconds = time.monotonic() - began
         return report
-
-    def _open_file(self, path: Path, limits: ReadLimits, label: Label | None = None) -> Reading:
-        """Open a document, in a process that reads only for the same readers and of the same trust.
-
-        A file that takes such a process over could write what is read after it, and keep what it was given.
-
-        Args:
-            label: what its pages will have; by default what they have.
-        """
-        from mainspring.library.read import open_file
-
-        if label is None and (known := self.catalog.find(str(path))) is not None:
-            label = known.label
-        return open_file(path, limits, circle=label.encode() if label is not None else "")

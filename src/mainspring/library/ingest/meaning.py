@@ -94,7 +94,7 @@ class Meaning:
         """
         with self._lock:
             if self.name == NONE:
-                self._keep(NONE, "")
+                self._keep(NONE, None)
                 return None
             self._unusable = ""
             return self._opened()
@@ -113,7 +113,7 @@ class Meaning:
             raise StoreError(self._unusable)
         self._side = Side(_open_index(self.folder_of(embedder.space), embedder.space), embedder)
         if not space:
-            self._keep(self.name, embedder.space.id)
+            self._keep(self.name, embedder.space)
         return self._side
 
     def _open_embedder(self) -> Embedder:
@@ -161,7 +161,7 @@ class Meaning:
         with self._lock:
             self._drop_side()
             self.close()
-            self._keep(name if isinstance(name, str) else _OWN, embedder.space.id)
+            self._keep(name if isinstance(name, str) else _OWN, embedder.space)
             self._given = None if isinstance(name, str) else embedder
             self._embedder, self._side, self._unusable = embedder, side, ""
             self._name = ""
@@ -235,11 +235,16 @@ class Meaning:
             if side is not None:
                 reconcile(self._catalog, side.index)
 
-    def _keep(self, name: str, space: str) -> None:
-        if (self._catalog.get("embedder"), self.space) != (name, space):
+    def _keep(self, name: str, space: Space | None) -> None:
+        wanted = {
+            "embedder": name,
+            "space": space.id if space is not None else "",
+            "of_pictures": "yes" if space is not None and "image" in space.documents else "",
+        }
+        if any(self._catalog.get(key) != value for key, value in wanted.items()):
             with self._catalog.transaction():
-                self._catalog.set("embedder", name)
-                self._catalog.set("space", space)
+                for key, value in wanted.items():
+                    self._catalog.set(key, value)
 
     def _drop_side(self) -> None:
         if self._side is not None:

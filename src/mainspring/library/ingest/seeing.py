@@ -41,7 +41,7 @@ class Eyes(Protocol):
     @property
     def workers(self) -> int: ...
 
-    def read(self, image: Image | Path | bytes) -> Sighted: ...
+    def read(self, image: Image | Path | bytes, *, circle: str = "") -> Sighted: ...
 
 
 class Seeing:
@@ -61,8 +61,8 @@ class Seeing:
         self._catalog, self._eyes, self._open = catalog, eyes, open_file
         self._limits, self._stopped = limits, stopped
 
-    def run(self, pages: Sequence[int], meter: Meter) -> int:
-        """Read these pages, each durable as it is done. Returns how many were read.
+    def run(self, pages: Sequence[int], meter: Meter) -> Iterator[int]:
+        """Read these pages, each durable as it is done, and give the number that each has then.
 
         A page whose file is gone or has changed goes on waiting: the next run over its folder settles it.
 
@@ -70,18 +70,17 @@ class Seeing:
             ModelError: the models of OCR cannot be used.
             StoreError: the disk is full, or the catalog is damaged.
         """
-        read = 0
         with ThreadPoolExecutor(self._eyes.workers, thread_name_prefix="mainspring-ocr") as pool:
             for page, found in self._ahead(pool, self._drawn(pages)):
                 if not isinstance(found, str):
                     sighted, regions = found
                     seen = merged(page.page, sighted, self._limits.page_chars, regions)
-                    self._catalog.read_again(page.id, seen, language_of(seen.text))
-                    read += 1
+                    now = self._catalog.read_again(page.id, seen, language_of(seen.text))
+                    if now is not None:
+                        yield now
                 elif found:
                     self._catalog.give_up_reading(page.id, found)
                 meter.step(what=page.document.uri)
-        return read
 
     def _ahead(
         self, pool: ThreadPoolExecutor, drawn: Iterator[tuple[StoredPage, Image | str]]
@@ -100,7 +99,8 @@ class Seeing:
         if isinstance(picture, str) or self._stopped.is_set():
             return page, picture if isinstance(picture, str) else ""
         try:
-            sighted = self._eyes.read(picture)
+            # A picture that takes the process over which reads it has no say in those of other people.
+            sighted = self._eyes.read(picture, circle=page.document.label.encode())
             return page, (sighted, layout.regions(picture, sighted.lines))
         except ToolError as error:
             return page, str(error)
