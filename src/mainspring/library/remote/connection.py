@@ -68,6 +68,14 @@ class Connection:
             ) from None
         except (OSError, ValueError, RuntimeError) as error:
             raise StoreError(f"Qdrant at {self._said} failed: {self._clean(_line(error))}") from None
+        except (AssertionError, AttributeError, KeyError, IndexError, OverflowError, TypeError) as error:
+            if not self._remote:
+                raise
+            # The client trusts its server: what it stumbles over is an answer of another shape.
+            raise StoreError(
+                f"Qdrant at {self._said} answered {method} with what cannot be read "
+                f"({type(error).__name__}: {self._clean(_line(error))}); check that it is a Qdrant server"
+            ) from None
         except Exception as error:
             # gRPC's errors have no base class that is worth its import; ours and programming errors pass.
             if not type(error).__module__.startswith("grpc"):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from mainspring.library.remote.answers import damaged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,9 +50,18 @@ def packed(mean: Mean) -> dict[str, Any]:
     return {"epoch": mean.epoch, "values": None if mean.values is None else list(mean.values), "tokens": mean.tokens}
 
 
-def unpacked(value: Any) -> Mean:
-    """What `packed` was made from; no mean for what is none."""
-    if not isinstance(value, dict):
-        return Mean()
-    values = value.get("values")
-    return Mean(int(value["epoch"]), None if values is None else tuple(values), int(value["tokens"]))
+def unpacked(value: Any, dim: int) -> Mean:
+    """What `packed` was made from. Raises StoreError for anything else."""
+    kept = value if isinstance(value, dict) else {}
+    epoch, tokens, values = kept.get("epoch"), kept.get("tokens"), kept.get("values")
+    counted = all(type(number) is int and 0 <= number < 1 << 53 for number in (epoch, tokens))
+    if not counted or not (values is None or _numbers(values, dim)):
+        raise damaged("no mean of vectors")
+    return Mean(epoch, None if values is None else tuple(values), tokens)  # type: ignore[arg-type]
+
+
+def _numbers(values: Any, dim: int) -> bool:
+    """Whether these are as many numbers as a vector has, and of a size that means have."""
+    if not isinstance(values, list) or len(values) != dim:
+        return False
+    return all(type(x) in (int, float) and math.isfinite(x) and abs(x) < 1e6 for x in values)

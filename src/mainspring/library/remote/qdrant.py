@@ -7,22 +7,20 @@ written, so that a change that was cut off is finished later.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import StoreError, ToolError
 from mainspring.library.embed.protocol import Space, Vectors
 from mainspring.library.index.protocol import Ids, Near
-from mainspring.library.remote.connection import Connection
-from mainspring.library.remote.mean import Mean, packed, unpacked
+from mainspring.library.remote.answers import damaged, near_of, vectors_of, whole
+from mainspring.library.remote.collection import NAME, Collection
+from mainspring.library.remote.mean import Mean, unpacked
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_META = "6d61696e-7370-4269-8e67-000000000001"
-_NAME = "tokens"
 #: Numbers of one request: below Qdrant's usual limit of 32 MB of JSON.
 _NUMBERS = 2_500_000
 #: Vectors up to which the mean is learnt anew as the collection grows; later only by `compact`.
@@ -30,9 +28,13 @@ _LEARN = 20_000
 #: Longest list of pages that is sent as a filter; a longer one is applied to what comes back.
 _FILTER = 20_000
 _PAGE = 1_000
+#: So often pages are written again because another process has learnt a new mean.
+_TRIES = 20
+#: Most pages that are asked for at once while those of a long filter are looked for.
+_MOST = 50_000_000
 
 
-class QdrantIndex:
+class QdrantIndex(Collection):
     """A `VectorIndex` in a Qdrant collection.
 
     An `add` is all or none for as many pages as fit one request (some 2.5 million numbers: 150 pages of 128 vectors of
@@ -60,25 +62,14 @@ class QdrantIndex:
         exact: bool = False,
         **connection: Any,
     ) -> None:
-        self._space = space
-        self._collection = collection
+        super().__init__(where, collection, space, on_disk=on_disk, **connection)
         self._exact = exact
-        self._lock = threading.RLock()
-        self._to = Connection(where, **connection)
         try:
-            if not self._to.call("collection_exists", collection):
-                self._make(on_disk)
-            self._check()
             if space.centred:
                 self._finish()
         except BaseException:
-            self._to.close()
+            self.close()
             raise
-
-    @property
-    def space(self) -> Space:
-        """The space of what it holds."""
-        return self._space
 
     def add(self, pages: Sequence[tuple[int, Vectors]]) -> None:
         """Put pages in, replacing those that are there; see `VectorIndex.add`."""
@@ -87,7 +78,7 @@ class QdrantIndex:
             return
         with self._lock:
             mean = self._mean()
-            while True:
+            for _ in range(_TRIES):
                 for group in self._groups(taken.items()):
                     self._write(group, mean)
                 if not self._space.centred:
@@ -96,6 +87,8 @@ class QdrantIndex:
                 if found.epoch == mean.epoch:
                     break
                 mean = found  # another process has learnt a new one meanwhile
+            else:
+                raise damaged("another mean each time that it was asked for it")
             if mean.tokens < _LEARN:
                 total = self._tokens()
                 if total >= 2 * mean.tokens:
@@ -137,16 +130,18 @@ class QdrantIndex:
                 "query_points",
                 self._collection,
                 query=asked.tolist(),
-                using=_NAME,
+                using=NAME,
                 limit=limit,
                 query_filter=chosen,
                 search_params=models.SearchParams(exact=True) if self._exact else None,
                 with_payload=False,
             )
-            points = [point for point in answer.points if isinstance(point.id, int)]
-            near = [Near(point.id, float(point.score)) for point in points if allowed is None or point.id in allowed]
+            found = near_of(answer.points, limit)
+            near = [hit for hit in found if allowed is None or hit.page in allowed]
             if allowed is None or chosen is not None or len(near) >= k or len(answer.points) < limit:
                 return sorted(near[:k], key=lambda hit: (-hit.score, hit.page))
+            if limit > _MOST:
+                raise damaged(f"more than {limit:,} pages, and few of those that were asked for")
             limit *= 4
 
     def ids(self) -> Ids:
@@ -163,7 +158,7 @@ class QdrantIndex:
 
     def stats(self) -> Mapping[str, float]:
         """`pages`, `vectors`, `segments`, and `bytes`: of the vectors alone, because Qdrant does not say more."""
-        counts = [int(record.payload["n"]) for record in self._scroll(payload=["n"])]
+        counts = [whole(record, "n") for record in self._scroll(payload=["n"])]
         info = self._to.call("get_collection", self._collection)
         vectors = sum(counts)
         return {
@@ -172,78 +167,6 @@ class QdrantIndex:
             "bytes": float(vectors * self._space.dim * 4),
             "segments": float(info.segments_count or 0),
         }
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._to.close()
-
-    # --- the collection ----------------------------------------------------------------------------------------------
-
-    def _make(self, on_disk: bool) -> None:
-        from qdrant_client import models
-
-        compare = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
-        shape = models.VectorParams(
-            size=self._space.dim, distance=models.Distance.DOT, multivector_config=compare, on_disk=on_disk
-        )
-        try:
-            self._to.call("create_collection", self._collection, vectors_config={_NAME: shape})
-        except StoreError:
-            if not self._to.call("collection_exists", self._collection):
-                raise  # else another process made it just now
-
-    def _check(self) -> None:
-        """That the collection is of this space; a new one is given its name."""
-        info = self._to.call("get_collection", self._collection)
-        shapes = info.config.params.vectors
-        shape = shapes.get(_NAME) if isinstance(shapes, dict) else None
-        if shape is None or shape.multivector_config is None:
-            raise StoreError(f"the Qdrant collection {self._collection!r} is no library's; choose another name")
-        found = self._meta()
-        if found is None:
-            if self._to.call("count", self._collection, exact=True).count:
-                raise StoreError(f"the Qdrant collection {self._collection!r} says no space; choose another name")
-            self._put_meta(Mean(), None)
-            found = self._meta() or {}
-        held = found.get("space")
-        if held != self._space.id or bool(found.get("centred")) != self._space.centred or shape.size != self._space.dim:
-            raise StoreError(
-                f"the Qdrant collection {self._collection!r} holds vectors of {held}, and these are of "
-                f"{self._space.id}; vectors of two spaces cannot be compared: use another collection"
-            )
-
-    def _meta(self) -> dict[str, Any] | None:
-        found = self._to.call("retrieve", self._collection, [_META], with_payload=True)
-        return dict(found[0].payload or {}) if found else None
-
-    def _put_meta(self, mean: Mean, former: Mean | None) -> None:
-        from qdrant_client import models
-
-        payload = {"space": self._space.id, "centred": self._space.centred, "mean": packed(mean)}
-        if former is not None:
-            payload["former"] = packed(former)
-        point = models.PointStruct(id=_META, vector={}, payload=payload)
-        self._to.call("upsert", self._collection, [point], wait=True)
-
-    def _records(self, pages: Sequence[int], vectors: bool = False) -> list[Any]:
-        found = self._to.call("retrieve", self._collection, list(pages), with_payload=True, with_vectors=vectors)
-        return list(found)
-
-    def _scroll(self, payload: bool | list[str], vectors: bool = False) -> Iterator[Any]:
-        """All pages' points."""
-        following: Any = None
-        while True:
-            found, following = self._to.call(
-                "scroll",
-                self._collection,
-                limit=64 if vectors else 10_000,
-                offset=following,
-                with_payload=payload,
-                with_vectors=[_NAME] if vectors else False,
-            )
-            yield from (record for record in found if record.id != _META)
-            if following is None:
-                return
 
     # --- vectors -----------------------------------------------------------------------------------------------------
 
@@ -285,17 +208,17 @@ class QdrantIndex:
                 vectors, norms = mean.taken(vectors)
                 payload |= {"epoch": mean.epoch, "norms": norms}
             # Seven digits are what a float32 holds; more would only make the request longer.
-            kept = {_NAME: np.round(vectors.astype(np.float64), 7).tolist()} if len(vectors) else {}
+            kept = {NAME: np.round(vectors.astype(np.float64), 7).tolist()} if len(vectors) else {}
             points.append(models.PointStruct(id=page, vector=kept, payload=payload))
         self._to.call("upsert", self._collection, points, wait=True)
 
     # --- the mean ----------------------------------------------------------------------------------------------------
 
     def _mean(self) -> Mean:
-        return unpacked((self._meta() or {}).get("mean")) if self._space.centred else Mean()
+        return unpacked(self._known().get("mean"), self._space.dim) if self._space.centred else Mean()
 
     def _tokens(self) -> int:
-        return sum(int(record.payload["n"]) for record in self._scroll(payload=["n"]))
+        return sum(whole(record, "n") for record in self._scroll(payload=["n"]))
 
     def _learn(self, old: Mean) -> None:
         """Compute the mean anew and write all pages under it."""
@@ -314,13 +237,13 @@ class QdrantIndex:
 
     def _finish(self) -> None:
         """Go on with a change of the mean that was cut off."""
-        meta = self._meta() or {}
+        meta = self._known()
         if "former" in meta:
             with self._lock:
-                self._rewrite(unpacked(meta["mean"]), unpacked(meta["former"]))
+                self._rewrite(*(unpacked(meta.get(name), self._space.dim) for name in ("mean", "former")))
 
     def _rewrite(self, new: Mean, old: Mean) -> None:
-        stale = [record.id for record in self._scroll(payload=["epoch"]) if record.payload["epoch"] != new.epoch]
+        stale = [record.id for record in self._scroll(payload=["epoch"]) if whole(record, "epoch") != new.epoch]
         for start in range(0, len(stale), 64):
             records = self._records(stale[start : start + 64], vectors=True)
             pages = [(record.id, self._original(record, {old.epoch: old, new.epoch: new})) for record in records]
@@ -330,14 +253,10 @@ class QdrantIndex:
 
     def _original(self, record: Any, means: Mapping[int, Mean]) -> NDArray[np.float32]:
         """What the encoder made, as near as what was kept tells."""
-        import numpy as np
-
-        epoch = record.payload["epoch"]
+        epoch = whole(record, "epoch")
         if epoch not in means:
             raise StoreError(
                 f"page {record.id} of the Qdrant collection {self._collection!r} was written under a mean that is "
                 "gone; remove it and index it again"
             )
-        rows = (record.vector or {}).get(_NAME) or []
-        vectors = np.array(rows, dtype=np.float32).reshape(-1, self._space.dim)
-        return means[epoch].given_back(vectors, record.payload["norms"])
+        return means[epoch].given_back(*vectors_of(record, NAME, self._space.dim))
