@@ -10,6 +10,10 @@ from collections import Counter
 from functools import cache
 
 _LOOKED_AT = 6_000  # characters: a page's first ones say enough
+#: So many different common words tell a language: one alone ("com", "os", "sobre") may be a name or an address.
+_DIFFERENT = 2
+#: And at least one word in so many is one of them: less is chance.
+_SHARE = 50
 
 #: Scripts that one language stands for, and how much of a text in it one character carries against a Latin letter.
 _SCRIPTS: dict[str, tuple[str, float]] = {
@@ -40,8 +44,8 @@ _SCRIPTS: dict[str, tuple[str, float]] = {
 }
 
 _COMMON: dict[str, str] = {
-    "en": "the of and to in is that for it with as was on are by this be at from or an have not which how what why "
-    "when where who does do did can has been its their you your my we our would should there many much if "
+    "en": "a no the of and to in is that for it with as was on are by this be at from or an have not which how what "
+    "why when where who does do did can has been its their you your my we our would should there many much if "
     "will these than",
     "de": "der die und das ist nicht ein eine den mit sich des auf dem von zu für im wie was warum wer wo wann wird "
     "sind auch als an bei oder nach einer einem kann man ich wir aus welche welcher wurde werden über zum zur",
@@ -89,7 +93,7 @@ def _languages_of_words() -> dict[str, tuple[str, ...]]:
 def language_of(text: str) -> str:
     """The ISO 639-1 code of the language that most of `text` is in, or "" when it does not show.
 
-    A few words in Latin letters without any common one, such as a name or a term, are "".
+    Words in Latin letters with fewer than two different common ones, such as a name, a menu or a term, are "".
     """
     return _described(text)[0]
 
@@ -132,11 +136,15 @@ def _told_apart(text: str, letters: tuple[tuple[str, str], ...], otherwise: str)
 def _latin(text: str) -> str:
     by_word = _languages_of_words()
     score: Counter[str] = Counter()
-    for word in _LATIN_WORD.findall(text.lower()):
+    different: Counter[str] = Counter()
+    words = Counter(_LATIN_WORD.findall(text.lower()))
+    for word, times in words.items():
         languages = by_word.get(word, ())
         for language in languages:
-            score[language] += 1 / len(languages)  # type: ignore[assignment]  # a Counter adds fractions as well
+            score[language] += times / len(languages)  # type: ignore[assignment]  # a Counter adds fractions as well
+            different[language] += 1
     best = score.most_common(2)
     if not best or (len(best) == 2 and best[0][1] == best[1][1]):
         return ""
-    return best[0][0]
+    language, found = best[0]
+    return language if different[language] >= _DIFFERENT and found * _SHARE >= words.total() else ""
