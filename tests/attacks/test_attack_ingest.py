@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from mainspring import Library
 from mainspring.errors import ToolError
@@ -17,6 +18,7 @@ from mainspring.library.ingest import fingerprint
 from mainspring.library.page import Where
 from mainspring.library.read import open_file
 from mainspring.library.read.protocol import Reading, ReadLimits
+from mainspring.library.sight.lines import Sighted
 
 SECRET = "the launch code is 4711"
 
@@ -334,3 +336,45 @@ def test_a_process_that_a_stranger_took_over_says_nothing_of_a_persons_file(
         assert copied is not None
         assert [page.page.text for page in library.catalog.pages_of(copied.id)] == ["pay Eve"]  # the control
         assert [page.page.text for page in library.catalog.pages_of(mine.id)] == ["pay Bob"]
+
+
+def test_a_scan_that_is_swapped_while_it_is_drawn_is_read_by_nobody(
+    library: Library, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OCR takes minutes over a long scan, and what it reads gets the label of what was there before."""
+    seen: list[tuple[int, int, int]] = []
+
+    class Eyes:
+        workers = 1
+
+        def read(self, image: Image.Image, *, circle: str = "") -> Sighted:
+            seen.append(image.convert("RGB").getpixel((30, 20)))  # type: ignore[arg-type]
+            return Sighted()
+
+        def close(self) -> None:
+            return None
+
+    def opened(path: Path, limits: ReadLimits, *, circle: str) -> Reading:
+        reading = open_file(path, limits, isolated=False)
+        if swap:
+            data = path.read_bytes()
+            Image.new("RGB", (60, 40), swap.pop()).save(path)
+
+            def put_back(number: int, width: int) -> Image.Image:
+                drawn = Image.open(path).convert("RGB")
+                path.write_bytes(data)
+                return drawn
+
+            reading.render = put_back  # type: ignore[method-assign]
+        return reading
+
+    swap: list[str] = []
+    scan = workspace / "scan.png"
+    Image.new("RGB", (60, 40), "white").save(scan)
+    library.index(scan, trust=True, by="ann", ocr="off")
+    monkeypatch.setattr("mainspring.library.read.open_file", opened)
+    monkeypatch.setattr(Library, "_eyes", lambda self: Eyes())
+    swap.append("red")
+    assert library.read_pictures().read == 0
+    assert library.read_pictures().read == 1
+    assert seen == [(255, 255, 255)]

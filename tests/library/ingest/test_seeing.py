@@ -220,6 +220,27 @@ def test_what_is_removed_leaves_the_index_of_looks_too(library: Seeing, pictures
     assert set(looks.index.ids()) == before - gone
 
 
+def test_the_last_picture_that_goes_and_one_that_is_forgotten_leave_the_index_of_looks(
+    library: Seeing, pictures: Path
+) -> None:
+    for other in pictures.iterdir():
+        other.unlink()
+    path = pictures / "red.png"
+    Image.new("RGB", (80, 60), "red").save(path)
+    (pictures / "a.txt").write_text("words")  # else the folder counts as one whose disk is missing
+    library.index(pictures, ocr="off")
+    looks = library._meaning.kept_looks()
+    assert looks is not None
+    assert len(looks.index.ids()) == 1
+    library.forget(path, by="ann")
+    assert len(looks.index.ids()) == 0
+    library.index(path, ocr="off")
+    assert len(looks.index.ids()) == 1
+    path.unlink()
+    library.index(pictures, ocr="off")
+    assert len(looks.index.ids()) == 0
+
+
 def test_forgetting_drops_what_was_read_beside_the_text_of_a_page(library: Seeing, pictures: Path) -> None:
     library.index(pictures, ocr="off")
     cache = library.folder / "ocr" / "read.sqlite"

@@ -6,17 +6,16 @@ import io
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog
 from mainspring.library.embed.protocol import Embedder, Encoded, Item, Picture, Vectors
 from mainspring.library.index.protocol import Ids, VectorIndex
-from mainspring.library.ingest import fingerprint
+from mainspring.library.ingest.drawing import Drawing
 from mainspring.library.ingest.report import Meter
 from mainspring.library.page import StoredPage, Where
-from mainspring.library.read.protocol import Reading, ReadLimits
+from mainspring.library.read.protocol import ReadLimits
 
 if TYPE_CHECKING:
     from mainspring.library.ingest.reading import Open
@@ -66,7 +65,7 @@ class Encoding:
         self._catalog, self._index, self._embedder = catalog, index, embedder
         self._open, self._limits, self._stopped = open_file, limits, stopped
         self._where = where
-        self._drawn: tuple[str, Reading] | None = None
+        self._drawn: tuple[str, Drawing] | None = None
 
     def run(self, meter: Meter, pages: Collection[int] | None = None) -> int:
         """Encode what has no vectors, and take out those of pages that are gone. Returns how many were encoded.
@@ -152,11 +151,9 @@ class Encoding:
         uri = page.document.uri
         if self._drawn is None or self._drawn[0] != uri:
             self._put_away()
-            if fingerprint.take(Path(uri), self._limits.bytes).digest != page.document.digest:
-                raise ToolError("it has changed since it was read; index it again")
-            self._drawn = (uri, self._open(Path(uri), self._limits))
+            self._drawn = (uri, Drawing(page.document, self._open, self._limits))
         data = io.BytesIO()
-        self._drawn[1].render(page.page.number, WIDTH).save(data, "PNG")
+        self._drawn[1].page(page.page.number, WIDTH).save(data, "PNG")
         return data.getvalue()
 
     def _put_away(self) -> None:

@@ -21,6 +21,7 @@ from mainspring.library.ingest.fingerprint import Fingerprint
 from mainspring.library.ingest.hearing import AUDIBLE, Hearing, Words, limited, with_source
 from mainspring.library.language import language_of
 from mainspring.library.page import Document, Kind, Page
+from mainspring.library.read.children import close_readers
 from mainspring.library.read.kinds import kind_of
 from mainspring.library.read.protocol import Reading, ReadLimits
 from mainspring.library.read.tidy import one_line
@@ -182,6 +183,7 @@ class Reader:
                 document = self._written(found.path, kind, source, taken, said)
             if document is not None:
                 return Done("indexed", uri, document.id, document.pages, document.problem)
+            close_readers()  # what was there for a moment may have taken over the process that read it
             known = self._catalog.known(uri)
         raise ToolError("it changes while it is read; index it again when it is at rest")
 
@@ -227,9 +229,7 @@ class Reader:
     def _label(self, source: Source, said: Vouched) -> Label:
         """What the pages of a file will have."""
         known = self._catalog.find(source.uri)
-        if known is None:
-            return first_label(said)
-        return next_label(known.label, said, known.digest != source.digest)
+        return first_label(said) if known is None else next_label(known.label, said, known.digest != source.digest)
 
     def _heard(
         self, path: Path, pages: Iterable[tuple[Page, str, str]], words: Words, reading: Reading

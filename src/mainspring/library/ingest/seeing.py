@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog
-from mainspring.library.ingest import fingerprint
+from mainspring.library.ingest.drawing import ChangedError, Drawing
 from mainspring.library.ingest.reading import Open
 from mainspring.library.ingest.report import Meter
 from mainspring.library.language import language_of
 from mainspring.library.page import Box, Page, Region, RegionKind, StoredPage
-from mainspring.library.read.protocol import Reading, ReadLimits
+from mainspring.library.read.protocol import ReadLimits
 from mainspring.library.sight import layout
 from mainspring.library.sight.lines import Sighted, covered, page_from
 
@@ -109,25 +110,23 @@ class Seeing:
         """Each page with its picture, or with why there is none; "" when it has to wait."""
         for _, group in groupby(self._catalog.pages(ids), key=lambda page: page.document.id):
             pages = list(group)
-            reading: Reading | None = None
-            try:
-                path = Path(pages[0].document.uri)
-                if fingerprint.take(path, self._limits.bytes).digest == pages[0].document.digest:
-                    reading = self._open(path, self._limits)
-            except ToolError:
-                reading = None
+            drawing: Drawing | None = None
+            with contextlib.suppress(ToolError):
+                drawing = Drawing(pages[0].document, self._open, self._limits)
             try:
                 for page in pages:
-                    if reading is None or self._stopped.is_set():
+                    if drawing is None or self._stopped.is_set():
                         yield page, ""
                         continue
                     try:
-                        yield page, reading.render(page.page.number, _width(page))
+                        yield page, drawing.page(page.page.number, _width(page))
+                    except ChangedError:
+                        yield page, ""
                     except ToolError as error:
                         yield page, str(error)
             finally:
-                if reading is not None:
-                    reading.close()
+                if drawing is not None:
+                    drawing.close()
 
 
 def merged(page: Page, sighted: Sighted, most_chars: int, regions: Found = ()) -> Page:

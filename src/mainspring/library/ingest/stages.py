@@ -71,9 +71,8 @@ class Stages:
     def _look(self) -> None:
         """Keep how pictures and scenes look, so that a picture finds those that look like it."""
         where = Where(kinds=_LOOKED_AT)
-        if not len(self.catalog.among(where)):
-            return
-        side = self._meaning.looks()
+        some = len(self.catalog.among(where)) > 0
+        side = self._meaning.looks() if some else self._meaning.kept_looks()  # the last one may have gone
         if side is not None:
             self._encoding(side, where).run(Meter("encode", None))
 
