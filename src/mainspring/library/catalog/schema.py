@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 from pathlib import Path
 
@@ -125,6 +124,8 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _born(connection: sqlite3.Connection) -> None:
+    import secrets
+
     # Words are deleted for good only when the index merges; this keeps merges small and steady.
     connection.execute("INSERT INTO words (words, rank) VALUES ('automerge', 4)")
     born = {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -155,6 +154,8 @@ def load_means(files: Files, dim: int) -> NDArray[np.float32]:
 
 def _put(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, and note its digest."""
+    import tempfile
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     partial = Path(name)
     try:
