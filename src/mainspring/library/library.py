@@ -143,17 +143,16 @@ class Library(Keeping):
         Raises:
             ToolError: it has none, or its file is gone or has changed since it was indexed.
         """
-        from mainspring.library.ingest import fingerprint
+        from mainspring.library.ingest.drawing import ChangedError, Drawing
 
-        path = Path(page.document.uri)
-        limits = ReadLimits()
-        if fingerprint.take(path, limits.bytes).digest != page.document.digest:
-            raise ToolError(f"{page.document.uri!r} has changed since it was indexed; index it again")
-        reading = self._open_file(path, limits)
         try:
-            return reading.render(page.page.number, width)
-        finally:
-            reading.close()
+            drawing = Drawing(page.document, self._open_file, ReadLimits())
+            try:
+                return drawing.page(page.page.number, width)
+            finally:
+                drawing.close()
+        except ChangedError as error:
+            raise ToolError(f"{page.document.uri!r} cannot be shown: {error}") from None
 
     def document(self, id_: int) -> Document:
         """Raises StoreError when there is none."""

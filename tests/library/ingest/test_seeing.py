@@ -184,6 +184,9 @@ def test_a_scan_is_found_by_what_it_says(home: Path, tmp_path: Path) -> None:
         assert hit.snippet == "Invoice 4711 for the boiler"
         assert hit.box is not None
         assert library.picture(hit.page, 300).width == 300
+        Path(hit.page.document.uri).write_bytes(b"another")
+        with pytest.raises(ToolError, match=r"cannot be shown: it has changed since it was read; index it again"):
+            library.picture(hit.page, 300)
         assert library.forget(hit.page.document.id, by="ann") == 1
         assert not (library.folder / "ocr").exists()
 
