@@ -97,6 +97,39 @@ def test_what_is_seen_stays(tmp_path: Path, seen: str) -> None:
     assert problem == ""
 
 
+@pytest.mark.parametrize(
+    "menu",
+    [
+        "<header><ul><li><a href=/>MENU</a><li><a href=/b>MENU</a></ul></header><h1>Glaciers</h1>",
+        "<header><h1>Glaciers</h1><ul><li><a href=/>MENU</a><li><a href=/b>MENU</a></ul></header>",
+        "<div id=top><a href=/>MENU</a> | <a href=/b>MENU</a></div><h1>Glaciers</h1>",
+        "<div><div><a href=/>MENU</a></div><div><a href=/b><b>MENU</b></a></div></div><h1>Glaciers</h1>",
+        "<main><p><a href=/>MENU</a> &gt; <a href=/b>MENU</a></p><h1>Glaciers</h1></main>",
+    ],
+)
+def test_a_sites_links_above_a_page_are_not_on_it(tmp_path: Path, menu: str) -> None:
+    text = "<p>They <a href=/ice>carry</a> stones.</p>"
+    html = menu.replace("</main>", text + "</main>") if "</main>" in menu else menu + text
+    (page,), _ = read(tmp_path, html)
+    assert page.text == "Glaciers\n\nThey carry stones."
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "<h1>Chapters</h1><ul><li><a href=1>KEPT</a><li><a href=2>more</a></ul>",
+        "<ul><li><a href=1>KEPT</a><li><a href=2>more</a></ul>",  # a page of links, without a heading
+        "<div><a href=/>Home</a> KEPT</div><h1>Chapters</h1>",
+        "<header>KEPT</header><p>words</p>",
+        "<section><header><p><a href=/ann>KEPT</a></p></header><p>words</p></section>",
+        "<h1> </h1><p><a href=1>KEPT</a></p>",
+    ],
+)
+def test_links_that_are_what_a_page_says_stay(tmp_path: Path, kept: str) -> None:
+    pages, _ = read(tmp_path, kept)
+    assert any("KEPT" in page.text for page in pages)
+
+
 def test_only_what_is_in_main_when_there_is_one(tmp_path: Path) -> None:
     pages, _ = read(tmp_path, "<body><div>around</div><main><h1>A</h1><p>words</p></main><div>after</div></body>")
     assert pages[0].text == "A\n\nwords"

@@ -30,6 +30,8 @@ _NEVER = _words(
     "script style template noscript svg math canvas iframe object embed head select option datalist "
     "dialog audio video map area link meta base title input button textarea"
 )
+#: What has a header of its own, which is not the site's.
+_CONTENT = ("article", "main", "section")
 #: What stands around a page rather than on it.
 _AROUND = _words("nav footer aside")
 _BLOCKS = _words(
@@ -112,14 +114,16 @@ def _extra(tree: LexborHTMLParser) -> dict[str, str]:
 def html_blocks(text: str, notes: Notes) -> Iterator[Block]:
     """The blocks of a page or of a piece of one, in order.
 
-    Left out: scripts, styles and forms; navigation and footers; with a ``main`` element, whatever stands outside;
-    comments, hidden elements and white text. The last two are noted because instructions hide there.
+    Left out: scripts, styles and forms; navigation and footers; above the page's heading and in its header, what is
+    links only; with a ``main`` element, whatever stands outside; comments, hidden elements and white text. The last
+    two are noted because instructions hide there.
     """
     tree = _parse(text)
     root = tree.css_first("main, [role=main]") or _article(tree) or tree.body or tree.root
     if root is None:
         return
-    yield from _Walk(Styles(tree), notes).blocks(root)
+    heading = root.css_first("h1")
+    yield from _Walk(Styles(tree), notes, headed=heading is not None and bool(heading.text().strip())).blocks(root)
 
 
 def _article(tree: LexborHTMLParser) -> LexborNode | None:
@@ -130,9 +134,12 @@ def _article(tree: LexborHTMLParser) -> LexborNode | None:
 class _Walk:
     """One way through a tree, without recursion: pages are nested thousands deep by those who mean harm."""
 
-    def __init__(self, styles: Styles, notes: Notes) -> None:
+    def __init__(self, styles: Styles, notes: Notes, *, headed: bool = False) -> None:
         self._styles = styles
         self._notes = notes
+        self._above = headed  # the page's heading is still to come: links are its site's
+        self._inside = dict.fromkeys(("a", "header", *_CONTENT), 0)
+        self._linked = self._unlinked = False  # whether the words stand in links, and others do not
         self._words: list[str] = []
         self._kind: RegionKind = "text"
         self._level = 0
@@ -207,6 +214,11 @@ class _Walk:
 
     def _add(self, text: str) -> None:
         self._words.append(text if self._literal else _SPACES.sub(" ", text))
+        if any(char.isalnum() for char in text):
+            if self._inside["a"]:
+                self._linked = True
+            else:
+                self._unlinked = True
 
     def _before(self, name: str) -> Iterator[Block]:
         if name == "br":
@@ -219,6 +231,8 @@ class _Walk:
             self._words.append("\n" if name == "tr" else " ")
 
     def _enter(self, name: str) -> None:
+        if name in self._inside:
+            self._inside[name] += 1
         if name in _HEADINGS:
             self._kind, self._level = "title", _HEADINGS[name]
         elif name == "pre":
@@ -230,16 +244,28 @@ class _Walk:
             self._kind = "caption"
 
     def _leave(self, name: str) -> Iterator[Block]:
+        if name in self._inside and name != "header":
+            self._inside[name] -= 1
         if name == "pre":
             self._literal = max(0, self._literal - 1)
         if name in _BLOCKS and name != "li":
             yield from self._flush()
+        if name == "header":
+            self._inside[name] -= 1
+
+    def _is_menu(self) -> bool:
+        """Whether these words are the site's and not the page's: links only, where sites have theirs."""
+        if self._level or not self._linked or self._unlinked:
+            return False
+        return self._above or (self._inside["header"] > 0 and not any(self._inside[name] for name in _CONTENT))
 
     def _flush(self) -> Iterator[Block]:
         text = "".join(self._words)
         if self._kind != "code":
             text = "\n".join(line.strip() for line in text.replace("\u00a0", " ").split("\n"))
         text = text.strip("\n")
-        if text.strip(" \n-"):
+        if text.strip(" \n-") and not self._is_menu():
             yield Block(text, self._kind, level=self._level)
+            self._above = self._above and self._level != 1
         self._words, self._kind, self._level = [], "text", 0
+        self._linked = self._unlinked = False
