@@ -4,7 +4,8 @@
 
 The library is made through the real indexing, of seeded text with about 128 tokens a page. Only the encoder's work is
 saved: each page gets as many vectors as it has tokens, drawn from those of a few hundred encoded sentences, with noise.
-A search reads all that it would read otherwise: catalog, words, index, weights.
+A search reads all that it would read otherwise: catalog, words, index, weights. Modules are compiled once, by the
+search that goes before, as in an installation; also where the environment forbids Python to keep what it compiles.
 """
 
 from __future__ import annotations
@@ -112,16 +113,19 @@ def measure(pages: int, runs: int) -> dict[str, Any]:
             "cold_s": rounded(statistics.median(clock)),
             "best_s": rounded(min(clock)),
             "cold_cpu_s": rounded(statistics.median(cpu)),
+            "best_cpu_s": rounded(min(cpu)),
         }
+    results["cold_search_s"] = results[MODES[0]]["cold_s"]
+    results["cold_search_cpu_s"] = results[MODES[0]]["cold_cpu_s"]
     return results
 
 
 def _search(home: Path, query: str, mode: str) -> tuple[float, float]:
     command = [sys.executable, "-m", "mainspring", "search", query, "--mode", mode, "--json"]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
-        command, env={**os.environ, "MAINSPRING_HOME": str(home)}, capture_output=True, text=True, check=True
-    )
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    own = {"MAINSPRING_HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "compiled")}
+    done = subprocess.run(command, env=kept | own, capture_output=True, text=True, check=True)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if mode != "text" and "by words only" in done.stderr:
         raise RuntimeError(done.stderr)
@@ -137,8 +141,11 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     results = {**measure(chosen.pages, chosen.runs), "machine": machine(cache_folder())}
     if not chosen.json:
-        rows = [[mode, *(results[mode][name] for name in ("cold_s", "best_s", "cold_cpu_s"))] for mode in MODES]
-        print(table(["a whole search", "median s", "best s", "CPU s"], rows))
+        rows = [
+            [mode, *(results[mode][name] for name in ("cold_s", "best_s", "cold_cpu_s", "best_cpu_s"))]
+            for mode in MODES
+        ]
+        print(table(["a whole search", "median s", "best s", "CPU s", "best CPU s"], rows))
     emit(results)
     return 0
 

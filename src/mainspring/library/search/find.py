@@ -178,8 +178,6 @@ def _holding(catalog: Catalog, asked: Query, where: Where, among: Ids | None) ->
 
 def _ranked(search: _Search, depth: int) -> tuple[list[tuple[int, float]], dict[str, dict[int, int]], bool]:
     """All candidates in order, the place that each part gave them, and whether a greater depth may give more."""
-    import numpy as np
-
     text: Ranked = []
     more = False
     asked, among = search.asked, search.among
@@ -200,6 +198,8 @@ def _ranked(search: _Search, depth: int) -> tuple[list[tuple[int, float]], dict[
         # What the words found is scored by meaning too: a combination of scores needs both.
         others = sorted({page for page, _ in text[:_DEPTH]} - known)
         if near and others:
+            import numpy as np  # a search by words only does without, which is a quarter of its time
+
             among_others = np.asarray(others, np.int64)
             near += [(n.page, n.score) for n in side.index.search(vectors, len(others), among=among_others)]
         lists.append(near)
