@@ -13,6 +13,7 @@ import pytest
 
 from library_fakes import WordsEmbedder
 from mainspring import Library
+from mainspring.config import load_config
 from mainspring.errors import ModelError, StoreError, ToolError
 from mainspring.label import Label
 from mainspring.library.embed.protocol import Space
@@ -451,3 +452,9 @@ def test_a_library_never_indexes_itself(library: Library, home: Path) -> None:
     library.index(home)
     assert library.index(home).failed == []
     assert [Path(d.uri).name for d in library.documents()] == ["a.txt"]
+
+
+def test_the_example_configuration_names_the_embedder_of_new_libraries(home: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "mainspring.toml"
+    with Library.open(home=home) as opened:
+        assert load_config(path=example).library.embedder == opened.stats()["embedder"] == "default"

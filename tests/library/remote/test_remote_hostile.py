@@ -223,6 +223,20 @@ def speaking() -> Iterator[tuple[str, list[bytes]]]:
     thread.join()
 
 
+RESULTS: list[Any] = [
+    None,
+    True,
+    7,
+    "x",
+    [],
+    {},
+    {"exists": True},
+    {"exists": "?"},
+    {"exists": False},
+    {"config": None},
+]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -233,21 +247,7 @@ def speaking() -> Iterator[tuple[str, list[bytes]]]:
         b"[]",
         b"[" * 100_000,
         b"{}",
-        *(
-            json.dumps({"result": result, "status": "ok", "time": 0.1}).encode()
-            for result in (
-                None,
-                True,
-                7,
-                "x",
-                [],
-                {},
-                {"exists": True},
-                {"exists": "perhaps"},
-                {"exists": False},
-                {"config": None},
-            )
-        ),
+        *(json.dumps({"result": result, "status": "ok", "time": 0.1}).encode() for result in RESULTS),
     ],
 )
 def test_a_server_that_is_no_qdrant(speaking: tuple[str, list[bytes]], answer: bytes) -> None:

@@ -387,3 +387,35 @@ def test_what_the_process_answers_is_checked(answer: dict[str, Any], monkeypatch
         monkeypatch.setattr(reader._children, "ask", lambda *_: (answer, b""))
         with pytest.raises(ToolError, match="no reading"):
             reader.read(Image.new("RGB", (50, 50)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "data"),
+    [
+        (None, b""),
+        ([], b""),
+        ({"width": 50, "height": 50}, b"short"),
+        ({"width": "50", "height": 50}, bytes(7_500)),
+        ({"width": -50, "height": -50}, bytes(7_500)),
+        ({"width": 1 << 40, "height": 0}, b""),
+    ],
+)
+def test_a_decoded_picture_is_checked(answer: Any, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ocr(workers=1, engine="onnxruntime") as reader:
+        monkeypatch.setattr(reader._children, "ask", lambda *_: (answer, data))
+        with pytest.raises(ToolError, match="no picture"):
+            reader.read(encoded(Image.new("RGB", (50, 50))))
+
+
+@pytest.mark.parametrize("body", [b"7", b"null", b"[]", b"[1, 2, 3]", b"[" * 50_000, b"\xff", b'{"a": 1}'])
+def test_a_process_that_answers_nonsense_is_ended(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*_: Any, more: Any, **popen: Any) -> subprocess.Popen[bytes]:
+        said = len(body).to_bytes(4, "big") + bytes(8) + body
+        program = f"import sys; sys.stdout.buffer.write({said!r}); sys.stdout.flush(); sys.stdin.read()"
+        return subprocess.Popen([sys.executable, "-c", program], **popen)
+
+    monkeypatch.setattr("mainspring.library.sight.child.start", start)
+    with Ocr(workers=1, engine="onnxruntime") as reader:
+        with pytest.raises(ToolError, match="ended over this one"):
+            reader.read(Image.new("RGB", (50, 50)))
+        assert reader._children.pids() == []

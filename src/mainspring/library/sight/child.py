@@ -88,7 +88,7 @@ class Children:
                 child.end()
                 child = None
                 raise ToolError(f"the picture took longer than {self._seconds:g} s and was given up") from error
-            except (OSError, EOFError, ValueError) as error:
+            except (OSError, EOFError, ValueError, TypeError, RecursionError) as error:  # it is gone, or no longer ours
                 code = child.end()
                 child = None
                 raise ToolError(

@@ -145,7 +145,10 @@ class Ocr:
             values: dict[str, Any] = {"frame": frame, "pixels": pixels, "budget": BUDGET, "name": name}
             given = bytes_of(image) if isinstance(image, Path) else image
             found, data = self._children.ask("decode", values, given, circle)
-            return _Pixels(found["width"], found["height"], data)
+            wide, high = (found.get(name) if isinstance(found, dict) else None for name in ("width", "height"))
+            if type(wide) is not int or type(high) is not int or min(wide, high) < 1 or wide * high * 3 != len(data):
+                raise ToolError("the process that reads pictures answered what is no picture")
+            return _Pixels(wide, high, data)
         from mainspring.library.sight.pictures import shrunk, upright
 
         if image.width * image.height > pixels:
