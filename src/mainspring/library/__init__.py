@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# onnxruntime from 1.32 on keeps an identifier of the device and sends what it is used for to its makers, unless it is
+# told not to before it is imported. Nothing of a library leaves the machine; who wants it otherwise sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from mainspring.library.library import Library
