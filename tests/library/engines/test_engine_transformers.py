@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="the encoders in process need PyTorch and transformers, which are no extra yet")
-pytest.importorskip("transformers", reason="the encoders in process need transformers, which is no extra yet")
+pytest.importorskip("torch", reason="needs the extra `vision`")
+pytest.importorskip("transformers", reason="needs the extra `vision`")
 
 import tiny_models
 import torch

@@ -54,7 +54,8 @@ class TransformersReranker:
         for package in ("torch", "transformers"):
             if importlib.util.find_spec(package) is None:
                 raise ModelError(
-                    f"reranker 'transformers:{model}' needs {package}, which is missing: pip install torch transformers"
+                    f"reranker 'transformers:{model}' needs {package}, which is missing: "
+                    'pip install "mainspring[vision]"'
                 )
         self._torch: Any = importlib.import_module("torch")
         transformers: Any = importlib.import_module("transformers")

@@ -217,7 +217,8 @@ def _needs_packages(model: str) -> None:
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:
             raise ModelError(
-                f"encoder 'transformers:{model}' needs {package}, which is missing: pip install torch transformers"
+                f"encoder 'transformers:{model}' needs {package}, which is missing: "
+                'pip install "mainspring[vision]"'
             )
 
 
