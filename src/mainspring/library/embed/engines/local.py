@@ -217,8 +217,7 @@ def _needs_packages(model: str) -> None:
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:
             raise ModelError(
-                f"encoder 'transformers:{model}' needs {package}, which is missing: "
-                'pip install "mainspring[vision]"'
+                f"encoder 'transformers:{model}' needs {package}, which is missing: pip install \"mainspring[vision]\""
             )
 
 
