@@ -28,6 +28,8 @@ COMMON = 512
 TOGETHER = 16
 QUERY = 20
 DISTRACTORS = 6
+#: Bytes up to which a collection is written to a file; a larger one is made anew whenever it is read.
+WRITTEN = 32 << 30
 _BLOCK = 512
 
 Array = NDArray[np.float32]
@@ -45,6 +47,11 @@ class Size:
     def name(self) -> str:
         """Such as ``10000x128``."""
         return f"{self.pages}x{self.vectors}"
+
+    @property
+    def bytes(self) -> int:
+        """As float32."""
+        return self.pages * self.vectors * DIM * 4
 
 
 class World:
@@ -103,8 +110,27 @@ class World:
         return np.stack([self.query(number) for number in range(count)])
 
 
+class Made:
+    """A collection that is too large for a file: pages are made as they are read, in slices like an array's."""
+
+    def __init__(self, size: Size) -> None:
+        self.shape = (size.pages, size.vectors, DIM)
+        self._world = World(size)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, wanted: slice) -> Array:
+        begin, end, _ = wanted.indices(len(self))
+        first, last = begin // TOGETHER, -(-end // TOGETHER)
+        pages = np.concatenate([self._world.document(number) for number in range(first, last)])
+        return pages[begin - first * TOGETHER : end - first * TOGETHER]
+
+
 def write(size: Size, path: Path) -> None:
-    """Write all vectors of a collection to a file of float32, document by document."""
+    """Write all vectors of a collection to a file of float32, document by document, unless it is too large for one."""
+    if size.bytes > WRITTEN:
+        return
     world = World(size)
     with path.open("wb") as file:
         for number in range(-(-size.pages // TOGETHER)):
@@ -113,7 +139,9 @@ def write(size: Size, path: Path) -> None:
 
 
 def opened(size: Size, path: Path) -> Any:
-    """What `write` wrote, mapped: shape (pages, vectors, 128)."""
+    """What `write` wrote, mapped, or what makes it anew: shape (pages, vectors, 128)."""
+    if size.bytes > WRITTEN:
+        return Made(size)
     return np.memmap(path, np.float32, "r", shape=(size.pages, size.vectors, DIM))
 
 

@@ -25,20 +25,24 @@ def _open(folder: Path) -> Any:
 
 
 def build() -> dict[str, Any]:
-    """Add a thousand pages at a time, as a large folder would be, and compact once."""
+    """Add a thousand pages at a time, as a large folder would be, and compact once; making the pages does not count."""
     size, vectors, _, folder, _ = given()
     index = _open(folder)
     peak = _Peak()
-    started, cpu = time.perf_counter(), time.process_time()
+    added = added_cpu = 0.0
     for begin in range(0, size.pages, ADD):
-        index.add([(begin + at, page) for at, page in enumerate(vectors[begin : begin + ADD])])
-    added, added_cpu = time.perf_counter() - started, time.process_time() - cpu
+        pages = list(enumerate(np.ascontiguousarray(vectors[begin : begin + ADD]), begin))
+        started, cpu = time.perf_counter(), time.process_time()
+        index.add(pages)
+        added += time.perf_counter() - started
+        added_cpu += time.process_time() - cpu
+    started, cpu = time.perf_counter(), time.process_time()
     index.compact()
     return {
         "add_s": added,
         "add_cpu_s": added_cpu,
-        "build_s": time.perf_counter() - started,
-        "build_cpu_s": time.process_time() - cpu,
+        "build_s": added + time.perf_counter() - started,
+        "build_cpu_s": added_cpu + time.process_time() - cpu,
         "peak_mb": peak.end(),
         "bytes": bytes_under(folder / "index"),
         "stats": dict(index.stats()),
@@ -74,7 +78,7 @@ def search() -> dict[str, Any]:
     for at in range(20):
         started = time.perf_counter()
         index.remove([size.pages + at])
-        if size.pages + at in {hit.page for hit in index.search(queries[at], 10)}:
+        if size.pages + at in {hit.page for hit in index.search(queries[at % len(queries)], 10)}:
             raise AssertionError(f"page {size.pages + at} was removed and is found")
         removed.append((time.perf_counter() - started) * 1e3)
     return {**figures, "add_visible_ms": added, "remove_visible_ms": removed}
