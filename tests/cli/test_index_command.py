@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_names_are_shown_harmless(docs: Path, home: Path) -> None:
 
 def test_remove_and_forget(docs: Path, home: Path) -> None:
     index(docs, home=home)
-    assert mainspring("library", "forget", docs / "notes.txt", home=home).stdout == "1 documents forgotten\n"
+    assert mainspring("library", "forget", docs / "notes.txt", home=home).stdout == "1 document forgotten\n"
     assert json_lines(mainspring("index", "--json", home=home).stdout)[0]["indexed"] == 0
     (left,) = listed(home)
     assert mainspring("library", "remove", str(left["id"]), "--json", home=home).stdout == '{"removed": 1}\n'
@@ -97,6 +98,7 @@ def test_queries_are_kept_only_when_asked_for(docs: Path, home: Path) -> None:
     mainspring("search", "apples", home=home)
     assert "no query is kept" in mainspring("library", "queries", home=home).stdout
     mainspring("library", "queries", "--on", home=home)
+    assert "no query since" in mainspring("library", "queries", home=home).stdout
     mainspring("search", "apples", home=home)
     assert "apples" in mainspring("library", "queries", home=home).stdout
     mainspring("library", "queries", "--off", home=home)
@@ -118,6 +120,69 @@ def test_what_cannot_be_done_says_what_to_do(home: Path, arguments: list[str], c
     done = mainspring(*arguments, home=home, expect=1)
     assert complaint in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["remove", "forget", "show"])
+def test_an_empty_name_is_not_the_present_folder(docs: Path, home: Path, command: str) -> None:
+    index(docs, home=home)
+    assert "an empty path was named" in mainspring("index", "", home=home, cwd=docs, expect=1).stderr
+    done = mainspring("library", command, "", home=home, cwd=docs, expect=2)
+    assert "the present folder is '.'" in done.stderr
+    assert len(listed(home)) == 2
+
+
+def test_a_file_of_another_kind_is_told_when_it_is_named_and_counted_in_a_folder(docs: Path, home: Path) -> None:
+    (docs / "program.bin").write_bytes(b"\x7fELF" + bytes(range(256)) * 9)
+    (docs / "link.md").symlink_to(docs / "cars.md")
+    assert ", 1 file of other kinds left out, 1 link not followed, in" in index(docs, home=home).stdout
+    for _ in range(2):
+        done = index(docs / "program.bin", home=home, expect=1)
+        assert done.stdout.startswith("0 documents indexed (0 pages), 0 unchanged, 1 failed, in")
+        assert "program.bin: it is no document of a kind that can be read" in done.stderr
+    mainspring("index", home=home)  # it is nothing to come back to
+
+
+def test_a_library_of_an_unknown_embedder_is_not_made(docs: Path, home: Path) -> None:
+    done = mainspring("index", docs, "--embedder", "e6", home=home, expect=1)
+    assert "there is no embedder 'e6'; write 'default'" in done.stderr
+    assert mainspring("library", "libraries", "--json", home=home).stdout == ""
+
+
+def test_a_damaged_library_does_not_hide_the_others(docs: Path, home: Path) -> None:
+    for name in ("a", "b", "c"):
+        index(docs, "--library", name, home=home)
+    (home / "library" / "b" / "catalog.sqlite").write_text("junk")
+    done = mainspring("library", "libraries", home=home, expect=1)
+    assert [row.split()[:2] for row in done.stdout.splitlines()[1:]] == [["a", "2"], ["b", "?"], ["c", "2"]]
+    assert "the file is damaged" in done.stderr
+    found = json_lines(mainspring("library", "libraries", "--json", home=home, expect=1).stdout)
+    assert [(one["library"], "problem" in one) for one in found] == [("a", False), ("b", True), ("c", False)]
+
+
+def test_what_is_not_there_is_called_no_folder(docs: Path, home: Path) -> None:
+    index(docs, home=home)
+    assert "has nothing of 'nope.txt'" in mainspring("library", "show", "nope.txt", home=home, expect=1).stderr
+    assert "is a folder; name one" in mainspring("library", "show", docs, home=home, expect=1).stderr
+
+
+def test_subtitles_are_found_with_their_film(home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    talks = tmp_path / "talks"
+    talks.mkdir()
+    with wave.open(str(talks / "talk.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(2 * 8000 * 3))
+    words = talks / "talk.srt"
+    words.write_text("1\n00:00:00,500 --> 00:00:02,500\nVolcanoes\n")
+    index(talks, home=home)
+    assert [Path(d["uri"]).name for d in listed(home)] == ["talk.wav"]
+    for command in ("forget", "remove", "show"):
+        told = mainspring("library", command, words, home=home, expect=1).stderr
+        assert f"its words are kept with '{talks / 'talk.wav'}'; forget that one" in told
+    index(words, home=home)  # named, so that it is a document of its own
+    assert f"{talks / 'talk.wav'} holds these words as well" in mainspring("library", "forget", words, home=home).stderr
+    mainspring("library", "forget", talks, home=home)
+    assert not any(b"olcano" in file.read_bytes() for file in home.rglob("*") if file.is_file())
 
 
 def test_another_embedder_is_refused(docs: Path, home: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_made_up_quote_is_no_answer(filled: Path, home: Path, model: str) -> N
     Speaking.answer = said("Every June.", "must be vented every June")
     done = mainspring("library", "ask", "When must the boiler be vented?", "--model", model, home=home, expect=1)
     assert done.stdout == "The library holds no answer to this.\n"
-    assert "1 statements were left out" in done.stderr
+    assert "left out: 1 statement whose quote" in done.stderr
 
 
 def test_modes_are_compared_on_a_file(filled: Path, home: Path, tmp_path: Path) -> None:

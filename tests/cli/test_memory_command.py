@@ -56,6 +56,13 @@ def test_trust_and_distrust_are_kept(home: Path, poisoned: str) -> None:
     assert "\\u202e" in text
 
 
+def test_an_empty_id_is_not_the_only_record(home: Path) -> None:
+    mainspring("memory", "add", "the only one", home=home)
+    for nothing in ("", "m_"):
+        assert "the id is empty" in mainspring("memory", "forget", nothing, "--why", "x", home=home, expect=1).stderr
+    assert "the only one" in mainspring("memory", home=home).stdout
+
+
 def test_forget_leaves_a_mark(home: Path, poisoned: str) -> None:
     mainspring("memory", "forget", poisoned, "--why", "poison", home=home)
     assert poisoned not in mainspring("memory", home=home).stdout

@@ -32,6 +32,9 @@ def test_what_finished_runs_said_is_found_with_who_may_have_written_it(home: Pat
     (line,) = json_lines(mainspring("recall", "search", "Eve", "--json", home=home).stdout)
     assert (line["what"], line["trusted"], line["person"]) == ("outcome", False, "ann")
     assert mainspring("recall", "search", "nowhere", home=home).stdout == "no finished run has these words\n"
+    assert mainspring("recall", "letters", "all", home=home).stdout.splitlines()[0] == head  # as --help shows it
+    assert mainspring("recall", "letters all", home=home).stdout.splitlines()[0] == head
+    assert "did you mean 'forget'?" in mainspring("recall", "forgt", home=home, expect=2).stderr
 
 
 def test_a_forgotten_run_stays_away(home: Path) -> None:

@@ -115,3 +115,11 @@ def test_a_hostile_page_does_nothing_to_the_terminal(home: Path, tmp_path: Path)
         assert char not in shown.stdout
     (line,) = json_lines(mainspring("search", "boiler", "--json", home=home).stdout)
     assert line["uri"] == str(file)  # for programs it is what it is
+
+
+def test_a_word_with_a_minus_that_the_shell_makes_an_option_is_explained(filled: Path, home: Path) -> None:
+    told = mainspring("search", "boiler", "-vented", home=home, expect=2).stderr
+    assert "mainspring search 'other words -vented'" in told
+    assert "Did you mean '--mode'" in mainspring("search", "--modee", "text", "boiler", home=home, expect=2).stderr
+    (left,) = json_lines(mainspring("search", "boiler -vented", "--json", home=home).stdout)
+    assert Path(left["uri"]).name == "mine.txt"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mainspring.library.library import Library
     from mainspring.library.sight import Transcriber
 
-#: Failed files that are listed; the rest are counted, and `mainspring library list --failed` shows them.
+#: Failed files that are listed; the rest are counted, and `mainspring library list --problems` shows them.
 _LISTED = 20
 
 
@@ -121,13 +121,16 @@ def _transcriber(name: str) -> Transcriber | None:
 
 def _read_pictures(library: Library, output: Output, json_: bool, again: bool) -> None:
     waiting = library.catalog.counts()["ocr_wanted"]
-    note(f"all text can be searched now; reading {waiting} pages that are pictures (Ctrl-C stops it, to go on later)")
+    note(
+        f"all text can be searched now; reading pictures: {counted(waiting, 'page')} (Ctrl-C stops it, to go on later)"
+    )
     with shown(json_) as progress:
         report = library.read_pictures(progress, again=again)
     if json_:
         output.json({"type": "pictures"} | as_json(report))
     else:
-        output.text(f"{report.read} pages read from pictures, {report.unread} left, in {seconds(report.seconds)}")
+        read = counted(report.read, "page")
+        output.text(f"{read} read from pictures, {report.unread} left, in {seconds(report.seconds)}")
         for text in report.notes:
             note(f"mainspring: {safe(text)}")
 
@@ -147,13 +150,18 @@ def _tell(output: Output, report: Report, json_: bool) -> None:
     if json_:
         output.json({"type": "report"} | as_json(report))
         return
-    done = f"{report.indexed} documents indexed ({report.pages} pages), {report.unchanged} unchanged"
+    done = f"{counted(report.indexed, 'document')} indexed ({counted(report.pages, 'page')}), "
+    done += f"{report.unchanged} unchanged"
     if report.removed:
         done += f", {report.removed} removed"
     if report.failed:
         done += f", {len(report.failed)} failed"
+    if report.others:
+        done += f", {counted(report.others, 'file')} of other kinds left out"
+    if report.links:
+        done += f", {counted(report.links, 'link')} not followed"
     if report.encoded:
-        done += f"; {report.encoded} pages encoded"
+        done += f"; {counted(report.encoded, 'page')} encoded"
     output.text(f"{done}, in {seconds(report.seconds)}")
     for title, each in (("failed", report.failed), ("partly", report.partly)):
         for uri, why in each[:_LISTED]:
@@ -162,6 +170,11 @@ def _tell(output: Output, report: Report, json_: bool) -> None:
             note(f"  ... and {len(each) - _LISTED} more: mainspring library list --problems")
     for text in report.notes:
         note(f"mainspring: {safe(text)}")
+
+
+def counted(count: int, what: str) -> str:
+    """A number with what it counts: 1 page, 2 pages."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def quoted(uri: str) -> str:

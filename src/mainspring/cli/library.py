@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,9 +11,10 @@ import click
 from mainspring.cli.approvals import json_option
 from mainspring.cli.group import LazyGroup
 from mainspring.cli.index import quoted
-from mainspring.cli.output import Output
-from mainspring.cli.render import ago, bytes_text, clock, columns, cut, one_line
+from mainspring.cli.output import Output, note
+from mainspring.cli.render import ago, bytes_text, clock, columns, cut, one_line, safe
 from mainspring.cli.search import absolute, library_option, opened
+from mainspring.cli.status import FAILED
 from mainspring.errors import StoreError
 
 if TYPE_CHECKING:
@@ -201,10 +204,20 @@ def libraries(json_: bool) -> None:
 
     output = Output.plain()
     rows = []
+    failed = False
     for name in names():
-        with opened(name) as held:
-            counts, roots = held.catalog.counts(), list(held.catalog.roots())
-            embedder = held.catalog.get("embedder")
+        try:
+            with opened(name) as held:
+                counts, roots = held.catalog.counts(), list(held.catalog.roots())
+                embedder = held.catalog.get("embedder")
+        except StoreError as error:  # the others are there
+            failed = True
+            note(f"mainspring: {name}: {safe(str(error))}")
+            if json_:
+                output.json({"library": name, "problem": str(error)})
+            else:
+                rows.append((name, "?", "?", "it cannot be opened"))
+            continue
         if json_:
             output.json({"library": name, "embedder": embedder, "roots": roots} | counts)
         else:
@@ -216,14 +229,20 @@ def libraries(json_: bool) -> None:
             if rows
             else "there is no library yet; make one with: mainspring index PATH"
         )
+    if failed:
+        sys.exit(FAILED)
 
 
 def the_document(held: Library, text: str) -> Document:
     """The document that a number or a path names. Raises StoreError."""
-    (first, *others) = named(held, [text])
-    document = held.document(first) if isinstance(first, int) else held.catalog.find(first)
-    if document is None or others:
-        raise StoreError(f"{text!r} is a folder; name one document: mainspring library list {text!r}")
+    (first,) = named(held, [text])
+    if isinstance(first, int):
+        return held.document(first)
+    document = held.catalog.find(first)
+    if document is None:
+        if held.catalog.below(first):
+            raise StoreError(f"{text!r} is a folder; name one document: mainspring library list {shlex.quote(text)}")
+        raise held.nothing_of(text)
     return document
 
 
@@ -233,6 +252,8 @@ def named(held: Library, texts: list[str]) -> list[int | str]:
 
     found: list[int | str] = []
     for text in texts:
+        if not text:  # it would be the present folder, and is a variable of a shell that is not set
+            raise click.UsageError("a document's name is empty; the present folder is '.'")
         if text.isdecimal() and not os.path.exists(text):
             found.append(int(text))
         elif held.catalog.find(text) is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mainspring.cli.approvals import json_option
+from mainspring.cli.index import counted
 from mainspring.cli.output import Output, note
 from mainspring.cli.search import KINDS, box_sides, library_option, one, opened, place
 from mainspring.cli.status import FAILED
@@ -46,11 +48,14 @@ def ask(
       mainspring library ask "Was kostet das?" --kind pdf --model openai:gpt-5
     """
     from mainspring.cli.search import filters
+    from mainspring.model import model_name
     from mainspring.models import resolve
 
     reader = resolve(model or os.environ.get("MAINSPRING_MODEL") or "local")
     where = filters(kinds=kinds, paths=paths, trusted=trusted)
     with opened(name) as library:
+        if sys.stderr.isatty() and not json_:
+            note(f"{one(model_name(reader), 80)} reads what is found ...")
         answer: Answer = asyncio.run(library.ask(" ".join(question), reader, k=count, where=where))
     output = Output.plain()
     if json_:
@@ -104,4 +109,4 @@ def _print(output: Output, answer: Answer) -> None:
     for number, citation in enumerate(answer.citations, 1):
         output.text(f'\n[{number}] {place(citation.page)}\n   "{one(citation.quote, 400)}"')
     if answer.dropped:
-        note(f"{len(answer.dropped)} statements were left out: their quotes stand on no page that was shown")
+        note(f"left out: {counted(len(answer.dropped), 'statement')} whose quote stands on no page that was shown")

@@ -8,6 +8,7 @@ import click
 
 from mainspring.cli.approvals import json_option
 from mainspring.cli.find import whoami
+from mainspring.cli.index import counted, quoted
 from mainspring.cli.library import named
 from mainspring.cli.library_bar import shown
 from mainspring.cli.output import Output, note
@@ -20,7 +21,7 @@ _documents = click.argument("documents", metavar="DOCUMENT...", nargs=-1, requir
 
 def _said(json_: bool, what: str, count: int, text: str) -> None:
     output = Output.plain()
-    output.json({what: count}) if json_ else output.text(f"{count} {text}")
+    output.json({what: count}) if json_ else output.text(f"{counted(count, 'document')} {text}")
 
 
 @click.command()
@@ -34,7 +35,7 @@ def remove(documents: tuple[str, ...], name: str, json_: bool) -> None:
     """
     with opened(name) as held:
         count = held.remove(*named(held, list(documents)))
-    _said(json_, "removed", count, "documents removed")
+    _said(json_, "removed", count, "removed")
 
 
 @click.command()
@@ -48,8 +49,14 @@ def forget(documents: tuple[str, ...], name: str, by: str | None, json_: bool) -
     Files stay as they are; they are not indexed again with their folder, only when they are named themselves.
     """
     with opened(name) as held:
-        count = held.forget(*named(held, list(documents)), by=by or whoami())
-    _said(json_, "forgotten", count, "documents forgotten")
+        meant = named(held, list(documents))
+        uris = [held.document(each).uri if isinstance(each, int) else each for each in meant]
+        heard = [recording for uri in uris for recording in held.heard_with(uri)]
+        count = held.forget(*meant, by=by or whoami())
+        for left in heard:
+            if held.catalog.find(left.uri) is not None:
+                note(f"mainspring: {quoted(left.uri)} holds these words as well: forget it too, or index it again")
+    _said(json_, "forgotten", count, "forgotten")
 
 
 @click.command()
@@ -130,10 +137,12 @@ def queries(on: bool | None, name: str, json_: bool) -> None:
             output.json({"library": name, "on": on}) if json_ else output.text(_word)
             return
         found = held.catalog.queries()
+        kept = held.catalog.get("log_queries") == "1"
     for at, query, pages in found:
         if json_:
             output.json({"at": at, "query": query, "pages": pages})
         else:
             output.text(f"{clock(at)}  {len(pages):>3} pages  {one_line(query, 200)}")
     if not found and not json_:
-        output.text("no query is kept; `mainspring library queries --on` keeps them")
+        none = "no query since the log was begun or emptied"
+        output.text(none if kept else "no query is kept; `mainspring library queries --on` keeps them")

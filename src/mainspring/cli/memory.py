@@ -308,6 +308,7 @@ def _said(record: Record, verdict: str, below: list[str], json_: bool) -> None:
     if json_:
         output.json(as_json(record) | {"made_from_it": below})
         return
-    output.text(f"{verdict}: {record.id}, now maybe by {safe(written_by(record.label), exact=True)}")
+    by = f"maybe by {written_by(record.label)}" if record.label.strangers else "by no outsider"
+    output.text(f"{verdict}: {record.id}" + ("" if record.value is None else f", now {safe(by, exact=True)}"))
     if below:
         note(f"made from it, directly or not: {', '.join(below)}")

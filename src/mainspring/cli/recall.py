@@ -15,9 +15,17 @@ _HERE = "mainspring.cli.recall"
 _MANY = 200
 
 
+class _Recall(LazyGroup):
+    """Words that name no command are searched for, and without any the newest are shown."""
+
+    def _means_default(self, args: list[str]) -> bool:
+        return not args or super()._means_default(args)
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=_Recall,
     default="search",
+    any_word=True,
     invoke_without_command=False,
     lazy={
         "search": (f"{_HERE}:search", "What finished runs said about these words (the default)."),

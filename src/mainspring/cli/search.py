@@ -32,7 +32,25 @@ library_option = click.option(
 )
 
 
-@click.command()
+class _Search(click.Command):
+    """A word with a minus, which a shell hands over like an option, is explained."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            word = next((each for each in given if len(each) > 2 and each[0] == "-" and each[1].isalpha()), "")
+            if not word or not word.startswith(error.option_name):
+                raise
+            raise click.UsageError(
+                f"no such option {error.option_name!r}; a word that must not occur is quoted together with the "
+                f"others: mainspring search 'other words {word}'",
+                ctx,
+            ) from None
+
+
+@click.command(cls=_Search)
 @click.argument("query", metavar="[QUERY]...", nargs=-1)
 @click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Search with a picture.")
 @library_option

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from mainspring.errors import ModelError, StoreError, ToolError
 from mainspring.library.embed.protocol import Embedder, Picture, Reranker
 from mainspring.library.ingest.keeping import Keeping
+from mainspring.library.ingest.meaning import NONE
 from mainspring.library.page import Document, Hit, StoredPage, Where
 from mainspring.library.read.protocol import ReadLimits
 from mainspring.library.search import Explanation, Mode, Neighbours, explain, find, neighbours
@@ -45,9 +46,14 @@ class Library(Keeping):
 
         Raises:
             ToolError: the name cannot be used.
+            ModelError: there can be no embedder of this name.
             StoreError: it is damaged, of a newer version, cannot be written, or has another embedder.
         """
         folder = place_of(name, home)
+        if isinstance(embedder, str) and embedder != NONE:
+            from mainspring.library.embed.opening import check_name
+
+            check_name(embedder)  # before a library is made that could never use it
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return cls(folder, embedder)
 

@@ -128,6 +128,8 @@ class Memory(Searching):
 
     def get(self, id_: str) -> Record:
         """The record whose id `id_` begins, with or without ``m_``. Raises StoreError: none, or several."""
+        if id_ in ("", "m_"):  # with a single record it would mean that one
+            raise StoreError("the id is empty; `mainspring memory list` lists the records")
         begins = id_ if id_.startswith("m_") else f"m_{id_}"
         rows = self.rows("id >= ? AND id < ? ORDER BY id LIMIT 10", (begins, begins + "g"))
         exact = [r for r in rows if r.id == begins]

@@ -41,6 +41,7 @@ def test_hidden_instructions_are_taken_out_and_counted() -> None:
     assert "16 tag characters" in told(removed)
     assert told({ZERO_WIDTH: 2}) == ""  # a few are how pages break long words
     assert "9 zero-width" in told({ZERO_WIDTH: 9})
+    assert told({OVERRIDES: 1}).startswith("1 direction override, which")
 
 
 @pytest.mark.parametrize(

@@ -400,6 +400,14 @@ def test_an_svg_is_its_words_only(tmp_path: Path) -> None:
         reading.render(1, 10)
 
 
+@pytest.mark.parametrize("size", [(11_000, 10_000), (20_000, 10_000)])
+def test_a_picture_with_too_many_pixels_is_refused_with_their_number(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "huge.png"
+    Image.new("1", size).save(path, compress_level=1)
+    with pytest.raises(ToolError, match=r"^huge\.png (has 11,000 x 10,000|declares 200,000,000) pixels.*100,000,000"):
+        open_image(path, ReadLimits())
+
+
 def test_a_broken_picture_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cut.jpg"
     path.write_bytes(encoded(written(["x"]), "JPEG")[:1500])

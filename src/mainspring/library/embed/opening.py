@@ -10,6 +10,22 @@ if TYPE_CHECKING:
     from mainspring.library.embed.protocol import Embedder
 
 
+#: The names of the embedded ones.
+EMBEDDED = ("default", "e5", "e5-dense", "look")
+
+
+def check_name(name: str) -> None:
+    """Say of a name that no embedder can have that it is none, without opening one. Raises ModelError."""
+    from mainspring.library.embed.engines import ENGINES
+
+    kind, _, rest = name.strip().partition(":")
+    if name not in EMBEDDED and not (kind in ENGINES and rest):
+        raise ModelError(
+            f"there is no embedder {name!r}; write 'default', 'e5-dense', 'none' (words only), 'vllm:URL#MODEL', "
+            "'openai:URL#MODEL' or 'transformers:MODEL_OR_PATH'"
+        )
+
+
 def open_embedder(name: str = "default", **options: Any) -> Embedder:
     """The embedder of this name.
 
@@ -23,7 +39,7 @@ def open_embedder(name: str = "default", **options: Any) -> Embedder:
         ModelError: it cannot be had: no such name, weights that cannot be fetched, a missing library, a server that
             does not answer, an option that it does not take.
     """
-    embedded = name in ("default", "e5", "e5-dense", "look")
+    embedded = name in EMBEDDED
     if embedded and options:
         raise ModelError(f"the embedder {name!r} takes no options, and was given {', '.join(sorted(options))}")
     if name in ("default", "e5"):

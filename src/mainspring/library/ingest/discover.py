@@ -131,12 +131,14 @@ def roots_of(paths: Sequence[str | Path]) -> list[Path]:
     One that stands below another is left out.
 
     Raises:
-        ToolError: one does not exist, or is no file or folder.
+        ToolError: one does not exist, is empty, or is no file or folder.
     """
     import glob
 
     found: dict[Path, None] = {}
     for path in paths:
+        if not str(path):  # it would be the present folder, and is a variable of a shell that is not set
+            raise ToolError("an empty path was named; the present folder is '.'")
         text = os.path.expanduser(str(path))
         if not _is_text(text):
             raise ToolError(f"the path {text!a} is not valid UTF-8; rename it")

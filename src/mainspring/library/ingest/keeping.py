@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mainspring.errors import StoreError
+from mainspring.errors import StoreError, ToolError
 from mainspring.library.ingest.encoding import missing
+from mainspring.library.ingest.hearing import SAID_BY
 from mainspring.library.ingest.indexer import Indexer
 from mainspring.library.ingest.meaning import NONE
-from mainspring.library.page import Where
+from mainspring.library.page import Document, Where
+from mainspring.library.sight.transcripts import SIDECARS
 
 
 class Keeping(Indexer):
@@ -59,15 +61,39 @@ class Keeping(Indexer):
     def _meant(self, what: Iterable[int | str | Path]) -> list[int]:
         found: dict[int, None] = {}
         for each in what:
+            if not str(each):
+                raise ToolError("the name of a document is empty; the present folder is '.'")
             if isinstance(each, int):
                 found[self.catalog.document(each).id] = None
                 continue
             known = self.catalog.find(str(each)) or self.catalog.find(_absolute(each))
             below = [id_ for id_, _, _ in self.catalog.below(_absolute(each))]
             if known is None and not below:
-                raise StoreError(f"the library has nothing of {str(each)!r}; `mainspring library list` lists it all")
+                raise self.nothing_of(each)
             found |= dict.fromkeys(([known.id] if known is not None else []) + below)
         return list(found)
+
+    def nothing_of(self, what: str | Path) -> StoreError:
+        """The error that the library has no document of this name, with the recording that its words are in."""
+        for heard in self.heard_with(what):
+            return StoreError(
+                f"the library has no document {str(what)!r}: its words are kept with {heard.uri!r}; forget that one, "
+                "and this file is left out with it"
+            )
+        return StoreError(f"the library has nothing of {str(what)!r}; `mainspring library list` lists it all")
+
+    def heard_with(self, what: str | Path) -> Iterator[Document]:
+        """The recordings whose words are from this file beside them (``talk.srt``)."""
+        words = Path(_absolute(what))
+        if words.suffix.lower() not in SIDECARS:
+            return
+        stems = {words.stem, Path(words.stem).stem}
+        for id_, uri, _ in self.catalog.below(str(words.parent)):
+            recording = Path(uri)
+            if recording.parent == words.parent and recording.stem in stems:
+                document = self.catalog.document(id_)
+                if document.extra.get(SAID_BY, "").startswith(f"{words.name}, "):
+                    yield document
 
     def stats(self) -> dict[str, Any]:
         """How much there is, how much waits for work, and how many bytes it takes."""

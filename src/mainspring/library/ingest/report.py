@@ -42,7 +42,7 @@ class Report:
         unchanged, removed: documents.
         others: files that are no documents (programs, archives, unknown).
         links: symbolic links that were not followed.
-        failed: (uri, why) of documents of which nothing could be read, in this run or before.
+        failed: (uri, why) of files and folders that this run tried to read, and could not.
         partly: (uri, why) of documents of which a part could not be read.
         encoded: pages that got vectors in this run; `unencoded`: that are without them.
         read: pages that OCR has read in this run; `unread`: that wait for OCR.

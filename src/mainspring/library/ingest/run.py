@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,9 +119,13 @@ def read_paths(
 
     for done in chain(reader.read_all(files()), reader.read_all(rest())):
         finding.step(what=done.uri)
-        _count(report, done)
         if done.document:
             there.add(done.document)
+        if done.outcome != "other" or not paths or Path(done.uri) not in walks:
+            _count(report, done)
+        else:  # a person named it, and is told
+            report.failed.append((done.uri, "it is no document of a kind that can be read"))
+            catalog.drop_root(done.uri)
     finding.step(0, now=True)
     for walk in walks.values():
         report.links += walk.links
@@ -150,7 +155,8 @@ def _settled(
                 catalog.drop_root(name)
             else:
                 report.notes.append(
-                    f"{name} is not there; what was indexed of it is kept (remove it with: mainspring library remove)"
+                    f"{name} is not there; what was indexed of it is kept "
+                    f"(remove it with: mainspring library remove {shlex.quote(name)})"
                 )
         if not before:
             raise ToolError("nothing was indexed yet; name files or folders: mainspring index PATH...")
@@ -219,7 +225,7 @@ def _take_out(catalog: SQLiteCatalog, walks: Mapping[Path, Walk], there: set[int
         if gone and not walk.met and not closed:
             report.notes.append(
                 f"{root} is empty now, perhaps because a disk is not mounted: its {len(held)} documents are kept "
-                f"(remove them with: mainspring library remove {root})"
+                f"(remove them with: mainspring library remove {shlex.quote(str(root))})"
             )
             continue
         report.removed += catalog.remove(gone)

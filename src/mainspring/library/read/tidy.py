@@ -20,6 +20,8 @@ TAGS, ZERO_WIDTH, OVERRIDES, SELECTORS = (
     "direction overrides",
     "rows of variation selectors",
 )
+#: What one of them is called.
+_ONE = {TAGS: "tag character", OVERRIDES: "direction override", SELECTORS: "row of variation selectors"}
 
 _NEWLINES = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 #: C0 and C1 controls but tab and newline, surrogates, characters that Unicode gives no meaning.
@@ -95,7 +97,11 @@ def _is_symbol(character: str) -> bool:
 
 def told(removed: Mapping[str, int]) -> str:
     """What was taken out of a document, in a sentence; "" when nothing worth a word."""
-    worth = [f"{count:,} {name}" for name, count in removed.items() if count >= _ORDINARY.get(name, 1)]
+    worth = [
+        f"{count:,} {name if count > 1 else _ONE.get(name, name)}"
+        for name, count in removed.items()
+        if count >= _ORDINARY.get(name, 1)
+    ]
     if not worth:
         return ""
     return f"{' and '.join(worth)}, which nobody sees and which can hide instructions, were left out"

@@ -68,7 +68,7 @@ class _Pictures:
     def __init__(self, path: Path, limits: ReadLimits, places: bool) -> None:
         self._path, self._limits = path, limits
         self.problem = ""
-        with opened(path, limits.pixels) as image:
+        with opened(path, limits.pixels, path.name) as image:
             count = frames(image)
             self._frames = min(count, limits.pages, MOST_FRAMES)
             if self._frames < count:
@@ -83,7 +83,7 @@ class _Pictures:
     def pages(self) -> Iterator[Page]:
         for number in range(1, self._frames + 1):
             try:
-                with opened(self._path, self._limits.pixels) as image:
+                with opened(self._path, self._limits.pixels, self._path.name) as image:
                     picture = frame(image, number)
             except ToolError as error:
                 if number == 1:
@@ -104,7 +104,7 @@ class _Pictures:
     def render(self, number: int, width: int) -> Image:
         if not 1 <= number <= self._frames:
             raise ToolError(f"{self._path.name} has no picture {number}; it has {self._frames}")
-        with opened(self._path, self._limits.pixels) as image:
+        with opened(self._path, self._limits.pixels, self._path.name) as image:
             return scaled(frame(image, number), width)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import stat
 import struct
 import warnings
@@ -48,16 +49,16 @@ def opened(source: Path | bytes, pixels: int = PIXELS, name: str = "") -> Iterat
     except UnidentifiedImageError as error:
         raise ToolError(f"{name} is not a picture that can be read (or is empty); convert it to PNG or JPEG") from error
     except Image.DecompressionBombError as error:
-        raise ToolError(
-            f"{name} declares more pixels than the {pixels / 1e6:g} million that are decoded; scale it down"
-        ) from error
+        told = re.search(r"\((\d+) pixels", str(error))  # Pillow does not open it, and says no more
+        many = f"{int(told[1]):,} pixels, more" if told else "more pixels"
+        raise ToolError(f"{name} declares {many} than the {pixels:,} that are decoded; scale it down") from error
     except _DAMAGE as error:
         raise ToolError(f"{name} cannot be opened as a picture: {_why(error)}") from error
     with image:
         wide, high = image.size
         if wide * high > pixels:
             raise ToolError(
-                f"{name} has {wide} x {high} pixels, more than the {pixels / 1e6:g} million that are decoded; "
+                f"{name} has {wide:,} x {high:,} pixels, more than the {pixels:,} that are decoded; "
                 "scale it down, or raise the limit of pixels"
             )
         yield image
