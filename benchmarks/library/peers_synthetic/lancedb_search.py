@@ -50,7 +50,7 @@ def main() -> None:
     partitions = int(np.sqrt(size.pages * size.vectors))
     table.create_index("cosine", num_partitions=partitions, vector_column_name="v", index_type="IVF_SQ")
     built += time.perf_counter() - started
-    for probes, refine in ((8, 0), (32, 0), (32, 10), (32, 20), (64, 20)):
+    for probes, refine in ((8, 0), (32, 0), (32, 10), (32, 20), (64, 20), (64, 50), (128, 100)):
         figures = timed(searching(probes, refine), queries, seconds)
         way = f"IVF_SQ nprobes={probes}" + (f" refine={refine}" if refine else "")
         ways.append({"way": way, "build_s": built, "bytes": bytes_under(home), **figures})
