@@ -204,6 +204,26 @@ def test_an_embedder_belongs_to_its_library(open_library: Callable[..., Library]
         words_only.search("car", mode="meaning")
 
 
+def test_reembedding_with_none_deletes_the_vectors(open_library: Callable[..., Library], docs: Path) -> None:
+    library = open_library(WordsEmbedder())
+    library.index(docs, ocr="off")
+    before = [hit.page.id for hit in library.search("red car", mode="text")]
+    with pytest.raises(ModelError, match="there is no embedder 'e6'"):
+        library.reembed("e6")
+    assert library.stats()["space"]
+    library.reembed("none")
+    assert [folder.name for folder in (library.folder / "vectors").glob("*") if "look" not in folder.name] == []
+    assert "has no embedder" in library.problem
+    assert [hit.page.id for hit in library.search("red car")] == before
+    assert library.check() == []
+    library.close()
+    again = open_library()
+    assert (again.stats()["embedder"], again.stats()["unencoded"]) == ("none", 0)
+    again.index(docs, ocr="off")
+    assert again.reembed(WordsEmbedder()).encoded == again.stats()["pages"]
+    assert again.search("red car", mode="meaning")
+
+
 def test_reembedding_switches_when_all_is_there(open_library: Callable[..., Library], docs: Path) -> None:
     library = open_library(WordsEmbedder())
     library.index(docs)

@@ -97,7 +97,7 @@ def compact(name: str, json_: bool) -> None:
 @library_option
 @json_option
 def reembed(embedder: str | None, name: str, json_: bool) -> None:
-    """Make all vectors anew with EMBEDDER, or with the present one after it changed.
+    """Make all vectors anew with EMBEDDER, or with the present one after it changed; 'none' deletes them.
 
     They are built beside the old ones, which are searched meanwhile, and take their place when they are whole. Stopped
     or killed before, it goes on with the same command.
@@ -119,8 +119,11 @@ def reembed(embedder: str | None, name: str, json_: bool) -> None:
     output = Output.plain()
     if json_:
         output.json({"library": name, "space": space, "encoded": report.encoded, "seconds": report.seconds})
+    elif space:
+        pages = counted(report.encoded, "page")
+        output.text(f"{pages} encoded by {one_line(space)} in {seconds(report.seconds)}")
     else:
-        output.text(f"{report.encoded} pages encoded by {one_line(space)} in {seconds(report.seconds)}")
+        output.text("searched by words only from now on; the vectors are deleted")
 
 
 @click.command()

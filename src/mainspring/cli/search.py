@@ -138,7 +138,8 @@ def search(
             output.json(as_json(hit, number)) if json_ else _print(output, hit, number, words)
         pages = "page" if len(hits) == 1 else "pages"
         note(f"{len(hits)} {pages} in {seconds * 1000:.0f} ms" + ("" if hits else f"; {_why_nothing(library, where)}"))
-        if mode == "hybrid" and library.problem and library.catalog.counts()["pages"]:
+        chosen = library.catalog.get("embedder") == "none"  # a person who wants no vectors needs not be told each time
+        if mode == "hybrid" and not chosen and library.problem and library.catalog.counts()["pages"]:
             note(f"mainspring: searched by words only: {safe(library.problem)}")
         if explain is not None and hits:
             _explain(library, hits[0], asked, explain)

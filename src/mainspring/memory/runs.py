@@ -25,6 +25,7 @@ from mainspring.memory.ranking import fused
 from mainspring.memory.records import UNREADABLE
 from mainspring.memory.schema import explain
 from mainspring.store import RunRow, Store
+from mainspring.store.tables import write_ahead
 
 if TYPE_CHECKING:
     from mainspring.library.embed.protocol import Embedder
@@ -304,7 +305,7 @@ class RunIndex:
     def _connected(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA busy_timeout=30000")
-        db.execute("PRAGMA journal_mode=WAL")
+        write_ahead(db)
         db.execute("PRAGMA synchronous=NORMAL")  # a copy of what the journal holds
         db.execute("PRAGMA secure_delete=ON")  # what was forgotten is overwritten
         if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:

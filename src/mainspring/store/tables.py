@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,26 @@ def set_up(
                     connection.execute(statement + (";" if "TRIGGER" in statement else ""))
             born(connection)
             connection.execute(f"PRAGMA user_version={version}")
+
+
+def write_ahead(connection: sqlite3.Connection, wait_s: float = 30.0) -> bool:
+    """Turn write-ahead logging on. Returns False where the file cannot have it.
+
+    Where several processes make a file at the same time, SQLite tells some of them at once that it is locked, however
+    long they would wait, as it fears that they wait for each other.
+
+    Raises:
+        sqlite3.OperationalError: another process kept it locked for longer than `wait_s` seconds.
+    """
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            return bool(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal")
+        except sqlite3.OperationalError as error:
+            locked = (getattr(error, "sqlite_errorname", None) or "").startswith("SQLITE_BUSY")
+            if not locked or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
 
 
 @contextlib.contextmanager

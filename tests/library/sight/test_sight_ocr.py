@@ -153,10 +153,10 @@ def bomb(wide: int, high: int) -> bytes:
     ("data", "says"),
     [
         (b"", "not a picture"),
-        (bomb(12_000, 10_000), "12000 x 10000 pixels, more than the 100 million"),
+        (bomb(12_000, 10_000), "12,000 x 10,000 pixels, more than the 100,000,000"),
         (b"%PDF-1.7 is not a picture", "not a picture"),
-        (bomb(50_000, 50_000), "more pixels than the 100 million"),
-        (bomb(20_000, 10_000), "more pixels than the 100 million"),
+        (bomb(50_000, 50_000), "2,500,000,000 pixels, more than the 100,000,000"),
+        (bomb(20_000, 10_000), "200,000,000 pixels, more than the 100,000,000"),
         (encoded(written(LETTER), "JPEG")[:2_000], "broken|truncated"),
         (encoded(written(LETTER))[:300], "broken|truncated"),
     ],

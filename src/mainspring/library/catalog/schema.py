@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from mainspring.errors import StoreError
-from mainspring.store.tables import set_up
+from mainspring.store.tables import set_up, write_ahead
 
 #: Version of the tables. Raise it together with a migration.
 FORMAT = 1
@@ -106,7 +106,7 @@ def connect(path: Path) -> sqlite3.Connection:
         raise explain(error, path) from error
     try:
         connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-        if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
+        if not write_ahead(connection):
             raise StoreError(f"the library {path} cannot use write-ahead logging; put MAINSPRING_HOME on a local disk")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")

@@ -14,6 +14,7 @@ from mainspring.errors import StoreError
 from mainspring.library.catalog import Vouched
 from mainspring.library.embed.protocol import Embedder
 from mainspring.library.ingest.discover import roots_of
+from mainspring.library.ingest.meaning import NONE
 from mainspring.library.ingest.picturing import Picturing
 from mainspring.library.ingest.report import Meter, Report, Tell
 from mainspring.library.read.protocol import ReadLimits
@@ -136,7 +137,7 @@ class Indexer(Picturing):
         """Make all vectors anew with another embedder, or with the same one after it changed.
 
         They are built beside the old ones, with which searches go on, and take their place when they are whole. Killed
-        or stopped before, it goes on with the next call.
+        or stopped before, it goes on with the next call. With ``"none"`` the library is searched by words only.
 
         Raises:
             ModelError: the embedder cannot be used, or failed.
@@ -153,6 +154,9 @@ class Indexer(Picturing):
                 raise StoreError("it was stopped; call it again to go on")
 
         with self._indexing(progress, True):
+            if (self._meaning.name if embedder is None else embedder) == NONE:
+                self._meaning.do_without()
+                return report
             self._meaning.switch(embedder if embedder is not None else self._meaning.name, build)
         report.seconds = time.monotonic() - began
         return report

@@ -147,7 +147,10 @@ class Meaning:
                 next try goes on where it stood.
         """
         from mainspring.library.embed import open_embedder
+        from mainspring.library.embed.opening import check_name
 
+        if isinstance(name, str):
+            check_name(name)
         embedder = open_embedder(name) if isinstance(name, str) else name
         folder = self.folder_of(embedder.space)
         side = Side(_open_index(folder, embedder.space), embedder)
@@ -167,6 +170,19 @@ class Meaning:
             self._name = ""
         self.sweep()
         return side
+
+    def do_without(self) -> None:
+        """Have no embedder any more: searches go by words only, and the vectors of texts are deleted."""
+        from mainspring.library.sight.look import SPACE
+
+        with self._lock:
+            self.close()
+            self._keep(NONE, None)
+            self._given = self._embedder = None
+            self._unusable = self._name = ""
+        for folder in (self._folder / "vectors").glob("*"):
+            if folder.name != self.folder_of(SPACE).name:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def looks(self) -> Side | None:
         """Index and encoder of how pictures look, which needs no weights; None where OpenCV is missing."""

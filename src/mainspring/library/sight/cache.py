@@ -16,6 +16,7 @@ from typing import Any, cast, get_args
 from mainspring.errors import StoreError
 from mainspring.library.page import Box, RegionKind
 from mainspring.library.sight.lines import Line, Sighted
+from mainspring.store.tables import write_ahead
 
 _KINDS = frozenset(get_args(RegionKind))
 _SCHEMA = """
@@ -132,7 +133,7 @@ class Cache:
             self._connection = db
             if db.execute("PRAGMA user_version").fetchone()[0] not in (0, 1):
                 raise _DamagedError("it is of another version")
-            db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(db)
             db.execute("PRAGMA synchronous = FULL")
             db.executescript(_SCHEMA)
         return self._connection
