@@ -42,6 +42,8 @@ def test_hidden_instructions_are_taken_out_and_counted() -> None:
     assert told({ZERO_WIDTH: 2}) == ""  # a few are how pages break long words
     assert "9 zero-width" in told({ZERO_WIDTH: 9})
     assert told({OVERRIDES: 1}).startswith("1 direction override, which")
+    assert told({OVERRIDES: 1}).endswith("was left out")
+    assert told({OVERRIDES: 2}).endswith("were left out")
 
 
 @pytest.mark.parametrize(

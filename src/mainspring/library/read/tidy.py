@@ -104,7 +104,8 @@ def told(removed: Mapping[str, int]) -> str:
     ]
     if not worth:
         return ""
-    return f"{' and '.join(worth)}, which nobody sees and which can hide instructions, were left out"
+    were = "was" if worth[0].startswith("1 ") and len(worth) == 1 else "were"
+    return f"{' and '.join(worth)}, which nobody sees and which can hide instructions, {were} left out"
 
 
 def one_line(text: str, limit: int = 300) -> str:
