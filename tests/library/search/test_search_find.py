@@ -135,12 +135,15 @@ def test_a_label_that_changes_between_the_question_and_the_answer_counts(library
     assert secret.id not in found(Slow(SAME))
 
 
-def test_a_page_that_is_gone_is_passed_over_and_the_others_move_up(library: MadeLibrary) -> None:
+@pytest.mark.parametrize("mode", ["meaning", "hybrid"])
+def test_a_page_that_is_gone_is_passed_over_and_the_others_move_up(library: MadeLibrary, mode: str) -> None:
     gone = library.add("/gone/many.txt", *(f"vehicles {'x' * (n + 1)}" for n in range(190)))
     library.add("/here/some.txt", *(f"vehicles {'x' * (n + 191)}" for n in range(10)))
     library.catalog.remove([gone[0].document.id])  # the index does not know yet
     assert len(library.side.index.ids()) == 5 + 190 + 10
-    assert len(search(library, "vehicles", k=11)) == 11
+    found = search(library, "vehicles", k=11, mode=mode)
+    assert len(found) == 11
+    assert all("vehicles" in text.lower() for text in texts(found))
 
 
 def test_pages_with_one_text_are_one_hit_with_all_places(library: MadeLibrary) -> None:
