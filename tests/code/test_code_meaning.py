@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from library_fakes import WordsEmbedder
+from library_filled import WordsEmbedder
 from mainspring import Library
 from mainspring.code.index import CodeIndex
 

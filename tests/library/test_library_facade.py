@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from library_fakes import WordsEmbedder
+from library_filled import WordsEmbedder
 from mainspring import Library
 from mainspring.config import load_config
 from mainspring.errors import ModelError, StoreError, ToolError

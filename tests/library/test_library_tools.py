@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from library_fakes import LIBRARY, FakeLibrary
+from library_filled import FilledLibrary
 from mainspring import ScriptedModel
-from mainspring.errors import DeclarationError, StoreError, ToolError
+from mainspring.errors import DeclarationError, ToolError
 from mainspring.label import MODEL, USER, Label, tool_label
 from mainspring.library.page import Where
 from mainspring.library.tools import library_tools
@@ -25,23 +26,28 @@ MAIL = tool_label("mail")
 class Shelves:
     """Libraries by name."""
 
-    def __init__(self) -> None:
-        self.held = {"default": FakeLibrary(), "work": FakeLibrary()}
+    def __init__(self, home: Path) -> None:
+        self.held = {name: FilledLibrary.of_words(home, name=name) for name in ("default", "work")}
 
-    def __call__(self, name: str, home: Path) -> FakeLibrary:
-        if name not in self.held:
-            raise StoreError(f"there is no library {name}")
+    def __call__(self, name: str, home: Path) -> FilledLibrary:
         return self.held[name]
 
 
 @pytest.fixture
-def shelves() -> Shelves:
-    made = Shelves()
-    catalog = made.held["default"].catalog
-    catalog.add("/docs/boiler.pdf", "Boilers are vented in May", "Boilers are sold in June", kind="pdf", heading="Care")
-    catalog.add("/mine/boiler.md", "My boiler is in the cellar", kind="markdown", label=USER)
-    catalog.add("/ann/boiler.txt", "The boiler of Ann leaks", label=ANN)
-    return made
+def shelves(home: Path) -> Iterator[Shelves]:
+    made = Shelves(home)
+    yield made
+    for library in made.held.values():
+        library.close()
+
+
+@pytest.fixture
+def boilers(shelves: Shelves) -> Shelves:
+    library = shelves.held["default"]
+    library.add("/docs/boiler.pdf", "Boilers are vented in May", "Boilers are sold in June", kind="pdf", heading="Care")
+    library.add("/mine/boiler.md", "My boiler is in the cellar", kind="markdown", label=USER)
+    library.add("/ann/boiler.txt", "The boiler of Ann leaks", label=ANN)
+    return shelves
 
 
 def tools(shelves: Shelves, *more: Any, **options: Any) -> dict[str, Tool]:
@@ -58,8 +64,8 @@ def call(tool: Tool, at: ToolContext, **arguments: Any) -> Value:
     return wrap(found.value, tool.result_labels | dict(found.labels))
 
 
-def test_what_the_guard_is_told(shelves: Shelves) -> None:
-    held = tools(shelves)
+def test_what_the_guard_is_told(boilers: Shelves) -> None:
+    held = tools(boilers)
     assert list(held) == ["library_search", "library_read"]
     for tool in held.values():
         assert (tool.effect, tool.outside, tool.consequential) == ("read", False, False)
@@ -69,8 +75,8 @@ def test_what_the_guard_is_told(shelves: Shelves) -> None:
     assert len(held["library_search"].description) < 200
 
 
-def test_each_field_says_who_wrote_it(shelves: Shelves, home: Path) -> None:
-    found = call(tools(shelves)["library_search"], context(home, query=MODEL), query="boiler cellar")
+def test_each_field_says_who_wrote_it(boilers: Shelves, home: Path) -> None:
+    found = call(tools(boilers)["library_search"], context(home, query=MODEL), query="boiler cellar")
     assert found.label.trusted
     assert found.label.steered == {"library"}
     by_uri = {item.data["uri"].data: item for item in found.data}
@@ -83,34 +89,36 @@ def test_each_field_says_who_wrote_it(shelves: Shelves, home: Path) -> None:
     assert (mine.data["outsider"].data, theirs.data["outsider"].data) == (False, True)
 
 
-def test_among_trusted_pages_nobody_steers(shelves: Shelves, home: Path) -> None:
-    found = call(tools(shelves, where=Where(trusted=True))["library_search"], context(home), query="boiler")
+def test_among_trusted_pages_nobody_steers(boilers: Shelves, home: Path) -> None:
+    found = call(tools(boilers, where=Where(trusted=True))["library_search"], context(home), query="boiler")
     assert [p["uri"] for p in found.plain()] == ["/mine/boiler.md"]
     assert found.whole_label.strangers == frozenset()
     assert found.whole_label.steered == frozenset()
 
 
-def test_a_page_that_was_not_found_steers_too(shelves: Shelves, home: Path) -> None:
-    found = call(tools(shelves)["library_search"], context(home), query="cellar", path="/mine/")
+def test_a_page_that_was_not_found_steers_too(boilers: Shelves, home: Path) -> None:
+    found = call(tools(boilers)["library_search"], context(home), query="cellar", path="/mine/")
     assert found.label.steered == frozenset()  # outside of what could be found
-    shelves.held["default"].catalog.add("/mine/x.md", "zzz")
-    found = call(tools(shelves)["library_search"], context(home), query="cellar", limit=1)
+    boilers.held["default"].add("/mine/x.md", "zzz")
+    found = call(tools(boilers)["library_search"], context(home), query="cellar", limit=1)
     assert [p["uri"] for p in found.plain()] == ["/mine/boiler.md"]
     assert found.label.steered == {"library"}
 
 
-def test_a_strangers_query_chooses_and_does_not_write(shelves: Shelves, home: Path) -> None:
-    found = call(tools(shelves)["library_search"], context(home, query=MAIL), query="boiler")
+def test_a_strangers_query_chooses_and_does_not_write(boilers: Shelves, home: Path) -> None:
+    found = call(tools(boilers)["library_search"], context(home, query=MAIL), query="boiler")
     assert "tool:mail" in found.whole_label.steered
     assert "tool:mail" not in found.whole_label.strangers
 
 
 @pytest.mark.parametrize("principal", [("ben", "agent:clerk"), ("", "agent:clerk"), ()])
 def test_a_page_that_others_may_not_read_is_not_there_for_them(
-    shelves: Shelves, home: Path, principal: tuple[str, ...]
+    boilers: Shelves, home: Path, principal: tuple[str, ...]
 ) -> None:
-    held = tools(shelves, model=ScriptedModel(['{"statements": []}']))
-    (secret,) = [p for p in shelves.held["default"].catalog.held.values() if p.document.label == ANN]
+    held = tools(boilers, model=ScriptedModel(['{"statements": []}']))
+    library = boilers.held["default"].catalog
+    (hers,) = [document for document in library.documents() if document.label == ANN]
+    (secret,) = library.pages_of(hers.id)
     at = ToolContext("r", "k", None, home, principal=principal)
     found = call(held["library_search"], at, query="boiler of Ann leaks", limit=20)
     assert "/ann/boiler.txt" not in [p["uri"] for p in found.plain()]
@@ -126,8 +134,8 @@ def test_a_page_that_others_may_not_read_is_not_there_for_them(
     assert call(held["library_read"], context(home, "ann"), page=f"default/{secret.id}").whole_label.readers == {"ann"}
 
 
-def test_reading_gives_the_page_and_what_stands_around(shelves: Shelves, home: Path) -> None:
-    held = tools(shelves)
+def test_reading_gives_the_page_and_what_stands_around(boilers: Shelves, home: Path) -> None:
+    held = tools(boilers)
     found = call(held["library_read"], context(home, page=MAIL), page="default/1")
     plain = found.plain()
     assert plain["text"] == "Boilers are vented in May"
@@ -141,13 +149,13 @@ def test_reading_gives_the_page_and_what_stands_around(shelves: Shelves, home: P
 @pytest.mark.parametrize(
     "page", ["", "x", "default/", "other/1", "default/1/2", "default/-1", "9" * 400, "../1", "1\n"]
 )
-def test_an_id_that_is_none(shelves: Shelves, home: Path, page: str) -> None:
+def test_an_id_that_is_none(boilers: Shelves, home: Path, page: str) -> None:
     with pytest.raises(ToolError, match="no page"):
-        call(tools(shelves)["library_read"], context(home), page=page)
+        call(tools(boilers)["library_read"], context(home), page=page)
 
 
-def test_a_call_narrows_and_never_widens(shelves: Shelves, home: Path) -> None:
-    held = tools(shelves, where=Where(paths=("/docs/",), kinds=("pdf",)))
+def test_a_call_narrows_and_never_widens(boilers: Shelves, home: Path) -> None:
+    held = tools(boilers, where=Where(paths=("/docs/",), kinds=("pdf",)))
     search, read = held["library_search"], held["library_read"]
 
     def uris(**more: Any) -> set[str]:
@@ -168,32 +176,33 @@ def test_a_call_narrows_and_never_widens(shelves: Shelves, home: Path) -> None:
         ({"query": "?"}, "no words to search by"),
     ],
 )
-def test_bad_calls(shelves: Shelves, home: Path, arguments: dict[str, Any], complaint: str) -> None:
+def test_bad_calls(boilers: Shelves, home: Path, arguments: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ToolError, match=complaint):
-        call(tools(shelves)["library_search"], context(home), **arguments)
+        call(tools(boilers)["library_search"], context(home), **arguments)
 
 
-def test_several_libraries_are_searched_as_one(shelves: Shelves, home: Path) -> None:
-    shelves.held["work"].catalog.add("/files/boiler.txt", "A boiler at work")
-    held = tools(shelves, ("default", "work"))
+def test_several_libraries_are_searched_as_one(boilers: Shelves, home: Path) -> None:
+    boilers.held["work"].add("/files/boiler.txt", "A boiler at work")
+    held = tools(boilers, ("default", "work"))
     found = call(held["library_search"], context(home), query="boiler", limit=2).plain()
     assert {p["page"].partition("/")[0] for p in found} == {"default", "work"}
     assert call(held["library_read"], context(home), page="work/1").plain()["uri"] == "/files/boiler.txt"
 
 
-def test_names_that_are_none(shelves: Shelves, home: Path) -> None:
+def test_names_that_are_none(boilers: Shelves, home: Path) -> None:
     for names in ((), ("",), ("../x",), ("a/b",)):
         with pytest.raises(DeclarationError, match="needs names of libraries"):
             library_tools(names)
-    with pytest.raises(ToolError, match="there is no library gone"):
-        call(tools(shelves, ("gone",))["library_search"], context(home), query="x")
+    with pytest.raises(ToolError, match="there is no library 'gone'; there are: default, work"):
+        call(library_tools(("gone",))[0], context(home), query="x")
+    assert not (home / "library" / "gone").exists()
     with pytest.raises(ToolError, match="needs a home"):
-        call(tools(shelves)["library_search"], ToolContext(), query="x")
+        call(tools(boilers)["library_search"], ToolContext(), query="x")
 
 
-def test_a_question_is_answered_with_checked_quotes(shelves: Shelves, home: Path) -> None:
+def test_a_question_is_answered_with_checked_quotes(boilers: Shelves, home: Path) -> None:
     said = {"statements": [{"text": "In May.", "excerpts": [1, 2, 3], "quote": "Boilers are vented in May"}]}
-    ask = tools(shelves, model=ScriptedModel([json.dumps(said)]))["library_ask"]
+    ask = tools(boilers, model=ScriptedModel([json.dumps(said)]))["library_ask"]
     found = call(ask, context(home, question=MODEL), question="When are boilers vented?")
     plain = found.plain()
     assert (plain["found"], plain["answer"]) == (True, "In May. [1]")
@@ -201,22 +210,21 @@ def test_a_question_is_answered_with_checked_quotes(shelves: Shelves, home: Path
     # A model that saw a stranger's page may spell something in any of it.
     for name in ("found", "answer", "citations"):
         assert found.data[name].label.strangers == {"library", "reader"}
-    assert LIBRARY.strangers == {"library"}
 
 
-def test_a_citation_names_the_library_that_its_page_is_in(home: Path) -> None:
-    shelves = Shelves()  # both number their documents and pages from 1
-    shelves.held["default"].catalog.add("/docs/boiler.pdf", "Boilers are vented in May")
-    shelves.held["work"].catalog.add("/files/boiler.pdf", "Boilers are sold in June")
+def test_a_citation_names_the_library_that_its_page_is_in(shelves: Shelves, home: Path) -> None:
+    # Both number their documents and pages from 1.
+    shelves.held["default"].add("/docs/boiler.pdf", "Boilers are vented in May")
+    shelves.held["work"].add("/files/boiler.pdf", "Boilers are sold in June")
     for page, quote in (("default/1", "vented in May"), ("work/1", "sold in June")):
         said = {"statements": [{"text": "So it is.", "excerpts": [1, 2], "quote": quote}]}
         ask = tools(shelves, ("default", "work"), model=ScriptedModel([json.dumps(said)]))["library_ask"]
-        found = call(ask, context(home), question="What of boilers?")
+        found = call(ask, context(home), question="What of shelves?")
         assert [c["page"] for c in found.plain()["citations"]] == [page]
 
 
-def test_what_a_confidential_query_found_is_confidential(shelves: Shelves, home: Path) -> None:
+def test_what_a_confidential_query_found_is_confidential(boilers: Shelves, home: Path) -> None:
     asked = context(home, query=Label(frozenset({"user"}), frozenset({"ben"})))
-    found = call(tools(shelves)["library_search"], asked, query="boiler cellar")
+    found = call(tools(boilers)["library_search"], asked, query="boiler cellar")
     for field in ("page", "score", "same_text", "text", "uri"):
         assert all(item.data[field].label.readers == {"ben"} for item in found.data), field

@@ -147,14 +147,9 @@ def search(
 
 def opened(name: str) -> Library:
     """The library of this name, which must be there. Raises StoreError."""
-    from mainspring.errors import StoreError
-    from mainspring.library.library import Library, names, place_of
+    from mainspring.library.library import existing
 
-    if not (place_of(name) / "catalog.sqlite").is_file():
-        there = ", ".join(names())
-        hint = f"there are: {there}" if there else "`mainspring index PATH` makes one"
-        raise StoreError(f"there is no library {name!r}; {hint}")
-    return Library.open(name)
+    return existing(name)
 
 
 def as_json(hit: Hit, rank: int) -> dict[str, Any]:

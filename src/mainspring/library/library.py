@@ -169,6 +169,20 @@ class Library(Keeping):
         return self.catalog.documents(where, limit=limit)
 
 
+def existing(name: str, home: str | Path | None = None) -> Library:
+    """The library of this name, opened; a misspelt name makes none.
+
+    Raises:
+        ToolError: the name cannot be used.
+        StoreError: there is none of this name; or as `Library.open`.
+    """
+    if not (place_of(name, home) / "catalog.sqlite").is_file():
+        there = ", ".join(names(home))
+        hint = f"there are: {there}" if there else "`mainspring index PATH` makes one"
+        raise StoreError(f"there is no library {name!r}; {hint}")
+    return Library.open(name, home=home)
+
+
 def place_of(name: str, home: str | Path | None = None) -> Path:
     """The folder of a library. Raises ToolError for a name that cannot be used."""
     if not _NAME.match(name):

@@ -331,12 +331,12 @@ def _under(uri: str, path: str) -> bool:
 
 def _opened(name: str, home: Path) -> Shelf:
     """The library of this name, kept open for the next call: an encoder takes a second to load."""
-    from mainspring.library.library import Library
+    from mainspring.library.library import existing
 
     with _open_lock:
         key = (name, home, os.getpid())  # a library cannot be taken across a fork
         if key not in _open:
-            _open[key] = Library.open(name, home=home)
+            _open[key] = existing(name, home)
         return _open[key]
 
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from library_fakes import FakeLibrary
+from mainspring import Library
 from mainspring.library.ask import ask_sync
 from mainspring.library.ask.quotes import plain
 from mainspring.models import resolve
-from mainspring.models.local.carriers import SMALL, weights_path
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not weights_path(SMALL).exists(), reason="the weights are not here: mainspring models fetch"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("question", ["When must the boiler be vented?", "Who is the king of France?"])
-def test_a_small_model_cites_only_what_is_there(question: str) -> None:
-    library = FakeLibrary()
-    library.catalog.add("/boiler.md", "The boiler was built in 1987. It must be vented every May.")
-    library.catalog.add("/tea.md", "Green tea is brewed at 70 degrees.")
-    answer = ask_sync(library, question, resolve("local:0.5b"))
+def test_a_small_model_cites_only_what_is_there(question: str, tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "boiler.md").write_text("The boiler was built in 1987. It must be vented every May.")
+    (folder / "tea.md").write_text("Green tea is brewed at 70 degrees.")
+    with Library.open(home=tmp_path, embedder="none") as library:
+        library.index(folder)
+        answer = ask_sync(library, question, resolve("local:0.5b"))
     assert answer.usage.calls >= 1
     assert answer.found is bool(answer.statements)
     for statement in answer.statements:

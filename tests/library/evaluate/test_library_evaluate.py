@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from library_fakes import FakeLibrary, WordsEmbedder
+from library_filled import FilledLibrary, WordsEmbedder
 from mainspring import Agent, ScriptedModel, ToolCallPart
 from mainspring.errors import ToolError
 from mainspring.label import USER, Label
@@ -34,12 +35,13 @@ PNG = base64.b64decode(
 
 
 @pytest.fixture
-def library() -> FakeLibrary:
-    made = FakeLibrary(embedder=WordsEmbedder({"autos": "car", "vehicles": "car"}))
-    made.catalog.add("/docs/manual.pdf", "Vehicles must be washed", "Invoices are paid", kind="pdf")
-    made.catalog.add("/docs/tea.md", "Green tea is brewed")
-    made.catalog.add("/other/tea.md", "Black tea is brewed longer")
-    return made
+def library(tmp_path: Path) -> Iterator[FilledLibrary]:
+    made = FilledLibrary.of_words(tmp_path / "library", WordsEmbedder({"autos": "car", "vehicles": "car"}))
+    made.add("/docs/manual.pdf", "Vehicles must be washed", "Invoices are paid", kind="pdf")
+    made.add("/docs/tea.md", "Green tea is brewed")
+    made.add("/other/tea.md", "Black tea is brewed longer")
+    yield made
+    made.close()
 
 
 def lines(path: Path, *values: Any) -> Path:
@@ -47,7 +49,7 @@ def lines(path: Path, *values: Any) -> Path:
     return path
 
 
-def test_modes_are_measured_and_compared(library: FakeLibrary, tmp_path: Path) -> None:
+def test_modes_are_measured_and_compared(library: FilledLibrary, tmp_path: Path) -> None:
     file = lines(
         tmp_path / "q.jsonl",
         {"query": "autos", "relevant": ["manual.pdf#1"], "kind": "paraphrase"},
@@ -72,7 +74,7 @@ def test_modes_are_measured_and_compared(library: FakeLibrary, tmp_path: Path) -
     assert json.dumps(shown)
 
 
-def test_names_that_the_library_lacks_are_told(library: FakeLibrary) -> None:
+def test_names_that_the_library_lacks_are_told(library: FilledLibrary) -> None:
     queries = [
         Judged("tea", {"tea.md": 1.0, "docs/tea.md": 1.0}, line=1),  # two documents end so
         Judged("tea", {"gone.pdf#1": 1.0}, line=2),
@@ -88,14 +90,14 @@ def test_names_that_the_library_lacks_are_told(library: FakeLibrary) -> None:
         evaluate(library, queries, modes=["dense"])
 
 
-def test_times_are_of_the_searches(library: FakeLibrary) -> None:
+def test_times_are_of_the_searches(library: FilledLibrary) -> None:
     ticks = iter(range(1000))
     found = evaluate(library, [Judged("tea", {"docs/tea.md": 1.0})], modes=["text"], clock=lambda: next(ticks) * 0.005)
     assert found.modes[0].p50_ms == pytest.approx(5.0)
 
 
-def test_a_repeat_counts_as_the_page_that_is_relevant(library: FakeLibrary) -> None:
-    library.catalog.add("/copy/green.md", "Green tea is brewed", label=USER)  # shown for both
+def test_a_repeat_counts_as_the_page_that_is_relevant(library: FilledLibrary) -> None:
+    library.add("/copy/green.md", "Green tea is brewed", label=USER)  # shown for both
     found = evaluate(library, [Judged("green tea", {"docs/tea.md": 1.0})], modes=["text"])
     assert found.modes[0].ndcg10.mean == 1.0
 
@@ -214,7 +216,7 @@ def call(name: str, **arguments: Any) -> ToolCallPart:
 
 @pytest.mark.parametrize(("guard", "page"), [("tainted", "default/1"), ("clean", "$v1[0].page")])
 def test_what_runs_read_after_a_search_is_relevant_to_it(
-    library: FakeLibrary, home: Path, guard: str, page: str
+    library: FilledLibrary, home: Path, guard: str, page: str
 ) -> None:
     tools = library_tools(opener=lambda name, home: library)
     lines = [call("library_search", query="vehicles"), call("library_read", page=page), "end"]
@@ -229,7 +231,7 @@ def test_what_runs_read_after_a_search_is_relevant_to_it(
     assert evaluate(library, [judged], modes=["text"]).modes[0].ndcg10.mean == 1.0
 
 
-def test_what_an_answer_cites_is_more_relevant(library: FakeLibrary, home: Path) -> None:
+def test_what_an_answer_cites_is_more_relevant(library: FilledLibrary, home: Path) -> None:
     said = {"statements": [{"text": "Wash them.", "excerpts": [1], "quote": "Vehicles must be washed"}]}
     tools = library_tools(opener=lambda name, home: library, model=ScriptedModel([json.dumps(said)]))
     lines = [call("library_ask", question="What of vehicles?"), "end"]
@@ -238,11 +240,10 @@ def test_what_an_answer_cites_is_more_relevant(library: FakeLibrary, home: Path)
     assert dict(judged.relevant) == {"/docs/manual.pdf#1": 2.0}
 
 
-def test_a_private_page_keeps_its_readers_in_what_is_learnt(home: Path) -> None:
-    library = FakeLibrary()
-    library.catalog.add("/ann/x.txt", "Salaries", label=Label(frozenset({"library"}), frozenset({"ann"})))
+def test_a_private_page_keeps_its_readers_in_what_is_learnt(library: FilledLibrary, home: Path) -> None:
+    (hers,) = library.add("/ann/x.txt", "Salaries", label=Label(frozenset({"library"}), frozenset({"ann"})))
     tools = library_tools(opener=lambda name, home: library, where=Where())
-    lines = [call("library_search", query="salaries"), call("library_read", page="default/1"), "end"]
+    lines = [call("library_search", query="salaries"), call("library_read", page=f"default/{hers.id}"), "end"]
     Agent("clerk", model=ScriptedModel(lines), tools=tools, guard="tainted").run_sync("Look", home=home, by="ann")
     (judged,) = judged_runs(open_store(home), library.catalog)
     assert judged.label.readers == {"ann"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from library_fakes import WordsEmbedder
+from library_filled import WordsEmbedder
 from mainspring import Library
 from mainspring.errors import ModelError, ToolError
 from mainspring.label import Label

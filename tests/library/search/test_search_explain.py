@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 from PIL import Image
 
-from library_made import MadeLibrary, WordsEmbedder
+from library_filled import FilledLibrary, WordsEmbedder
 from mainspring.errors import ToolError
 from mainspring.library.embed.protocol import Picture
 from mainspring.library.page import Box, Hit, Region
@@ -31,13 +31,13 @@ Kept = Literal["kept", "gone", "elsewhere"]
 
 
 @pytest.fixture
-def library(home: Path) -> Iterator[MadeLibrary]:
-    with MadeLibrary.of_words(home, WordsEmbedder(SAME)) as made:
+def library(home: Path) -> Iterator[FilledLibrary]:
+    with FilledLibrary.of_words(home, WordsEmbedder(SAME)) as made:
         made.add("/a.pdf", TEXT, regions=REGIONS)
         yield made
 
 
-def found_in(library: MadeLibrary) -> tuple[Hit, Side]:
+def found_in(library: FilledLibrary) -> tuple[Hit, Side]:
     (hit,) = library.search("汽车 washed")
     return hit, library.side
 
@@ -51,7 +51,7 @@ def white(width: int) -> Image.Image:
 def test_each_word_says_what_it_met(home: Path, tmp_path: Path, where: Kept, centred: bool) -> None:
     embedder = WordsEmbedder(SAME, centred=centred)
     with ExitStack() as opened:
-        library = opened.enter_context(MadeLibrary.of_words(home, embedder))
+        library = opened.enter_context(FilledLibrary.of_words(home, embedder))
         library.add("/a.pdf", TEXT, regions=REGIONS)
         hit, side = found_in(library)
         if where == "gone":
@@ -73,7 +73,7 @@ def test_each_word_says_what_it_met(home: Path, tmp_path: Path, where: Kept, cen
     assert "[Vehicles] are [washed] in May" in found.text()
 
 
-def test_without_vectors_words_explain(library: MadeLibrary) -> None:
+def test_without_vectors_words_explain(library: FilledLibrary) -> None:
     hit, _ = found_in(library)
     found = explain(hit, "washed vehicles")
     assert {m.found for m in found.met} == {"washed", "Vehicles"}
@@ -81,7 +81,7 @@ def test_without_vectors_words_explain(library: MadeLibrary) -> None:
     assert explain(hit, "elsewhere").text() == ""
 
 
-def test_the_region_with_the_words_is_hot_on_the_picture(library: MadeLibrary) -> None:
+def test_the_region_with_the_words_is_hot_on_the_picture(library: FilledLibrary) -> None:
     hit, side = found_in(library)
     picture = explain(hit, "汽车 washed", [side], source=white).picture(400)
     assert picture.size == (400, 800)
@@ -109,7 +109,7 @@ def test_the_patches_of_a_picture_are_hot_where_they_match(home: Path) -> None:
             return Encoded(np.stack([self._vector(w) for w in ("sky", "sky2", "road", "car")]), (), (2, 2))
 
     embedder = Patches(images=True)
-    with MadeLibrary.of_words(home, embedder) as library:
+    with FilledLibrary.of_words(home, embedder) as library:
         (photo,) = library.add("/a.jpg", "", kind="image")
         library.side.index.add([(photo.id, embedder.documents([Picture(b"x")])[0].vectors)])
         hit = Hit(photo, 1.0, {"picture": 1}, "", 0, 0)
@@ -123,13 +123,13 @@ def test_the_patches_of_a_picture_are_hot_where_they_match(home: Path) -> None:
     assert hot[2] < cold[2]
 
 
-def test_a_page_without_a_picture_says_so(library: MadeLibrary) -> None:
+def test_a_page_without_a_picture_says_so(library: FilledLibrary) -> None:
     hit, side = found_in(library)
     with pytest.raises(ToolError, match=r"/a.pdf#1 has no picture"):
         explain(hit, "washed", [side]).picture()
 
 
-def test_a_page_without_text_is_explained_by_nothing(library: MadeLibrary) -> None:
+def test_a_page_without_text_is_explained_by_nothing(library: FilledLibrary) -> None:
     (page,) = library.add("/a.png", "")
     found = explain(Hit(page, 1.0, {}, "", 0, 0), "car", [library.side])
     assert (found.met, found.text()) == ((), "")

@@ -58,11 +58,11 @@ class WordsEmbedder:
         return vector / np.linalg.norm(vector)
 
 
-class MadeLibrary(Library):
+class FilledLibrary(Library):
     """A library into which pages can be put as a reader of files would have read them."""
 
     @classmethod
-    def of_words(cls, home: Path, embedder: str | Embedder | None = None, name: str = "default") -> MadeLibrary:
+    def of_words(cls, home: Path, embedder: str | Embedder | None = None, name: str = "default") -> FilledLibrary:
         """Open or make one with an encoder of words, or with another one."""
         return cls.open(name, home=home, embedder=embedder or WordsEmbedder())
 
