@@ -15,8 +15,8 @@ from mainspring import Library
 from mainspring.errors import ToolError
 from mainspring.label import Label
 from mainspring.library.ingest import fingerprint
-from mainspring.library.page import Where
-from mainspring.library.read import open_file
+from mainspring.library.page import Page, Where
+from mainspring.library.read import children, open_file
 from mainspring.library.read.protocol import Reading, ReadLimits
 from mainspring.library.sight.lines import Sighted
 
@@ -268,14 +268,16 @@ def test_a_reader_taken_over_is_given_nothing_new_of_a_folder_with_readers(
     assert text_of(library, workspace / "ann" / "new.txt") == SECRET
 
 
-def test_a_reader_taken_over_has_no_say_in_what_a_person_vouches_for(
-    library: Library, workspace: Path, exploited: TakenOver
+@pytest.mark.parametrize("hers", [{"trust": True, "by": "ann"}, {"readers": ["ann"]}])
+def test_a_reader_taken_over_has_no_say_in_what_a_person_vouches_for_or_keeps(
+    library: Library, workspace: Path, exploited: TakenOver, hers: dict[str, Any]
 ) -> None:
     mine, copy = workspace / "mine.txt", workspace / "copy of mine.txt"
     copy.write_text("Pay Ann")
     library.index(workspace)  # the copy is a stranger's, and so is what was read of it
+    assert "Pay Eve" in text_of(library, copy)
     mine.write_text("Pay Ann")
-    library.index(mine, trust=True, by="ann")
+    library.index(mine, **hers)
     assert text_of(library, mine) == "Pay Ann"
     library.index(copy, trust=True, by="ann")  # as it is; what was read before is not vouched for
     assert text_of(library, copy) == "Pay Ann"
@@ -304,38 +306,6 @@ def test_words_are_read_again_before_more_people_may_read_them(
     assert SECRET in text_of(library, hers)
     library.index(hers, trust=True, readers=["ann", "ben"], by="ann")
     assert text_of(library, hers) == "open"
-
-
-@pytest.mark.parametrize("hers", [{"trust": True, "by": "ann"}, {"readers": ["ann"]}])
-def test_a_process_that_a_stranger_took_over_says_nothing_of_a_persons_file(
-    home: Path, workspace: Path, hers: dict[str, Any]
-) -> None:
-    """It reads a copy of the file that the stranger has put beside his own, and lies about what stands in it."""
-    taken: set[str] = set()
-
-    class Circles(Library):
-        def _open_file(self, path: Path, limits: ReadLimits, label: Label | None = None) -> Reading:
-            circle = label.encode() if label is not None else ""
-            reading = open_file(path, limits, isolated=False)
-            if path.parent.name == "inbox":
-                taken.add(circle)
-            if circle in taken:
-                (page,) = reading.pages()
-                reading.pages = lambda: iter([replace(page, text="pay Eve")])  # type: ignore[method-assign]
-            return reading
-
-    inbox, own = workspace / "inbox", workspace / "own"
-    for folder in (inbox, own):
-        folder.mkdir()
-        (folder / "invoice.txt").write_text("pay Bob")
-    with Circles.open(home=home, embedder="none") as library:
-        library.index(inbox)
-        library.index(own, **hers)
-        mine, copied = library.catalog.find(str(own / "invoice.txt")), library.catalog.find(str(inbox / "invoice.txt"))
-        assert mine is not None
-        assert copied is not None
-        assert [page.page.text for page in library.catalog.pages_of(copied.id)] == ["pay Eve"]  # the control
-        assert [page.page.text for page in library.catalog.pages_of(mine.id)] == ["pay Bob"]
 
 
 def test_a_scan_that_is_swapped_while_it_is_drawn_is_read_by_nobody(
@@ -378,3 +348,61 @@ def test_a_scan_that_is_swapped_while_it_is_drawn_is_read_by_nobody(
     assert library.read_pictures().read == 0
     assert library.read_pictures().read == 1
     assert seen == [(255, 255, 255)]
+
+
+@pytest.mark.parametrize("stage", ["read", "draw"])
+def test_what_was_swapped_in_and_seemed_broken_leaves_no_reader_behind(home: Path, workspace: Path, stage: str) -> None:
+    """A file that takes its reader over lets it say that the file is broken, and wait for the next one."""
+
+    class Swapped(Library):
+        swap = False
+
+        def _open_file(self, path: Path, limits: ReadLimits, label: Label | None = None) -> Reading:
+            if self.swap:
+                path.write_bytes(b"\x89PNG EXPLOIT")
+            return super()._open_file(path, limits, label)
+
+    Image.new("RGB", (60, 40), "white").save(workspace / "scan.png")
+    children.close_readers()
+    with Swapped.open(home=home, embedder="none") as library:
+        library.index(workspace / "scan.png", trust=True, by="ann", ocr="off")
+        assert len(children.pool._idle) == 1
+        library.swap = True
+        if stage == "read":
+            assert library.index(workspace, again=True, ocr="off").failed
+        else:
+            (page,) = library.catalog.pages_of(library.documents()[0].id)
+            with pytest.raises(ToolError, match="it has changed"):
+                library.picture(page)
+        assert children.pool._idle == []
+
+
+def test_pages_of_a_file_that_is_swapped_never_stand_under_the_label_of_the_other(home: Path, workspace: Path) -> None:
+    """Pages come in by the hundred, each batch found at once: also while the rest is read, or after a kill."""
+    found: list[int] = []
+
+    class Swapped(Library):
+        swap = False
+
+        def _open_file(self, path: Path, limits: ReadLimits, label: Label | None = None) -> Reading:
+            reading = open_file(path, limits, isolated=False)
+            if not self.swap:
+                return reading
+            path.write_text("EXPLOIT")
+            page = next(iter(reading.pages()))
+
+            def pages() -> Iterator[Page]:
+                for number in range(1, 1_500):
+                    yield replace(page, number=number, text=f"EXPLOIT {number}")
+                    found.append(len(self.search("EXPLOIT", where=Where(trusted=True))))
+
+            reading.pages = pages  # type: ignore[method-assign]
+            return reading
+
+    mine = workspace / "mine.txt"
+    mine.write_text("Pay Ann")
+    with Swapped.open(home=home, embedder="none") as library:
+        library.index(mine, trust=True, by="ann")
+        library.swap = True
+        library.index(mine, again=True)
+        assert sum(found) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,15 @@ def opened(path: Path, limits: ReadLimits | None = None) -> IsolatedReading:
     reading = open_file(path, limits)
     assert isinstance(reading, IsolatedReading)
     return reading
+
+
+@contextlib.contextmanager
+def opened_child(tmp_path: Path) -> Iterator[int]:
+    """The process that reads the next file."""
+    reading = opened(write(tmp_path, "next.txt", "next"))
+    assert reading._child is not None
+    yield reading._child.pid
+    reading.close()
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +97,17 @@ def test_a_child_that_nobody_asks_any_more_ends(tmp_path: Path, monkeypatch: pyt
     while Path(f"/proc/{kept[1]}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{kept[1]}").exists()
+
+
+def test_a_child_at_work_when_all_are_ended_reads_nothing_after(tmp_path: Path) -> None:
+    reading = opened(write(tmp_path, "a.txt", "words"))
+    assert reading._child is not None
+    pid = reading._child.pid
+    children.close_readers()
+    assert [page.text for page in reading.pages()] == ["words"]  # its file is read to the end
+    reading.close()
+    with opened_child(tmp_path) as other:
+        assert other != pid
 
 
 def test_a_broken_file_does_not_cost_the_child(tmp_path: Path) -> None:

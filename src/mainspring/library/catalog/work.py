@@ -74,17 +74,17 @@ class Work(CatalogFile):
     ) -> Writing:
         """Write a document's pages, in place of those that it had.
 
-         A page whose text, as it was read, is one that the document had before keeps its number, unless OCR has a say
-         in it, or vectors are made of how pages look.
-        Pages come in by some hundreds, each batch durable and searchable at once; :meth:`Writing.finish` then
-         takes out what is old. A kill before that leaves the document marked as not read, to be read again.
+        A page whose text, as it was read, is one that the document had before keeps its number, unless OCR has a say
+        in it, or vectors are made of how pages look. Pages come in by some hundreds, each batch durable and searchable
+        at once; :meth:`Writing.finish` then takes out what is old. A kill before that leaves the document marked as
+        not read, to be read again.
 
-         Args:
-             pages: page, language, and ``""``, or ``done`` or ``failed`` where OCR has been through it already.
-             problem: what could not be read, when it is known; else it is given to `finish`.
+        Args:
+            pages: page, language, and ``""``, or ``done`` or ``failed`` where OCR has been through it already.
+            problem: what could not be read, when it is known; else it is given to `finish`.
 
-         Raises:
-             StoreError: the disk is full, or the file is damaged.
+        Raises:
+            StoreError: the disk is full, or the file is damaged.
         """
         writing = Writing(self, source, kind, title, extra or {}, said or Vouched(), version)
         return writing.take(pages) if problem is None else writing.take(pages, problem)

@@ -6,19 +6,15 @@ import io
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog
 from mainspring.library.embed.protocol import Embedder, Encoded, Item, Picture, Vectors
 from mainspring.library.index.protocol import Ids, VectorIndex
-from mainspring.library.ingest.drawing import Drawing
+from mainspring.library.ingest.drawing import Drawing, Open
 from mainspring.library.ingest.report import Meter
 from mainspring.library.page import StoredPage, Where
 from mainspring.library.read.protocol import ReadLimits
-
-if TYPE_CHECKING:
-    from mainspring.library.ingest.reading import Open
 
 #: Pages that are encoded together and put into the index together: what a kill costs at most.
 BATCH = 32

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from mainspring import __version__
 from mainspring.errors import ToolError
@@ -17,6 +18,7 @@ from mainspring.library.catalog import Known, Source, SQLiteCatalog, Vouched
 from mainspring.library.catalog.labels import first_label, next_label
 from mainspring.library.ingest import fingerprint
 from mainspring.library.ingest.discover import FoundFile
+from mainspring.library.ingest.drawing import Open
 from mainspring.library.ingest.fingerprint import Fingerprint
 from mainspring.library.ingest.hearing import AUDIBLE, Hearing, Words, limited, with_source
 from mainspring.library.language import language_of
@@ -25,13 +27,6 @@ from mainspring.library.read.children import close_readers
 from mainspring.library.read.kinds import kind_of
 from mainspring.library.read.protocol import Reading, ReadLimits
 from mainspring.library.read.tidy import one_line
-
-
-class Open(Protocol):
-    """Opens a file for reading, of which pages with this label will be made; None: with the one that it has."""
-
-    def __call__(self, path: Path, limits: ReadLimits, label: Label | None = None, /) -> Reading: ...
-
 
 #: A file that changes while it is read is read again, so often at most.
 _TRIES = 3
@@ -183,7 +178,6 @@ class Reader:
                 document = self._written(found.path, kind, source, taken, said)
             if document is not None:
                 return Done("indexed", uri, document.id, document.pages, document.problem)
-            close_readers()  # what was there for a moment may have taken over the process that read it
             known = self._catalog.known(uri)
         raise ToolError("it changes while it is read; index it again when it is at rest")
 
@@ -200,13 +194,15 @@ class Reader:
             document = self._copied(path, kind, source, twin, said)
             if document is not None:
                 return document
-        reading = self._open(path, self._limits, label)
+        still = partial(fingerprint.still, path, taken)
+        reading: Reading | None = None
         try:
+            reading = self._open(path, self._limits, label)
             with self._lock:
                 self._reading[id(reading)] = reading
             about = reading.about
             cut: list[str] = []
-            pages: Iterable[tuple[Page, str, str]] = self._pages(reading, cut)
+            pages: Iterable[tuple[Page, str, str]] = self._pages(reading, cut, still)
             extra, problem = about.extra, ""
             audible = about.kind in AUDIBLE
             if audible:
@@ -217,14 +213,20 @@ class Reader:
             writing = self._catalog.write(
                 source, about.kind, about.title, pages, extra=extra, said=said, version=__version__
             )
-            # Readers open by path; only what is as it was looked at may stand under its digest.
-            if not fingerprint.still(path, taken):
+            if not still():
                 return None
             return writing.finish("; ".join(filter(None, [problem if audible else reading.problem, *cut])))
+        except ToolError:
+            if still():
+                raise
+            return None
         finally:
-            with self._lock:
-                self._reading.pop(id(reading), None)
-            reading.close()
+            if not still():
+                close_readers()  # what was there for a moment may have taken over the process that read it
+            if reading is not None:
+                with self._lock:
+                    self._reading.pop(id(reading), None)
+                reading.close()
 
     def _label(self, source: Source, said: Vouched) -> Label:
         """What the pages of a file will have."""
@@ -244,13 +246,16 @@ class Reader:
         found = [page if len(page.text) <= most else replace(page, text=page.text[:most]) for page in found]
         return [(page, language_of(page.text), "") for page in found], by, problem
 
-    def _pages(self, reading: Reading, cut: list[str]) -> Iterator[tuple[Page, str, str]]:
+    def _pages(self, reading: Reading, cut: list[str], still: Callable[[], bool]) -> Iterator[tuple[Page, str, str]]:
         """The pages; why there are no more goes into `cut` when it is not the document's end."""
         some = False
         try:
             for page in reading.pages():
                 if self._stopped.is_set():
                     raise _StoppedError
+                # Readers open by path; only what is as it was looked at may stand under its digest and label.
+                if not still():
+                    raise ToolError("it changed while it was read")
                 yield page, language_of(page.text), ""
                 some = True
         except ToolError as error:

@@ -13,8 +13,9 @@ from pathlib import Path
 from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog, Vouched
 from mainspring.library.ingest.discover import FoundFile, Walk, roots_of
+from mainspring.library.ingest.drawing import Open
 from mainspring.library.ingest.hearing import Hearing, WordsBeside
-from mainspring.library.ingest.reading import Done, Open, Reader
+from mainspring.library.ingest.reading import Done, Reader
 from mainspring.library.ingest.report import Meter, Report, Tell
 from mainspring.library.read.protocol import ReadLimits
 from mainspring.library.sight.transcripts import Transcriber

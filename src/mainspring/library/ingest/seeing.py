@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from mainspring.errors import ToolError
 from mainspring.library.catalog import SQLiteCatalog
-from mainspring.library.ingest.drawing import ChangedError, Drawing
-from mainspring.library.ingest.reading import Open
+from mainspring.library.ingest.drawing import ChangedError, Drawing, Open
 from mainspring.library.ingest.report import Meter
 from mainspring.library.language import language_of
 from mainspring.library.page import Box, Page, Region, RegionKind, StoredPage

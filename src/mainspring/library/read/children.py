@@ -41,6 +41,7 @@ class ReadingProcess:
         self.memory_mb = memory_mb
         self.circle = circle
         self.files = 0
+        self.era = 0
         self.idle_since = 0.0
         self._scratch: str | None = None
         ours, theirs = socket.socketpair()
@@ -104,6 +105,7 @@ class Pool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[ReadingProcess] = []
+        self._era = 0  # a child of an earlier one reads its file to the end, and no other
         self._timer: threading.Timer | None = None
 
     def take(self, memory_mb: int, circle: str = "") -> ReadingProcess:
@@ -116,7 +118,10 @@ class Pool:
                 if (child.memory_mb, child.circle) == (memory_mb, circle):
                     self._idle.remove(child)
                     return child
-        return ReadingProcess(memory_mb, circle)
+            era = self._era
+        child = ReadingProcess(memory_mb, circle)
+        child.era = era
+        return child
 
     def give_back(self, child: ReadingProcess) -> None:
         """Keep a child for the next file, or end it when it has read enough."""
@@ -132,13 +137,19 @@ class Pool:
             return
         child.idle_since = time.monotonic()
         with self._lock:
-            self._idle.append(child)
+            current = child.era == self._era
+            if current:
+                self._idle.append(child)
+        if not current:
+            child.kill()
+            return
         self._trim()
 
     def close(self) -> None:
-        """End all that wait."""
+        """End all that wait, and the others when they have read their file."""
         with self._lock:
             idle, self._idle = self._idle, []
+            self._era += 1
             timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
@@ -181,6 +192,6 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def close_readers() -> None:
-    """End the reading processes that wait for the next file; the next `open_file` starts new ones."""
+    """End the reading processes, those at work when they have read their file; the next `open_file` starts new ones."""
     with contextlib.suppress(Exception):
         pool.close()
