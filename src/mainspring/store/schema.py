@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from mainspring.errors import JournalVersionError, StoreError
+from mainspring.store.tables import write_ahead
 from mainspring.store.writer import explain
 
 #: Version of the tables. Raise it together with a migration in `MIGRATIONS`.
@@ -133,10 +134,9 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA busy_timeout=30000")
-        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-        if mode != "wal":
+        if not write_ahead(connection):
             raise StoreError(
-                f"the journal {path} cannot use write-ahead logging (got {mode!r}); put MAINSPRING_HOME on a local disk"
+                f"the journal {path} cannot use write-ahead logging there; put MAINSPRING_HOME on a local disk"
             )
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.Error as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mainspring.errors import StoreError
 from mainspring.label import Label, join_all
+from mainspring.store.tables import write_ahead
 
 #: Version of the tables.
 FORMAT = 1
@@ -105,7 +106,7 @@ class Provenance:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA busy_timeout=30000")
-            self._db.execute("PRAGMA journal_mode=WAL")
+            write_ahead(self._db)
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._make()
         except (sqlite3.Error, OSError) as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.errors import StoreError
+from mainspring.store.tables import write_ahead
 
 __all__ = ["FORMAT", "Database", "Row"]
 
@@ -162,7 +163,7 @@ class Database:
     def _connect(self) -> None:
         place = ":memory:" if self.path is None else str(self.path)
         db = self._db = sqlite3.connect(place, timeout=30, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
+        write_ahead(db)
         db.execute("PRAGMA synchronous=OFF")  # what a power cut damages is built anew
 
     def _make(self) -> None:

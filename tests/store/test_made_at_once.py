@@ -6,18 +6,26 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mainspring.library.catalog import schema as catalog
 from mainspring.memory import schema as memory
+from mainspring.store import schema as journal
 from mainspring.store.tables import write_ahead
+from mainspring.tools.provenance import Provenance
+
+OPENED: dict[str, Callable[[Path], object]] = {
+    "journal": journal.open_file,
+    "provenance": Provenance,
+    "catalog": catalog.connect,
+    "memory": memory.connect,
+}
 
 
-@pytest.mark.parametrize("connect", [catalog.connect, memory.connect])
-def test_who_comes_while_another_makes_the_file_waits(
-    connect: Callable[[Path], sqlite3.Connection], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("what", OPENED)
+def test_who_comes_while_another_makes_the_file_waits(what: str, tmp_path: Path) -> None:
     path = tmp_path / "new.sqlite"
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")  # as while it turns the log on: SQLite lets nobody wait for that
@@ -25,9 +33,9 @@ def test_who_comes_while_another_makes_the_file_waits(
         sqlite3.connect(path, timeout=30).execute("PRAGMA journal_mode=WAL")
     done = threading.Timer(0.3, lambda: other.execute("COMMIT"))
     done.start()
-    connection = connect(path)
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    connection.close()
+    opened: Any = OPENED[what](path)
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    opened.close()
     done.join()
     other.close()
 
