@@ -69,7 +69,7 @@ def maxsim(query: Rounded, vectors: I8, scale: F32, offsets: I64, places: I64, w
         places: which pages.
         weight: how many each of the query's vectors stands for; None for one each.
     """
-    out = np.zeros(len(places), dtype=np.float32)
+    best = np.empty((len(places), len(query.scale)), dtype=np.float32)
     worth = query.scale if weight is None else query.scale * weight
     by_page = len(scale) != len(vectors)
     begins = offsets[places]
@@ -83,9 +83,10 @@ def maxsim(query: Rounded, vectors: I8, scale: F32, offsets: I64, places: I64, w
         near = dots(np.take(vectors, rows, axis=0), query)
         if not by_page:
             near = np.multiply(near, np.take(scale, rows)[:, None], dtype=np.float32, casting="same_kind")
-        out[first:last] = largest(near, counts[first:last]).astype(np.float32) @ worth
+        best[first:last] = largest(near, counts[first:last])
         first = last
-    return out * scale[places] if by_page else out
+    found = np.asarray(best @ worth, dtype=np.float32)
+    return found * scale[places] if by_page else found
 
 
 def largest(near: NDArray[Any], counts: I64) -> NDArray[Any]:
