@@ -28,7 +28,9 @@ _NOT = re.compile(
 
 def disagreements(record: Record, others: Sequence[Record]) -> list[tuple[Record, Why]]:
     """Of these records, those that say otherwise than `record`, newest first, each with what tells it."""
-    found = [(other, why) for other in others if other.id != record.id and (why := disagree(record, other))]
+    found: list[tuple[Record, Why]] = [
+        (other, why) for other in others if other.id != record.id and (why := disagree(record, other))
+    ]
     return sorted(found, key=lambda pair: -pair[0].created_at)
 
 

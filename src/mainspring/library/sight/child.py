@@ -113,8 +113,8 @@ class Children:
     def close(self) -> None:
         """End the idle ones now, the others when they have answered."""
         self._closed = True
+        kept = 0
         with contextlib.suppress(queue.Empty):
-            kept = 0
             while kept < self.workers:
                 child = self._idle.get_nowait()
                 kept += 1

@@ -152,9 +152,9 @@ class Film:
         with container(self._path) as film:
             video = film.streams.video[0]
             video.thread_count = 1
+            best: Any = None
             try:
                 film.seek(max(0, int(at / video.time_base)), stream=video)
-                best: Any = None
                 for image in film.decode(video):
                     best = image
                     if (image.time is not None and image.time >= at - 0.001) or time.monotonic() > until:

@@ -44,7 +44,8 @@ def regions(image: Image, lines: Sequence[Line]) -> list[Found]:
     tables = _ruled(ink)
     tables += [box for box in _aligned(lines) if not any(_touch(box, other) for other in tables)]
     figures = [box for box in _figures(ink, boxes, tables) if not any(covered(box, other) > 0.5 for other in tables)]
-    found: list[Found] = [("table", box) for box in tables] + [("figure", box) for box in figures]
+    found: list[Found] = [("table", box) for box in tables]
+    found.extend(("figure", box) for box in figures)
     found += _lines(lines, [*tables, *figures])
     return sorted(found, key=lambda item: (item[1].top, item[1].left))
 

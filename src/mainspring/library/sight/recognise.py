@@ -8,22 +8,21 @@ CTC. Pages that lie on their side or stand on their head are turned before they 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-from mainspring.library.page import Box
 from mainspring.library.sight.lines import Line, Sighted, clean, reading_order
+from mainspring.library.sight.quads import (
+    Pixels,
+    Quad,
+    box_of,
+    clockwise,
+    levelled,
+    lies_on_its_side,
+    same_line,
+    sides,
+    straightened,
+)
 from mainspring.library.sight.weights import EngineName, Run, Tensor, load
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Pixels: TypeAlias = NDArray[Any]  # np.uint8
-    #: Four corners (x, y) from the top left clockwise, shape (4, 2).
-    Quad: TypeAlias = NDArray[np.float32]
-else:
-    Pixels: TypeAlias = Any
-    Quad: TypeAlias = Any
 
 #: Lines of a lower confidence are dropped: noise, textures and handwriting that were not read.
 KEEP = 0.5
@@ -70,25 +69,25 @@ class Recogniser:
         if not quads:
             return Sighted()
         turned = 0
-        if _lies_on_its_side(quads):
+        if lies_on_its_side(quads):
             turned = 90
             picture = cv2.rotate(picture, cv2.ROTATE_90_CLOCKWISE)
             # Lines that stand are found in pieces: look again.
             quads = self.find(picture)[:MOST_LINES]
-        crops = [_straight(picture, quad) for quad in quads]
+        crops = [straightened(picture, quad) for quad in quads]
         if self._on_head(crops):
             turned += 180
             high, wide = picture.shape[:2]
-            quads = [_sorted(np.stack([wide - quad[:, 0], high - quad[:, 1]], axis=1)) for quad in quads]
+            quads = [clockwise(np.stack([wide - quad[:, 0], high - quad[:, 1]], axis=1)) for quad in quads]
             crops = [cv2.rotate(crop, cv2.ROTATE_180) for crop in crops]
         lines: list[Line] = []
         kept: list[Quad] = []
         for quad, (text, confidence) in zip(quads, self.spell(crops), strict=True):
             text = clean(text)
             if text and confidence >= KEEP:
-                lines.append(Line(text, _box(quad, turned, width, height), round(confidence, 4)))
+                lines.append(Line(text, box_of(quad, turned, width, height), round(confidence, 4)))
                 kept.append(quad)
-        rows = reading_order(_level(kept))
+        rows = reading_order(levelled(kept))
         return Sighted(
             tuple(lines[n] for row in rows for n in row),
             tuple(number for number, row in enumerate(rows) for _ in row),
@@ -111,11 +110,11 @@ class Recogniser:
                 quad[:, 1] += start
                 if (low <= 2 and start > 0) or (high >= end - start - 3 and end < height):
                     cut.append(quad)
-                elif not any(_same(quad, other) for other in found[-200:]):
+                elif not any(same_line(quad, other) for other in found[-200:]):
                     found.append(quad)
             if end == height:
                 break
-        return found + [quad for quad in cut if not any(_same(quad, other) for other in found)]
+        return found + [quad for quad in cut if not any(same_line(quad, other) for other in found)]
 
     def _find(self, picture: Pixels) -> list[Quad]:
         import cv2
@@ -146,10 +145,10 @@ class Recogniser:
                 continue
             grow = 2 * (a * b) * _GROW / (2 * (a + b))
             corners = cv2.boxPoints((middle, (a + grow, b + grow), angle))
-            quad = _sorted((corners - 32.0) * factor)
+            quad = clockwise((corners - 32.0) * factor)
             quad[:, 0] = quad[:, 0].clip(0, width - 1)
             quad[:, 1] = quad[:, 1].clip(0, height - 1)
-            if min(_sides(quad)) > 3:
+            if min(sides(quad)) > 3:
                 found.append(quad)
         return found
 
@@ -259,22 +258,6 @@ def _fitted(crop: Pixels, width: int) -> Tensor:
     return tensor
 
 
-def _sides(quad: Quad) -> tuple[float, float]:
-    """Width and height of a rectangle that may be tilted."""
-    return math.dist(quad[0], quad[1]), math.dist(quad[0], quad[3])
-
-
-def _sorted(points: Any) -> Quad:
-    """Corners from the top left clockwise."""
-    import numpy as np
-
-    points = np.asarray(points, np.float32)
-    points = points[np.argsort(points[:, 0], kind="stable")]
-    left = points[:2][np.argsort(points[:2, 1], kind="stable")]
-    right = points[2:][np.argsort(points[2:, 1], kind="stable")]
-    return np.array([left[0], right[0], right[1], left[1]], np.float32)
-
-
 def _mean_inside(chances: Tensor, corners: Any) -> float:
     import cv2
     import numpy as np
@@ -285,76 +268,3 @@ def _mean_inside(chances: Tensor, corners: Any) -> float:
     mask = np.zeros((top[1] - low[1] + 1, top[0] - low[0] + 1), np.uint8)
     cv2.fillPoly(mask, [(corners - low).astype(np.int32)], 1)
     return float(cv2.mean(chances[low[1] : top[1] + 1, low[0] : top[0] + 1], mask)[0])
-
-
-def _straight(picture: Pixels, quad: Quad) -> Pixels:
-    """The line within a rectangle, level; one that is much higher than wide is laid on its side."""
-    import cv2
-    import numpy as np
-
-    wide, high = (max(1, int(side)) for side in _sides(quad))
-    target = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32)
-    crop = cv2.warpPerspective(
-        picture,
-        cv2.getPerspectiveTransform(quad, target),
-        (wide, high),
-        flags=cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.ascontiguousarray(np.rot90(crop)) if high >= 1.5 * wide else crop
-
-
-def _lies_on_its_side(quads: list[Quad]) -> bool:
-    """Whether most of the lines, by their length, run from top to bottom."""
-    standing = lying = 0.0
-    for quad in quads:
-        wide, high = _sides(quad)
-        if high >= 1.5 * wide:
-            standing += high
-        elif wide >= 1.5 * high:
-            lying += wide
-    return standing > 2 * lying
-
-
-def _level(quads: list[Quad]) -> list[tuple[float, float, float, float]]:
-    """Rectangles (left, top, right, bottom) with the tilt of the whole page taken out."""
-    import numpy as np
-
-    if not quads:
-        return []
-    long = sorted(quads, key=lambda quad: -_sides(quad)[0])[: max(1, len(quads) // 2)]
-    angles = [math.atan2(float(q[1][1] - q[0][1]), float(q[1][0] - q[0][0])) for q in long if _sides(q)[0] > 0]
-    angle = -float(np.median(angles)) if angles else 0.0
-    spin = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], np.float32)
-    found = []
-    for quad in quads:
-        points = quad @ spin.T
-        left, top = points.min(axis=0)
-        right, bottom = points.max(axis=0)
-        found.append((float(left), float(top), float(right), float(bottom)))
-    return found
-
-
-def _box(quad: Quad, turned: int, width: int, height: int) -> Box:
-    """Where a rectangle of the turned picture stands on the one that was given, in fractions."""
-    high, wide = (width, height) if turned in (90, 270) else (height, width)
-    left, top = (float(v) for v in quad.min(axis=0))
-    right, bottom = (float(v) for v in quad.max(axis=0))
-    left, right, top, bottom = left / wide, right / wide, top / high, bottom / high
-    if turned == 90:
-        left, top, right, bottom = top, 1 - right, bottom, 1 - left
-    elif turned == 180:
-        left, top, right, bottom = 1 - right, 1 - bottom, 1 - left, 1 - top
-    elif turned == 270:
-        left, top, right, bottom = 1 - bottom, left, 1 - top, right
-    edges = (min(1.0, max(0.0, round(v, 5))) for v in (left, top, right, bottom))
-    return Box(*edges)
-
-
-def _same(quad: Quad, other: Quad) -> bool:
-    """Whether two rectangles are the same line, found in two pieces."""
-    low, top = quad.min(axis=0), quad.max(axis=0)
-    low2, top2 = other.min(axis=0), other.max(axis=0)
-    shared = [max(0.0, min(top[n], top2[n]) - max(low[n], low2[n])) for n in (0, 1)]
-    smaller = min((top[0] - low[0]) * (top[1] - low[1]), (top2[0] - low2[0]) * (top2[1] - low2[1]))
-    return bool(shared[0] * shared[1] > 0.5 * smaller)
