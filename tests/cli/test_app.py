@@ -106,6 +106,8 @@ def test_no_arguments_show_the_help(tmp_path: Path) -> None:
     [
         (["rum"], "there is no command 'rum'; did you mean 'run'?"),
         (["frobnicate"], "commands are run, code, runs, worker"),
+        (["ask", "x"], "there is no command 'ask'; did you mean 'library ask'?"),
+        (["forget", "x"], "did you mean 'memory forget' or 'library forget' or 'recall forget'?"),
         (["runs", "shwo"], "did you mean 'show'?"),
         (["run"], "missing argument 'TASK'"),
         (["run", "x", "--limt", "usd=2"], "--limit"),

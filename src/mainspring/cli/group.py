@@ -74,7 +74,12 @@ class LazyGroup(click.Group):
         """Find the command; an unknown one fails with what was probably meant."""
         name = args[0]
         if name not in self.lazy and not name.startswith("-"):
-            near = difflib.get_close_matches(name, self.lazy, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"commands are {', '.join(self.lazy)}"
+            inner = [f"{outer} {name}" for outer in self.lazy if name in self._commands_of(ctx, outer)]
+            near = [repr(each) for each in inner or difflib.get_close_matches(name, self.lazy, n=1, cutoff=0.5)]
+            hint = f"did you mean {' or '.join(near)}?" if near else f"commands are {', '.join(self.lazy)}"
             raise click.UsageError(f"there is no command {name!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def _commands_of(self, ctx: click.Context, name: str) -> list[str]:
+        command = self.get_command(ctx, name)
+        return command.list_commands(ctx) if isinstance(command, click.Group) else []
