@@ -52,6 +52,13 @@ def test_index_search_and_list(docs: Path, home: Path) -> None:
     assert mainspring("library", "check", home=home).stdout == "the library is whole\n"
 
 
+def test_a_hit_names_its_title_once(docs: Path, home: Path) -> None:
+    (docs / "care.md").write_text("# Care\n\nIn general.\n\n## Boilers\n\n" + "Vent them. " * 500)
+    index(docs, home=home)
+    assert mainspring("search", "bought red", home=home).stdout.splitlines()[0] == "1. Cars"
+    assert mainspring("search", "vent", home=home).stdout.splitlines()[0] == "1. Care  Boilers"
+
+
 def test_trust_and_readers_are_kept_with_who_said_so(docs: Path, home: Path) -> None:
     index(docs, "--trust", "--readers", "ann, ben", home=home)
     assert all(d["trusted"] for d in listed(home))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mainspring.cli.approvals import json_option
+from mainspring.cli.hits import box_sides, one, place
 from mainspring.cli.index import counted
 from mainspring.cli.output import Output, note
-from mainspring.cli.search import KINDS, box_sides, library_option, one, opened, place
+from mainspring.cli.search import KINDS, library_option, opened
 from mainspring.cli.status import FAILED
 
 if TYPE_CHECKING:
